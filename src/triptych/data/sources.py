@@ -1,0 +1,329 @@
+"""What rules draw from: rendered sprites, the user's own folder, or shapes that need no files at all."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+from PIL import Image, ImageDraw, ImageOps
+
+from triptych.data.drawing import COLOURS, Colour, Look, clear, contrast, filled, fitted, ground, place
+from triptych.data.sprites import EVALUATION_STYLES, SPRITE_PX, STYLES, SpriteSource
+from triptych.errors import SourceError
+
+__all__ = ["FolderSource", "ShapeSource", "Source", "Sprite", "SpriteScenes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sprite:
+    """One object: its name, its style, and its RGBA picture. `ink` pictures are black and may be recoloured."""
+
+    name: str
+    style: str
+    picture: Image.Image
+    words: tuple[str, ...]
+    ink: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name as it is said in an instruction."""
+        return self.name.replace("-", " ")
+
+    def tinted(self, colour: Colour) -> "Sprite":
+        """The drawing in `colour`; for ink only."""
+        return Sprite(name=self.name, style=self.style, picture=filled(self.picture, colour), words=self.words)
+
+
+class Source(Protocol):
+    """What a rule draws from. All randomness comes from the generator that is passed in."""
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Names of the styles objects can be drawn in."""
+        ...
+
+    def sprite(self, rng: Random, *, style: str | None = None, ink: bool = False) -> Sprite:
+        """A random object; `style` fixes how it is drawn, `ink` asks for a single-colour drawing."""
+        ...
+
+    def twins(self, rng: Random, styles: tuple[str, ...]) -> tuple[Sprite, ...]:
+        """One random object in each of `styles`."""
+        ...
+
+    def style_pair(self, rng: Random) -> tuple[str, str]:
+        """Two different styles that share objects."""
+        ...
+
+    def look(self, rng: Random, size_px: int, *, figure: bool = True) -> Look:
+        """A simple picture: an object on a ground. `figure` False allows pictures whose objects are not known."""
+        ...
+
+
+def _simple_look(sprite: Sprite, rng: Random, size_px: int) -> Look:
+    """The object somewhere near the middle at 50-85% of the picture; ink in a colour that stands off the ground."""
+    backdrop = ground(rng, size_px)
+    if sprite.ink:
+        behind = backdrop.getpixel((size_px // 2, size_px // 2))
+        sprite = sprite.tinted(rng.choice([c for c in COLOURS.values() if contrast(c, behind) > 0.4]))  # pyright: ignore[reportArgumentType]
+    side = rng.uniform(0.5, 0.85) * size_px
+    slack = (size_px - side) / 2
+    figure = clear(size_px)
+    centre = (size_px / 2 + rng.uniform(-slack, slack) * 0.8, size_px / 2 + rng.uniform(-slack, slack) * 0.8)
+    place(figure, fitted(sprite.picture, round(side)), centre)
+    return Look(ground=backdrop, figure=figure)
+
+
+class SpriteScenes:
+    """Objects from rendered sprites. `names` keeps an object by its name; `styles` None takes all training styles."""
+
+    def __init__(
+        self,
+        sprites: SpriteSource,
+        *,
+        names: Callable[[str], bool] | None = None,
+        styles: tuple[str, ...] | None = None,
+    ) -> None:
+        self.sprites = sprites
+        self._keep = names
+        self._wanted = styles
+
+    @cached_property
+    def _names(self) -> dict[str, tuple[str, ...]]:
+        keep = self._keep or (lambda name: True)
+        wanted = self._wanted or tuple(style for style in self.sprites.names if style not in EVALUATION_STYLES)
+        missing = [style for style in wanted if style not in self.sprites.names]
+        if missing:
+            raise SourceError(f"no sprites of style {missing[0]!r} in {self.sprites.folder}; render that style first.")
+        found = {style: tuple(name for name in self.sprites.names[style] if keep(name)) for style in wanted}
+        if not any(found.values()):
+            raise SourceError(f"the name filter leaves no object in {', '.join(wanted)}; choose a wider filter.")
+        return {style: names for style, names in found.items() if names}
+
+    @cached_property
+    def styles(self) -> tuple[str, ...]:
+        return tuple(self._names)
+
+    @cached_property
+    def _ink(self) -> tuple[str, ...]:
+        return tuple(style for style in self.styles if STYLES[style].ink)
+
+    @cached_property
+    def _colour(self) -> tuple[str, ...]:
+        return tuple(style for style in self.styles if not STYLES[style].ink)
+
+    @cached_property
+    def _pairs(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        sets = {style: frozenset(names) for style, names in self._names.items()}
+        shared = {
+            (a, b): tuple(sorted(sets[a] & sets[b]))
+            for a in self.styles
+            for b in self.styles
+            if a != b and STYLES[a].family == STYLES[b].family
+        }
+        return {pair: names for pair, names in shared.items() if len(names) >= 20}
+
+    def _sprite(self, style: str, name: str) -> Sprite:
+        found = STYLES[style]
+        return Sprite(
+            name=name, style=style, picture=self.sprites.sprite(style, name), words=found.words, ink=found.ink
+        )
+
+    def sprite(self, rng: Random, *, style: str | None = None, ink: bool = False) -> Sprite:
+        if style is None:
+            # Coloured sets carry most of what is to be learnt; line drawings are a fifth.
+            drawn, coloured = self._ink, self._colour
+            table = drawn if drawn and (ink or not coloured or rng.random() < 0.2) else coloured
+            style = rng.choice(table or self.styles)
+        if style not in self._names:
+            raise SourceError(f"style {style!r} is not in this source; it has {', '.join(self.styles)}.")
+        return self._sprite(style, rng.choice(self._names[style]))
+
+    def twins(self, rng: Random, styles: tuple[str, ...]) -> tuple[Sprite, ...]:
+        if len(styles) == 2 and styles in self._pairs:
+            shared: tuple[str, ...] = self._pairs[styles[0], styles[1]]
+        else:
+            shared = tuple(sorted(frozenset.intersection(*(frozenset(self._names[style]) for style in styles))))
+        if not shared:
+            raise SourceError(f"no object is drawn in all of {', '.join(styles)}; choose styles of one family.")
+        name = rng.choice(shared)
+        return tuple(self._sprite(style, name) for style in styles)
+
+    def style_pair(self, rng: Random) -> tuple[str, str]:
+        if not self._pairs:
+            raise SourceError(
+                f"no two of the styles {', '.join(self.styles)} share objects; add a style of the family."
+            )
+        return rng.choice(tuple(self._pairs))
+
+    def look(self, rng: Random, size_px: int, *, figure: bool = True) -> Look:  # noqa: ARG002
+        return _simple_look(self.sprite(rng), rng, size_px)
+
+
+def _polygon(points: int, inner: float = 1.0, turn: float = -90.0) -> tuple[tuple[float, float], ...]:
+    """Corners of a regular polygon or, with `inner` below 1, a star; in -1..1."""
+    corners = points * (2 if inner < 1 else 1)
+    radii = [1.0 if index % 2 == 0 else inner for index in range(corners)]
+    angles = [math.radians(turn + 360 * index / corners) for index in range(corners)]
+    return tuple((r * math.cos(a), r * math.sin(a)) for r, a in zip(radii, angles, strict=True))
+
+
+_HEART = tuple(
+    (math.sin(t) ** 3, -(13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)) / 17)
+    for t in (2 * math.pi * i / 60 for i in range(60))
+)
+_CIRCLE = tuple((math.cos(2 * math.pi * i / 72), math.sin(2 * math.pi * i / 72)) for i in range(72))
+SHAPES: dict[str, tuple[tuple[float, float], ...]] = {
+    "circle": _CIRCLE,
+    "triangle": _polygon(3),
+    "square": ((-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)),
+    "diamond": _polygon(4),
+    "pentagon": _polygon(5),
+    "hexagon": _polygon(6),
+    "star": _polygon(5, 0.45),
+    "sun": _polygon(12, 0.7),
+    "heart": _HEART,
+    "arrow": ((-1, -0.35), (0.1, -0.35), (0.1, -0.85), (1, 0), (0.1, 0.85), (0.1, 0.35), (-1, 0.35)),
+    "cross": (
+        (-0.35, -1),
+        (0.35, -1),
+        (0.35, -0.35),
+        (1, -0.35),
+        (1, 0.35),
+        (0.35, 0.35),
+        (0.35, 1),
+        (-0.35, 1),
+        (-0.35, 0.35),
+        (-1, 0.35),
+        (-1, -0.35),
+        (-0.35, -0.35),
+    ),
+    "moon": tuple((math.cos(a), math.sin(a)) for a in (math.radians(60 + 240 * i / 40) for i in range(41)))
+    + tuple(
+        (0.55 + 0.87 * math.cos(a) - 0.1, 0.87 * math.sin(a))
+        for a in (math.radians(276 - 192 * i / 30) for i in range(31))
+    ),
+    "letter-l": ((-0.6, -1), (-0.1, -1), (-0.1, 0.5), (0.7, 0.5), (0.7, 1), (-0.6, 1)),
+    "letter-t": ((-0.9, -1), (0.9, -1), (0.9, -0.5), (0.25, -0.5), (0.25, 1), (-0.25, 1), (-0.25, -0.5), (-0.9, -0.5)),
+    "flag": ((-0.8, -1), (0.9, -0.5), (-0.5, 0), (-0.5, 1), (-0.8, 1)),
+    "house": ((0, -1), (1, -0.15), (0.75, -0.15), (0.75, 0.9), (-0.75, 0.9), (-0.75, -0.15), (-1, -0.15)),
+}
+"""Outlines in -1..1 (y down) by name."""  # fmt: skip
+
+_SHAPE_STYLES = {"shape-filled": "filled shape style", "shape-line": "line shape style", "shape-framed": "framed style"}
+
+
+def draw_shape(name: str, style: str, colour: Colour, side_px: int = SPRITE_PX) -> Image.Image:
+    """A shape of `SHAPES` as RGBA; drawn at four times the size for clean edges."""
+    big = side_px * 4
+    layer = Image.new("RGBA", (big, big), (*colour, 0))
+    points = [(big / 2 + x * big * 0.45, big / 2 + y * big * 0.45) for x, y in SHAPES[name]]
+    pen = ImageDraw.Draw(layer)
+    if style != "shape-line":
+        pen.polygon(points, fill=(*colour, 255))
+    if style != "shape-filled":
+        line = (*colour, 255) if style == "shape-line" else (25, 25, 30, 255)
+        pen.line([*points, points[0], points[1]], fill=line, width=big // 18, joint="curve")
+    return layer.reduce(4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapeSource:
+    """Drawn shapes in known colours: everything runs with nothing downloaded."""
+
+    names: Callable[[str], bool] | None = None
+
+    @cached_property
+    def _shapes(self) -> tuple[str, ...]:
+        found = tuple(name for name in SHAPES if self.names is None or self.names(name))
+        if not found:
+            raise SourceError(f"the name filter leaves none of the shapes {', '.join(SHAPES)}; choose a wider filter.")
+        return found
+
+    @cached_property
+    def styles(self) -> tuple[str, ...]:
+        return tuple(_SHAPE_STYLES)
+
+    def _sprite(self, name: str, style: str, hue: str) -> Sprite:
+        picture = draw_shape(name, style, COLOURS[hue])
+        return Sprite(name=f"{hue}-{name}", style=style, picture=picture, words=(_SHAPE_STYLES[style],))
+
+    def sprite(self, rng: Random, *, style: str | None = None, ink: bool = False) -> Sprite:
+        name = rng.choice(self._shapes)
+        if style is None:
+            style = "shape-line" if ink else rng.choice(self.styles)
+        if style not in _SHAPE_STYLES:
+            raise SourceError(f"style {style!r} is not in this source; it has {', '.join(self.styles)}.")
+        if ink:
+            picture = draw_shape(name, style, (0, 0, 0))
+            return Sprite(name=name, style=style, picture=picture, words=(_SHAPE_STYLES[style],), ink=True)
+        return self._sprite(name, style, rng.choice([hue for hue in COLOURS if hue not in ("white", "black", "grey")]))
+
+    def twins(self, rng: Random, styles: tuple[str, ...]) -> tuple[Sprite, ...]:
+        name, hue = rng.choice(self._shapes), rng.choice([hue for hue in COLOURS if hue not in ("white", "black")])
+        return tuple(self._sprite(name, style, hue) for style in styles)
+
+    def style_pair(self, rng: Random) -> tuple[str, str]:
+        first, second = rng.sample(self.styles, 2)
+        return first, second
+
+    def look(self, rng: Random, size_px: int, *, figure: bool = True) -> Look:  # noqa: ARG002
+        return _simple_look(self.sprite(rng), rng, size_px)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderSource:
+    """The user's own pictures (PNG, JPEG, WebP). A picture with alpha is an object; others become rounded cards."""
+
+    folder: Path
+
+    @cached_property
+    def _paths(self) -> tuple[Path, ...]:
+        found = sorted(
+            path for path in self.folder.rglob("*") if path.suffix.lower() in {".png", ".jpg", ".jpeg", ".webp"}
+        )
+        if not found:
+            raise SourceError(f"no pictures in {self.folder}; put PNG, JPEG or WebP files there.")
+        return tuple(found)
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        return ("folder",)
+
+    def _open(self, path: Path, side_px: int) -> Image.Image:
+        try:
+            with Image.open(path) as picture:
+                picture.draft("RGB", (side_px * 2, side_px * 2))
+                upright = ImageOps.exif_transpose(picture).convert("RGBA")
+        except OSError as error:
+            raise SourceError(f"{path} could not be read as a picture ({error}); remove it or save it anew.") from error
+        return upright
+
+    def sprite(self, rng: Random, *, style: str | None = None, ink: bool = False) -> Sprite:  # noqa: ARG002
+        path = rng.choice(self._paths)
+        picture = self._open(path, SPRITE_PX)
+        if picture.getchannel("A").getextrema()[0] > 250:  # pyright: ignore[reportOperatorIssue]
+            picture = ImageOps.fit(picture, (SPRITE_PX, SPRITE_PX), Image.Resampling.LANCZOS)
+            corners = Image.new("L", (SPRITE_PX * 4, SPRITE_PX * 4), 0)
+            ImageDraw.Draw(corners).rounded_rectangle((0, 0, SPRITE_PX * 4 - 1, SPRITE_PX * 4 - 1), 80, fill=255)
+            picture.putalpha(corners.reduce(4))
+        else:
+            picture = ImageOps.pad(picture, (SPRITE_PX, SPRITE_PX), Image.Resampling.LANCZOS, color=(0, 0, 0, 0))
+        return Sprite(name=path.stem.replace("_", "-"), style="folder", picture=picture, words=("the same style",))
+
+    def twins(self, rng: Random, styles: tuple[str, ...]) -> tuple[Sprite, ...]:  # noqa: ARG002
+        raise SourceError("a folder of pictures has no objects in two styles; use sprites or shapes for this rule.")
+
+    def style_pair(self, rng: Random) -> tuple[str, str]:  # noqa: ARG002
+        raise SourceError("a folder of pictures has one style only; use sprites or shapes for this rule.")
+
+    def look(self, rng: Random, size_px: int, *, figure: bool = True) -> Look:
+        if figure:
+            return _simple_look(self.sprite(rng), rng, size_px)
+        picture = self._open(rng.choice(self._paths), size_px)
+        whole = ImageOps.fit(picture, (size_px, size_px), Image.Resampling.LANCZOS)
+        ground_picture = Image.new("RGB", whole.size, (255, 255, 255))
+        ground_picture.paste(whole, (0, 0), whole)
+        return Look.flat(ground_picture)
