@@ -1,0 +1,221 @@
+"""Pictures from outside, read safely, and files written whole or not at all."""
+
+import contextlib
+import io
+import os
+import secrets
+import stat
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from triptych.errors import ImageError, OutputError
+
+__all__ = [
+    "FORMATS",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MAX_TEXT_BYTES",
+    "load_image",
+    "png_bytes",
+    "read_image",
+    "read_png_text",
+    "save_png",
+    "write_atomic",
+]
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+"""Formats that are read, by content; no other decoder ever sees a file."""
+MAX_BYTES = 64 * 2**20
+MAX_PIXELS = 64 * 2**20
+MAX_TEXT_BYTES = 60 * 2**20
+"""Most text that a PNG may carry: Pillow and what is built on it refuse to open one with more than 64 MiB."""
+
+# What Pillow's decoders are known to raise on damaged data.
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def load_image(path: str | Path, *, panel: int | str | None = None) -> Image.Image:
+    """The picture in a file as upright RGB; `panel` is named in errors. See `read_image`."""
+    path = Path(path)
+    where = _where(str(path), panel)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ImageError(f"{where} is not a file. Name an image file.")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ImageError(f"{where} does not exist. Check the path.") from None
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{where} cannot be read: {error}.") from error
+    return read_image(data, name=str(path), panel=panel)
+
+
+def read_image(data: bytes, *, name: str = "image", panel: int | str | None = None) -> Image.Image:
+    """The picture in `data` as upright RGB with no metadata left.
+
+    The format is decided by the content, never by the name. EXIF orientation is applied; transparency is laid on
+    white; 16-bit and float grey are scaled to 8 bits; of an animation the first frame is taken. Raises ImageError
+    naming `name` and `panel` for anything over `MAX_BYTES` or `MAX_PIXELS`, damaged, or of another format.
+    """
+    where = _where(name, panel)
+    if not data:
+        raise ImageError(f"{where} is empty (0 bytes).")
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"{where} has more than {MAX_BYTES // 2**20} MiB. Save it smaller.")
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise _too_many_pixels(where, f"{image.width}x{image.height}")
+            image.load()
+            return _upright(_to_rgb(image), image)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_many_pixels(where, "far too many") from None
+    except Image.UnidentifiedImageError:
+        raise ImageError(f"{where} is not an image of a known format ({', '.join(FORMATS)}).") from None
+    except _DAMAGED as error:
+        raise ImageError(f"{where} is damaged or cut short: {error}. Save it again.") from error
+
+
+def png_bytes(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
+    """`image` as a PNG file with one text chunk for each key (1 to 79 Latin characters) of `text`."""
+    chunks = PngImagePlugin.PngInfo()
+    size = 0
+    for key, value in (text or {}).items():
+        chunks.add_text(key, value)
+        size += len(value.encode())
+    if size > MAX_TEXT_BYTES:
+        raise OutputError(
+            f"{size / 2**20:.0f} MiB of text do not fit in a PNG; at most {MAX_TEXT_BYTES // 2**20} MiB. "
+            "Use smaller condition images."
+        )
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", pnginfo=chunks)
+    return buffer.getvalue()
+
+
+def save_png(image: Image.Image, path: str | Path, text: Mapping[str, str] | None = None) -> None:
+    """Write `image` and its text chunks to `path`, whole or not at all. Raises OutputError."""
+    write_atomic(path, png_bytes(image, text))
+
+
+def read_png_text(path: str | Path) -> dict[str, str]:
+    """The text chunks of a PNG file; empty where it has none. Raises ImageError."""
+    path = Path(path)
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            if not isinstance(image, PngImagePlugin.PngImageFile):
+                raise ImageError(f"{path} is not a PNG file.")
+            return {key: str(value) for key, value in image.text.items()}
+    except FileNotFoundError:
+        raise ImageError(f"{path} does not exist. Check the path.") from None
+    except Image.UnidentifiedImageError:
+        raise ImageError(f"{path} is not a PNG file; only PNG files written by triptych carry their page.") from None
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path} is damaged or cut short: {error}.") from error
+
+
+def write_atomic(path: str | Path, data: bytes | bytearray | memoryview) -> None:
+    """Write `data` to `path` through a temporary file in the same folder, fsync and replace.
+
+    Missing folders are made. On any failure, Ctrl-C included, `path` is as it was and nothing is left beside it.
+    Raises OutputError where the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        _sync_folder(path.parent)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise OutputError(f"{path} cannot be written: {reason}. Free space or choose another folder.") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself durable, where the system can open folders (not on Windows)."""
+    with contextlib.suppress(PermissionError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _where(name: str, panel: int | str | None) -> str:
+    match panel:
+        case None:
+            return name
+        case int():
+            return f"panel {panel}: {name}"
+        case _:
+            return f"{panel}: {name}"
+
+
+def _too_many_pixels(where: str, size: str) -> ImageError:
+    return ImageError(f"{where} has {size} pixels; at most {MAX_PIXELS // 2**20} megapixels are read. Make it smaller.")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _grey_to_rgb(image)
+    if image.has_transparency_data:
+        layered = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
+    return image.convert("RGB")
+
+
+def _grey_to_rgb(image: Image.Image) -> Image.Image:
+    """Grey of more than 8 bits: integers from 0 to 65535, floats from 0 to 1."""
+    values = np.asarray(image, dtype=np.float64)
+    top = 1.0 if image.mode == "F" else 65535.0
+    low, high = float(values.min()), float(values.max())
+    if not 0 <= low <= high <= top:
+        raise ValueError(f"grey values from {low:g} to {high:g}, outside 0 to {top:g}")
+    return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8)).convert("RGB")
+
+
+def _upright(picture: Image.Image, source: Image.Image) -> Image.Image:
+    try:
+        orientation = source.getexif().get(_ORIENTATION_TAG, 1)
+    except _DAMAGED:
+        # Damaged EXIF is no reason to refuse a picture whose pixels are whole.
+        orientation = 1
+    turned = picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture.copy()
+    turned.info = {}
+    return turned
