@@ -14,7 +14,7 @@ from triptych.data.drawing import COLOURS, Colour, Look, clear, contrast, filled
 from triptych.data.sprites import EVALUATION_STYLES, SPRITE_PX, STYLES, SpriteSource
 from triptych.errors import SourceError
 
-__all__ = ["FolderSource", "ShapeSource", "Source", "Sprite", "SpriteScenes"]
+__all__ = ["FolderSource", "ShapeSource", "Source", "Sprite", "SpriteScenes", "actor", "actors"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +62,29 @@ class Source(Protocol):
         ...
 
 
+def actor(source: Source, rng: Random, *, style: str | None = None) -> Sprite:
+    """An object with colours of its own; a single-colour drawing is tinted."""
+    for _ in range(12):
+        found = source.sprite(rng, style=style)
+        if not found.ink:
+            return found
+    return found.tinted(rng.choice([colour for name, colour in COLOURS.items() if name not in ("white", "yellow")]))
+
+
+def actors(source: Source, rng: Random, count: int) -> list[Sprite]:
+    """`count` objects with different names, all in one style."""
+    found = [actor(source, rng)]
+    for _ in range(60 * count):
+        if len(found) == count:
+            break
+        other = actor(source, rng, style=found[0].style)
+        if other.name not in {sprite.name for sprite in found}:
+            found.append(other)
+    if len(found) < count:
+        raise SourceError(f"the source has fewer than {count} objects in style {found[0].style!r}; add pictures.")
+    return found
+
+
 def _simple_look(sprite: Sprite, rng: Random, size_px: int) -> Look:
     """The object somewhere near the middle at 50-85% of the picture; ink in a colour that stands off the ground."""
     backdrop = ground(rng, size_px)
@@ -92,7 +115,7 @@ class SpriteScenes:
 
     @cached_property
     def _names(self) -> dict[str, tuple[str, ...]]:
-        keep = self._keep or (lambda name: True)
+        keep = self._keep or (lambda _: True)
         wanted = self._wanted or tuple(style for style in self.sprites.names if style not in EVALUATION_STYLES)
         missing = [style for style in wanted if style not in self.sprites.names]
         if missing:

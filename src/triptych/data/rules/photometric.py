@@ -65,6 +65,20 @@ def posterise(rng: Random) -> Change:
     )
 
 
+@picture_rule("duotone", "photometric", "dark parts in one named colour, light parts in another")
+def duotone(rng: Random) -> Change:
+    dark, light = rng.choice((("blue", "yellow"), ("purple", "orange"), ("teal", "pink"), ("red", "mint")))
+    ends = {**PALE, **COLOURS}
+
+    def two(picture: Image.Image) -> Image.Image:
+        return ImageOps.colorize(ImageOps.autocontrast(picture.convert("L")), black=ends[dark], white=ends[light])
+
+    return Change(
+        says=(f"{dark} for the dark parts, {light} for the light", f"a duotone of {dark} and {light}"),
+        apply=lambda look: Look.flat(two(look.render()), look.mask),
+    )
+
+
 @picture_rule("fog", "photometric", "the picture fades into fog, thicker towards the bottom or the top")
 def fog(rng: Random) -> Change:
     upward = rng.random() < 0.5
@@ -103,4 +117,4 @@ def background_colour(rng: Random) -> Change:
     )
 
 
-RULES = (day_to_night, negative, grayscale, tint, posterise, fog, glow, background_colour)
+RULES = (day_to_night, negative, grayscale, tint, duotone, posterise, fog, glow, background_colour)

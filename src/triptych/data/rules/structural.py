@@ -148,4 +148,21 @@ def stitched(rng: Random) -> Change:  # noqa: ARG001
     return Change(says=("as cross-stitch embroidery", "stitch it on linen with crosses"), apply=sewn)
 
 
-RULES = (silhouette, outline, sticker, pixelate, x_ray, cast_shadow, frame, stitched)
+@picture_rule("halftone", "structural", "the picture as printed dots, larger where it is dark")
+def halftone(rng: Random) -> Change:  # noqa: ARG001
+    def printed(look: Look) -> Look:
+        count, size = 16, look.size_px
+        pitch = size // count
+        darkness = 1 - np.asarray(look.render().convert("L").resize((count, count), Image.Resampling.BOX)) / 255
+        y, x = np.mgrid[0:pitch, 0:pitch] + 0.5 - pitch / 2
+        reach = np.tile(np.hypot(x, y), (count, count))
+        radius = np.kron(np.sqrt(darkness) * pitch * 0.62, np.ones((pitch, pitch)))
+        ink = ((radius - reach + 0.5).clip(0, 1) * 255).astype(np.uint8)
+        paper = blank(pitch * count, (250, 246, 236))
+        paper.paste((30, 36, 70), (0, 0, *paper.size), Image.fromarray(ink))
+        return Look.flat(paper.resize((size, size)) if paper.width != size else paper)
+
+    return Change(says=("as halftone dots", "print it with dots that grow where it is dark"), apply=printed)
+
+
+RULES = (halftone, silhouette, outline, sticker, pixelate, x_ray, cast_shadow, frame, stitched)

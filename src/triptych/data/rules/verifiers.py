@@ -1,4 +1,4 @@
-"""How a picture is checked against the answer its page knows: by cells and colours where exact, by distance elsewhere."""
+"""How a picture is checked against the answer its page knows: cells and colours where exact, distance elsewhere."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def distance(a: Image.Image, b: Image.Image, side_px: int = 64) -> float:
 def near(*, share: float = 0.25, side_px: int = 64) -> Check:
     """At most `share` of the error of the best trivial picture: any condition copied, or the answer's mean colour.
 
-    A share of .25 asks for 6 dB better than copying, so a change of a few pixels is judged as strictly as a new picture.
+    A share of .25 asks for 6 dB better than copying, so a small change is judged as strictly as a new picture.
     """
 
     def check(answer: Image.Image, conditions: tuple[Image.Image, ...], picture: Image.Image) -> Verdict:
@@ -55,8 +55,11 @@ def near(*, share: float = 0.25, side_px: int = 64) -> Check:
     return check
 
 
-def cells(rows: int, columns: int, *, tolerance: float = 0.12, margin: float = 0.25) -> Check:
-    """Every cell of a grid has the answer's mean colour within `tolerance` (0..1, largest channel)."""
+def cells(rows: int, columns: int, *, tolerance: float = 0.12, margin: float = 0.25, share: float = 1.0) -> Check:
+    """At least `share` of a grid's cells have the answer's mean colour within `tolerance` (0..1, largest channel).
+
+    `margin` is the part of a cell left out on every side.
+    """
 
     def means(picture: Image.Image) -> np.ndarray:
         fine = _array(picture, 128)
@@ -67,7 +70,8 @@ def cells(rows: int, columns: int, *, tolerance: float = 0.12, margin: float = 0
 
     def check(answer: Image.Image, conditions: tuple[Image.Image, ...], picture: Image.Image) -> Verdict:  # noqa: ARG001
         good = np.abs(means(answer) - means(picture)).max(axis=-1) <= tolerance
-        return Verdict(ok=bool(good.all()), score=float(good.mean()), detail=f"{int(good.sum())}/{good.size} cells")
+        ok = bool(good.mean() >= share)
+        return Verdict(ok=ok, score=float(good.mean()), detail=f"{int(good.sum())}/{good.size} cells")
 
     return check
 

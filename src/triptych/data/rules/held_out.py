@@ -1,0 +1,37 @@
+"""What training never sees, so that learning in context can be told from remembering."""
+
+__all__ = ["HELD_OUT_CHAINS", "HELD_OUT_RULES"]
+
+HELD_OUT_RULES: frozenset[str] = frozenset(
+    {
+        # photometric: told by one example, and made of the same arithmetic as rules that are trained on
+        "negative",
+        "duotone",
+        # geometric: a cousin of mirror and of tile, at another axis or order
+        "upside-down",
+        "kaleidoscope",
+        # structural: an outline, but outside the object; blocks, but with another unit
+        "sticker",
+        "halftone",
+        # compositional: copies as in `pattern`, other places
+        "checkerboard",
+        # relational: `gravity` in another direction
+        "gravity-up",
+        # temporal: `next-frame` asked backwards
+        "previous-frame",
+        # symbolic: `grid-recolour` and `grid-gravity` have the same parts
+        "grid-mirror",
+        "arrow-turn",
+    }
+)
+"""Rules never trained on: spread over the families, each a neighbour of trained rules and plain from one example."""
+
+HELD_OUT_CHAINS: tuple[tuple[str, str], ...] = (
+    ("outline", "mirror"),
+    ("silhouette", "tile"),
+    ("grayscale", "rotate"),
+    ("background-colour", "mirror"),
+    ("pixelate", "tint"),
+    ("frame", "rotate"),
+)
+"""Compositions never trained on, though both parts are, and though other compositions of each part are."""
