@@ -190,7 +190,7 @@ def write_prompt(page: Page, template: Template | None = None) -> Prompt:
     Panels without instruction are left out; tags count panels in reading order. Raises PromptError for a text with
     a tag in it and for a page with more panels than the template names.
     """
-    template = template or find_template(page.template)
+    template = template or _packaged(page.template)
     pieces = [template.opening, page.overview]
     parts = [PromptPart(panel=None, text=page.overview)]
     if template.opening and page.overview.startswith(template.opening):

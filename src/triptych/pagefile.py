@@ -1,0 +1,212 @@
+"""Page files: a page as YAML or JSON with its images beside it, or as one self-contained record."""
+
+import base64
+import binascii
+import hashlib
+import json
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, TypeAlias
+
+import yaml
+from PIL import Image
+
+from triptych.errors import PageError
+from triptych.images import load_image, png_bytes, read_image, write_atomic
+from triptych.page import Page, Panel, Role
+from triptych.pageschema import ExampleEntry, PageEntry, PanelEntry, check_entry, check_suffix, read_entry
+from triptych.prompts import template_names
+
+__all__ = ["confined_path", "load_page", "page_from_record", "page_record", "save_page"]
+
+_DATA_URI = "data:image/png;base64,"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Escapes line separators and control characters, which PyYAML's plain style loses."""
+
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, None if text.isprintable() else '"'),
+)
+
+_Encode: TypeAlias = Callable[[Image.Image, str], str]
+_Decode: TypeAlias = Callable[[str, str], Image.Image]
+
+
+def load_page(path: str | Path) -> Page:
+    """The page in a .yaml, .yml or .json file, with its images read.
+
+    Raises PageError naming file, panel and key, and ImageError naming file and panel. Image paths are relative to
+    the page file and must stay in its folder, symbolic links followed.
+    """
+    path = Path(path)
+    entry = read_entry(path)
+    for number, source in enumerate((entry, *entry.context)):
+        if source.template not in template_names():
+            raise PageError(
+                f"{path}: {_place(number)}key 'template': no template {source.template!r}; "
+                f"there are {', '.join(template_names())}."
+            )
+
+    def decode(value: str, where: str) -> Image.Image:
+        if value.startswith("data:"):
+            return _from_data_uri(value, where)
+        return load_image(confined_path(path.parent, value, where), panel=where)
+
+    return _page(entry, str(path), decode)
+
+
+def save_page(page: Page, path: str | Path) -> None:
+    """Write the page to a .yaml, .yml or .json file and its images beside it as PNG; `load_page` gives it back.
+
+    Image names hold a digest of the pixels, so that a file saved before keeps its own images, and the page file is
+    written last: it never names an image that is not there. Raises PageError, and OutputError for what cannot be
+    written.
+    """
+    path = Path(path)
+    check_suffix(path)
+    pictures: dict[str, bytes] = {}
+
+    def encode(image: Image.Image, place: str) -> str:
+        digest = hashlib.sha256(image.tobytes() + repr(image.size).encode()).hexdigest()[:12]
+        name = f"{path.stem}-{place}-{digest}.png"
+        pictures[name] = png_bytes(image)
+        return name
+
+    data = _dumped(page, encode)
+    for name, picture in pictures.items():
+        write_atomic(path.with_name(name), picture)
+    if path.suffix == ".json":
+        text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
+    else:
+        text = yaml.dump(data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120)
+    write_atomic(path, text.encode())
+
+
+def page_record(page: Page) -> dict[str, Any]:
+    """The page as plain JSON data with its images inside, as PNG in base64; `page_from_record` gives it back.
+
+    Raises PageError for a text that is longer than `MAX_TEXT_CHARS`.
+    """
+    return _dumped(page, lambda image, _: _DATA_URI + base64.b64encode(png_bytes(image)).decode())
+
+
+def page_from_record(record: Mapping[str, Any]) -> Page:
+    """The page of a record. Raises PageError naming panel and key; paths are refused, so no file is ever read."""
+
+    def decode(value: str, where: str) -> Image.Image:
+        if not value.startswith("data:"):
+            raise PageError(f"{where}: {reprlib.repr(value)} is a path; a page record holds its images as data URIs.")
+        return _from_data_uri(value, where)
+
+    return _page(check_entry(record, "page record"), "page record", decode)
+
+
+def confined_path(folder: Path, name: str, where: str) -> Path:
+    """The file `name` within `folder`, symbolic links followed. Raises PageError beginning with `where`."""
+    if not name or PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or PureWindowsPath(name).root:
+        raise PageError(f"{where}: {reprlib.repr(name)} is no relative path. Put the image into {folder}.")
+    try:
+        path = (folder / name).resolve()
+        inside = path.is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise PageError(f"{where}: {reprlib.repr(name)} is no usable path: {error}.") from error
+    if not inside:
+        raise PageError(f"{where}: {reprlib.repr(name)} leaves the folder {folder}. Put the image into it.")
+    return path
+
+
+def _place(example: int) -> str:
+    return f"example page {example}, " if example else ""
+
+
+def _from_data_uri(value: str, where: str) -> Image.Image:
+    head, _, body = value.partition(",")
+    if not head.startswith("data:image/") or not head.endswith(";base64"):
+        raise PageError(f"{where}: {reprlib.repr(head)} is no image in base64; write data:image/png;base64,...")
+    try:
+        return read_image(base64.b64decode(body, validate=True), name="embedded image", panel=where)
+    except (binascii.Error, ValueError) as error:
+        raise PageError(f"{where}: the image is no proper base64: {error}.") from error
+
+
+def _page(entry: PageEntry, name: str, decode: _Decode) -> Page:
+    examples = tuple(
+        _page_of(part, f"{name}: {_place(number)}", decode) for number, part in enumerate(entry.context, 1)
+    )
+    page = _page_of(entry, f"{name}: ", decode)
+    try:
+        return replace(page, context=examples)
+    except PageError as error:
+        raise PageError(f"{name}: key 'context': {error}") from error
+
+
+def _page_of(entry: ExampleEntry, where: str, decode: _Decode) -> Page:
+    panels = tuple(_panel(part, f"{where}panel {number}", decode) for number, part in enumerate(entry.panels, 1))
+    try:
+        return Page(
+            panels=panels,
+            overview=entry.overview,
+            layout=entry.layout,
+            gutter_px=entry.gutter_px,
+            template=entry.template,
+            page_id=entry.page_id,
+            rule=entry.rule,
+        )
+    except PageError as error:
+        raise PageError(f"{where}key 'panels': {error}") from error
+
+
+def _panel(entry: PanelEntry, where: str, decode: _Decode) -> Panel:
+    role = entry.role or (Role.SLOT if entry.image is None else Role.SUBJECT)
+    wrong = None
+    if role is Role.SLOT and entry.image is not None:
+        wrong = "image", "a slot cannot have an image. Give the panel a condition's role, or name the picture `answer`"
+    elif role is not Role.SLOT and entry.image is None:
+        wrong = "image", f"a panel of role {role.value!r} needs one; a panel to be generated has the role 'slot'"
+    elif role is not Role.SLOT and entry.answer is not None:
+        wrong = "answer", f"only a slot can have an answer, and the role is {role.value!r}"
+    elif role is not Role.SLOT and entry.size_px is not None:
+        wrong = "size_px", f"only a slot can have a size, and the role is {role.value!r}"
+    if wrong:
+        raise PageError(f"{where}, key {wrong[0]!r}: {wrong[1]}.")
+    return Panel(
+        role=role,
+        image=None if entry.image is None else decode(entry.image, f"{where}, key 'image'"),
+        answer=None if entry.answer is None else decode(entry.answer, f"{where}, key 'answer'"),
+        instruction=entry.instruction,
+        size_px=entry.size_px,
+    )
+
+
+def _dumped(page: Page, encode: _Encode) -> dict[str, Any]:
+    """The page as checked plain data."""
+    data = _entry(page, encode, "") | {
+        "context": [_entry(part, encode, f"example-{number}-") for number, part in enumerate(page.context, 1)]
+    }
+    return check_entry(data, "page").model_dump(mode="json", exclude_defaults=True)
+
+
+def _entry(page: Page, encode: _Encode, prefix: str) -> dict[str, Any]:
+    return {
+        "overview": page.overview,
+        "layout": page.layout,
+        "gutter_px": page.gutter_px,
+        "template": page.template,
+        "page_id": page.page_id,
+        "rule": page.rule,
+        "panels": [
+            {
+                "role": panel.role,
+                "image": None if panel.image is None else encode(panel.image, f"{prefix}{number}"),
+                "answer": None if panel.answer is None else encode(panel.answer, f"{prefix}{number}-answer"),
+                "instruction": panel.instruction,
+                "size_px": panel.size_px,
+            }
+            for number, panel in enumerate(page.panels, 1)
+        ],
+    }

@@ -1,0 +1,187 @@
+"""What a page file may say: its keys and their types, and errors that name panel and key."""
+
+import json
+import reprlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from triptych.errors import PageError
+from triptych.images import MAX_BYTES
+from triptych.page import MAX_CONDITIONS, MAX_SLOTS, Layout, Role
+
+__all__ = [
+    "MAX_TEXT_CHARS",
+    "ExampleEntry",
+    "PageEntry",
+    "PanelEntry",
+    "Text",
+    "check_entry",
+    "check_suffix",
+    "page_schema",
+    "parse_json",
+    "problems",
+    "read_entry",
+]
+
+MAX_TEXT_CHARS = 4000
+"""Longest overview or instruction in a file; about twice what the longest text encoder here reads (512 tokens)."""
+
+# YAML is read by a slow parser and never holds images; a JSON record holds them all.
+_MAX_FILE_BYTES = {".yaml": 2**20, ".yml": 2**20, ".json": 2 * MAX_BYTES}
+
+# The default depth of 6 spells out a few megabytes of a YAML file that nests aliases.
+_brief = reprlib.Repr()
+_brief.maxlevel = 2
+
+Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS)]
+_Name = Annotated[str, Field(max_length=200)]
+_Side = Annotated[int, Field(strict=True, ge=1, le=16384)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class PanelEntry(_Entry):
+    """One panel: a condition if it has an image, a slot to be generated if it has none."""
+
+    role: Role | None = None
+    """What the panel is for; without it a panel with an image is a subject and one without is a slot."""
+    image: str | None = None
+    """A condition's image: a path relative to the page file and within its folder, or a data URI."""
+    answer: str | None = None
+    """A slot's right picture where it is known, like `image`."""
+    instruction: Text = ""
+    """What this panel shows or should show."""
+    size_px: tuple[_Side, _Side] | None = None
+    """Width and height wanted of a slot."""
+
+
+class ExampleEntry(_Entry):
+    """A finished page that shows the task; all its slots have answers."""
+
+    panels: Annotated[tuple[PanelEntry, ...], Field(min_length=1, max_length=MAX_CONDITIONS + MAX_SLOTS)]
+    """The panels in reading order."""
+    overview: Text = ""
+    """The text about the whole page."""
+    layout: Layout = Layout.AUTO
+    """How the panels are arranged on a canvas."""
+    gutter_px: Annotated[int, Field(strict=True, ge=0, le=4096)] = 0
+    """White between panels."""
+    template: _Name = "panels"
+    """Name of the prompt template."""
+    page_id: _Name = ""
+    """A name for the page, unique in a page set."""
+    rule: _Name | None = None
+    """Name of the rule that made the page, where one did."""
+
+
+class PageEntry(ExampleEntry):
+    """A page for triptych: conditions, slots and instructions."""
+
+    context: Annotated[tuple[ExampleEntry, ...], Field(max_length=16)] = ()
+    """Example pages in front of the page."""
+
+
+def read_entry(path: Path) -> PageEntry:
+    """What the .yaml, .yml or .json file at `path` says. Raises PageError naming file, panel and key."""
+    return check_entry(_parse(_read_text(path), path), str(path))
+
+
+def check_suffix(path: Path) -> None:
+    """Raise PageError unless the name is that of a page file."""
+    if path.suffix not in _MAX_FILE_BYTES:
+        raise PageError(f"{path}: a page file ends in .yaml, .yml or .json, not {path.suffix or 'nothing'!r}.")
+
+
+def _read_text(path: Path) -> str:
+    check_suffix(path)
+    cap = _MAX_FILE_BYTES[path.suffix]
+    try:
+        with path.open("rb") as file:
+            data = file.read(cap + 1)
+    except FileNotFoundError:
+        raise PageError(f"{path} does not exist. Check the path.") from None
+    except (OSError, ValueError) as error:
+        raise PageError(f"{path} cannot be read: {error}.") from error
+    if len(data) > cap:
+        raise PageError(
+            f"{path} has more than {cap // 2**20} MiB; a page file names its images, it does not hold them."
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PageError(f"{path} is not text in UTF-8 (byte {error.start}). Save it as UTF-8.") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, where YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for number, key in enumerate(keys):
+            if any(key.value == earlier.value for earlier in keys[:number]):
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        twice = next(key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number]))
+        raise ValueError(f"key {twice!r} stands twice")
+    return data
+
+
+def parse_json(text: str) -> Any:
+    """JSON data; raises ValueError for a key that stands twice."""
+    return json.loads(text, object_pairs_hook=_unique)
+
+
+def _parse(text: str, path: Path) -> Any:
+    try:
+        return parse_json(text) if path.suffix == ".json" else yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        kind = "JSON" if path.suffix == ".json" else "YAML"
+        raise PageError(f"{path} is no proper {kind}: {' '.join(str(error).split())}.") from error
+
+
+def check_entry(data: Any, name: str) -> PageEntry:
+    """`data` as a page; `name` begins the PageError for what is none."""
+    if not isinstance(data, dict):
+        raise PageError(f"{name} has no keys; a page needs at least the key 'panels'.")
+    try:
+        return PageEntry.model_validate(data)
+    except ValidationError as error:
+        raise PageError(f"{name}: {'; '.join(list(problems(error))[:5])}.") from error
+
+
+def problems(error: ValidationError) -> Iterator[str]:
+    """What pydantic found wrong in a page, one sentence each, naming panel (from 1) and key."""
+    for found in error.errors(include_url=False):
+        place, keys, known, location = "", [], PageEntry, list(found["loc"])
+        while location:
+            match location.pop(0), location[:1]:
+                case "context", [int(index), *_]:
+                    place, known = f"example page {index + 1}, ", ExampleEntry
+                case "panels", [int(index), *_]:
+                    place, known = f"{place}panel {index + 1}, ", PanelEntry
+                case str(key), _:
+                    keys.append(key)
+        key = f"{place}key {_brief.repr(keys[-1])}" if keys else place.removesuffix(", ")
+        match found["type"]:
+            case "extra_forbidden":
+                yield f"{key} is unknown; known are {', '.join(known.model_fields)}"
+            case "string_too_long":
+                yield f"{key} has {len(found['input'])} characters; at most {found['ctx']['max_length']}"
+            case _:
+                yield f"{key}: {found['msg'].lower()}, got {_brief.repr(found['input'])}"
+
+
+def page_schema() -> dict[str, Any]:
+    """The JSON schema of page files, published as docs/page.schema.json."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | PageEntry.model_json_schema()
