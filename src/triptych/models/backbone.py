@@ -1,0 +1,201 @@
+"""What a backbone is to the rest of the house: codec, text encoder and velocity field, whatever its family."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from triptych.page import Page
+from triptych.prompts import Prompt
+
+__all__ = [
+    "Adapter",
+    "Backbone",
+    "Card",
+    "Conditioning",
+    "EncodesMasks",
+    "Grid",
+    "ReadsConditions",
+    "Sequences",
+    "Text",
+    "VelocityField",
+    "frames",
+]
+
+
+class Conditioning(StrEnum):
+    """How conditions enter; see DESIGN, section 3."""
+
+    REPAINT = "repaint"
+    FILL = "fill"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """The facts of a backbone that the rest of the house plans with."""
+
+    name: str
+    family: str
+    conditionings: tuple[Conditioning, ...]
+    """What it can do, its native way first."""
+    factor: int
+    """Pixels a token side: panel sides are resampled to multiples of this."""
+    channels: int
+    """Numbers a token."""
+    side_px: int
+    """Side of a square panel at which it works best."""
+    steps: int
+    guidance: float | None
+    """Default guidance scale; None where the model takes none."""
+    max_text_tokens: int
+    licence: str
+    negative: str | None = None
+    """Prompt of the second pass where guidance is classifier-free; None where it is distilled or absent."""
+    fixed_side: bool = False
+    """Every panel is a square of `side_px`; others are set in one on white."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """The tokens of one image: `frame` is its place on the first position axis, rows and columns count tokens."""
+
+    frame: int
+    rows: int
+    columns: int
+
+    @property
+    def tokens(self) -> int:
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """Encoded prompts, as the family's transformer reads them."""
+
+    embeds: Float[Tensor, "batch length width"]
+    positions: Float[Tensor, "length axes"]
+    pooled: Float[Tensor, "batch pooled"] | None = None
+    mask: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequences:
+    """All that a velocity field needs to know before the first step.
+
+    `targets` are the images that are denoised, jointly. `references` enter as clean tokens; `extra` are channels
+    appended to every target token (fill: the masked canvas and its mask).
+    """
+
+    text: Text
+    targets: tuple[Grid, ...]
+    reference_grids: tuple[Grid, ...] = ()
+    references: Float[Tensor, "batch reference channels"] | None = None
+    extra: Float[Tensor, "batch target extra"] | None = None
+    guidance: float | None = None
+    negative: Text | None = None
+    """The second prompt of classifier-free guidance, present only where `guidance` asks for it."""
+    cached: bool = True
+    """Compute the references' keys and values once, where the family can."""
+
+
+class VelocityField(Protocol):
+    """Velocity (noise - data) of the target tokens at noise level `t`; one object serves all steps of a page."""
+
+    def __call__(
+        self, tokens: Float[Tensor, "batch target channels"], t: float
+    ) -> Float[Tensor, "batch target channels"]: ...
+
+
+class Backbone(Protocol):
+    """A diffusion transformer with its text encoder and image codec. Tensors are on `device` in `dtype`."""
+
+    card: Card
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    def transformer(self) -> nn.Module:
+        """The module that skills adapt."""
+        ...
+
+    def encode_images(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
+        """Pictures in [-1, 1] to tokens in row order; sides must be multiples of `card.factor`."""
+        ...
+
+    def decode_images(
+        self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Tokens to pictures, clamped to [-1, 1]."""
+        ...
+
+    def encode_prompts(self, prompts: Sequence[Prompt], frames: Sequence[int]) -> Text:
+        """Encode one prompt a page; `frames` gives each of the page's `all_panels` its place, for per-panel text.
+
+        Raises PromptError naming the instruction that does not fit the encoder's limit.
+        """
+        ...
+
+    def schedule(self, steps: int, tokens: int) -> tuple[float, ...]:
+        """`steps` + 1 noise levels from 1 to 0 for a page of `tokens` target tokens."""
+        ...
+
+    def velocity_field(self, sequences: Sequences) -> VelocityField: ...
+
+
+class Adapter(Protocol):
+    """A skill made ready for backbones: what `sampling` needs to know of it."""
+
+    name: str
+
+    def applied(self, backbone: Backbone) -> AbstractContextManager[object]:
+        """The backbone adapted inside the `with`, and exactly as before after it."""
+        ...
+
+
+@runtime_checkable
+class ReadsConditions(Protocol):
+    """A backbone whose text encoder also looks at the conditions (Qwen-Image-Edit)."""
+
+    def encode_prompts_with_images(
+        self, prompts: Sequence[Prompt], frames: Sequence[int], images: Sequence[Sequence[Image]]
+    ) -> Text:
+        """As `Backbone.encode_prompts`; `images` holds the conditions of each page, in order."""
+        ...
+
+
+@runtime_checkable
+class EncodesMasks(Protocol):
+    """A backbone that can fill: it turns masks into channels."""
+
+    def encode_masks(self, masks: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch tokens channels"]:
+        """Masks of 0 and 1, at the size of the pictures, to one row of channels a token."""
+        ...
+
+
+def frames(page: Page) -> tuple[int, ...]:
+    """Place of each of `page.all_panels` on the first position axis.
+
+    Slots take 0, 1, ...; conditions 10, 20, ... (the offsets that FLUX.2 was trained with: one slot at 0, reference
+    k at 10 k), the page's own first, so that a page keeps its places whatever examples stand in front of it.
+    """
+    places: list[int] = []
+    slots = conditions = 0
+    for position, panel in enumerate(page.all_panels):
+        if position < len(page.panels) and panel.is_slot:
+            places.append(slots)
+            slots += 1
+        else:
+            conditions += 1
+            places.append(10 * conditions)
+    return tuple(places)

@@ -1,0 +1,112 @@
+"""Image codecs of the families: pictures in [-1, 1] to tokens and back. All take the mode, so encoding draws nothing."""
+
+from typing import Protocol
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderKLFlux2, AutoencoderKLQwenImage
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from triptych.models.backbone import Grid
+
+__all__ = ["Codec", "Flux2Codec", "KLCodec", "QwenCodec", "pack", "unpack"]
+
+
+class Codec(Protocol):
+    """Pictures to tokens and back; differentiable."""
+
+    @property
+    def factor(self) -> int: ...
+
+    @property
+    def channels(self) -> int: ...
+
+    def encode(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]: ...
+
+    def decode(
+        self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
+    ) -> Float[Tensor, "batch 3 height width"]: ...
+
+
+def pack(latents: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch tokens packed"]:
+    """Latents in patches of 2x2, one a token, in row order; channels before patch rows before patch columns."""
+    return rearrange(latents, "b c (h p) (w q) -> b (h w) (c p q)", p=2, q=2)
+
+
+def unpack(tokens: Float[Tensor, "batch tokens packed"], grid: Grid) -> Float[Tensor, "batch channels height width"]:
+    """Inverse of `pack`."""
+    return rearrange(tokens, "b (h w) (c p q) -> b c (h p) (w q)", h=grid.rows, w=grid.columns, p=2, q=2)
+
+
+class KLCodec:
+    """FLUX.1 and Stable Diffusion 3: one scale and one shift for all channels."""
+
+    def __init__(self, vae: AutoencoderKL) -> None:
+        self.vae = vae
+        self.factor = 2 ** len(vae.config.block_out_channels)
+        self.channels = 4 * vae.config.latent_channels
+
+    def encode(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
+        config = self.vae.config
+        latents = self.vae.encode(images.to(self.vae.dtype)).latent_dist.mode()
+        return pack((latents - config.shift_factor) * config.scaling_factor)
+
+    def decode(
+        self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
+    ) -> Float[Tensor, "batch 3 height width"]:
+        config = self.vae.config
+        latents = unpack(tokens, grid).to(self.vae.dtype) / config.scaling_factor + config.shift_factor
+        return self.vae.decode(latents).sample
+
+
+class Flux2Codec:
+    """FLUX.2: packed latents whitened by the running statistics of a batch norm."""
+
+    def __init__(self, vae: AutoencoderKLFlux2) -> None:
+        self.vae = vae
+        self.factor = 2 ** len(vae.config.block_out_channels)
+        self.channels = 4 * vae.config.latent_channels
+
+    def encode(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
+        tokens = pack(self.vae.encode(images.to(self.vae.dtype)).latent_dist.mode())
+        mean, std = self._statistics(tokens)
+        return (tokens - mean) / std
+
+    def decode(
+        self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
+    ) -> Float[Tensor, "batch 3 height width"]:
+        mean, std = self._statistics(tokens)
+        return self.vae.decode(unpack(tokens * std + mean, grid).to(self.vae.dtype)).sample
+
+    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        variance = self.vae.bn.running_var + self.vae.config.batch_norm_eps
+        return self.vae.bn.running_mean.to(like), variance.sqrt().to(like)
+
+
+class QwenCodec:
+    """Qwen-Image: a video codec on single frames, with a mean and a deviation for each channel."""
+
+    def __init__(self, vae: AutoencoderKLQwenImage) -> None:
+        self.vae = vae
+        self.factor = 2 * 2 ** len(vae.temperal_downsample)
+        self.channels = 4 * vae.config.z_dim
+
+    def encode(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
+        latents = self.vae.encode(images[:, :, None].to(self.vae.dtype)).latent_dist.mode()[:, :, 0]
+        mean, std = self._statistics(latents)
+        return pack((latents - mean) / std)
+
+    def decode(
+        self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
+    ) -> Float[Tensor, "batch 3 height width"]:
+        latents = unpack(tokens, grid)
+        mean, std = self._statistics(latents)
+        return self.vae.decode((latents * std + mean)[:, :, None].to(self.vae.dtype)).sample[:, :, 0]
+
+    def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        config = self.vae.config
+        mean, std = (
+            torch.tensor(values).view(1, -1, 1, 1).to(like) for values in (config.latents_mean, config.latents_std)
+        )
+        return mean, std

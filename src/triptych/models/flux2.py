@@ -1,0 +1,234 @@
+"""FLUX.2: dev, klein, and klein-KV, whose references are read once. Conditions by reference, and by repaint."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import torch
+from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2Transformer2DModel
+from diffusers.models.transformers.transformer_flux2 import (
+    Flux2KVAttnProcessor,
+    Flux2KVCache,
+    Flux2KVParallelSelfAttnProcessor,
+)
+from diffusers.pipelines.flux2.system_messages import SYSTEM_MESSAGE
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from triptych.models.backbone import Card, Sequences, Text
+from triptych.models.codecs import Flux2Codec
+from triptych.models.latent import LatentBackbone, positions
+from triptych.models.text import refuse_truncation
+from triptych.prompts import Prompt
+
+__all__ = ["Flux2", "MistralText", "QwenText", "References"]
+
+
+class References(StrEnum):
+    """How references are seen by the network."""
+
+    JOINT = "joint"
+    """As dev and klein were trained: at the slots' noise level, attending to everything, in every step."""
+    ALONE = "alone"
+    """As klein-KV was trained: at t = 0, attending only to themselves, so that their keys and values serve all
+    steps. On dev and klein this is an approximation."""
+
+
+class Flux2Text(Protocol):
+    """Prompts to what the transformer reads."""
+
+    def encode(self, prompts: Sequence[Prompt]) -> Float[Tensor, "batch length width"]: ...
+
+
+class QwenText:
+    """klein's text: three layers of Qwen3 side by side, over the chat template, padded to the limit."""
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        limit: int = 512,
+        layers: tuple[int, ...] = (9, 18, 27),
+    ) -> None:
+        self.encoder, self.tokenizer, self.limit, self.layers = encoder, tokenizer, limit, layers
+
+    def encode(self, prompts: Sequence[Prompt]) -> Float[Tensor, "batch length width"]:
+        """Raises PromptError for a prompt that, with its template, has more than `limit` tokens."""
+        texts = []
+        for prompt in prompts:
+            text = self.tokenizer.apply_chat_template(
+                [{"role": "user", "content": prompt.text}],
+                tokenize=False,
+                add_generation_prompt=True,
+                enable_thinking=False,
+            )
+            count = len(self.tokenizer(text)["input_ids"])
+            refuse_truncation(prompt, tokens=count, limit=self.limit, tokenizer=self.tokenizer, encoder="Qwen3")
+            texts.append(text)
+        inputs = self.tokenizer(texts, return_tensors="pt", padding="max_length", max_length=self.limit)
+        return _side_by_side(self.encoder, inputs, self.layers)
+
+
+class MistralText:
+    """dev's text: three layers of Mistral Small 3 side by side, after the system message of FLUX.2."""
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        processor: PreTrainedTokenizerBase,
+        *,
+        limit: int = 512,
+        layers: tuple[int, ...] = (10, 20, 30),
+    ) -> None:
+        self.encoder, self.processor, self.limit, self.layers = encoder, processor, limit, layers
+
+    def encode(self, prompts: Sequence[Prompt]) -> Float[Tensor, "batch length width"]:
+        """Raises PromptError for a prompt that, with its template, has more than `limit` tokens."""
+        chats = [_chat(prompt.text) for prompt in prompts]
+        tokenizer = getattr(self.processor, "tokenizer", self.processor)
+        for prompt, chat in zip(prompts, chats, strict=True):
+            whole = self.processor.apply_chat_template([chat], tokenize=True, return_dict=True)
+            count = len(whole["input_ids"][0])
+            refuse_truncation(prompt, tokens=count, limit=self.limit, tokenizer=tokenizer, encoder="Mistral")
+        inputs = self.processor.apply_chat_template(
+            chats,
+            add_generation_prompt=False,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            padding="max_length",
+            truncation=True,
+            max_length=self.limit,
+        )
+        return _side_by_side(self.encoder, inputs, self.layers)
+
+
+class Flux2(LatentBackbone):
+    """A FLUX.2 checkpoint; `references` says how its references are seen."""
+
+    def __init__(
+        self,
+        *,
+        card: Card,
+        transformer: Flux2Transformer2DModel,
+        vae: AutoencoderKLFlux2,
+        text: Flux2Text,
+        scheduler: FlowMatchEulerDiscreteScheduler,
+        references: References = References.JOINT,
+    ) -> None:
+        super().__init__(card=card, transformer=transformer, codec=Flux2Codec(vae), scheduler=scheduler)
+        self.text = text
+        self.references = references
+        if references is References.ALONE:
+            for block in transformer.transformer_blocks:
+                block.attn.set_processor(Flux2KVAttnProcessor())
+            for block in transformer.single_transformer_blocks:
+                block.attn.set_processor(Flux2KVParallelSelfAttnProcessor())
+
+    def encode_prompts(self, prompts: Sequence[Prompt], frames: Sequence[int]) -> Text:  # noqa: ARG002
+        """One sequence a page, all of it at frame 0, as FLUX.2 was trained; `frames` places only pictures."""
+        embeds = self.text.encode(prompts).to(self.device, self.dtype)
+        places = torch.zeros(embeds.shape[1], 4, device=self.device)
+        places[:, 3] = torch.arange(embeds.shape[1])
+        return Text(embeds=embeds, positions=places)
+
+    def schedule(self, steps: int, tokens: int) -> tuple[float, ...]:
+        return self._levels(steps, mu=_empirical_mu(tokens, steps))
+
+    def velocity_field(self, sequences: Sequences) -> "_Field":
+        """Where references are seen alone, the first call keeps their keys and values (with their graph, under grad)."""
+        return _Field(self, sequences)
+
+
+class _Field:
+    def __init__(self, backbone: Flux2, sequences: Sequences) -> None:
+        self._backbone, self._sequences = backbone, sequences
+        self._targets = torch.cat([positions(grid, frame=grid.frame, axes=4) for grid in sequences.targets])
+        self._targets = self._targets.to(backbone.device)
+        self._references: Tensor | None = None
+        if sequences.references is not None:
+            places = [positions(grid, frame=grid.frame, axes=4) for grid in sequences.reference_grids]
+            self._references = torch.cat(places).to(backbone.device)
+        self._cache: Flux2KVCache | None = None
+
+    def __call__(
+        self, tokens: Float[Tensor, "batch target channels"], t: float
+    ) -> Float[Tensor, "batch target channels"]:
+        text, negative, guidance = self._sequences.text, self._sequences.negative, self._sequences.guidance
+        velocity = self._pass(tokens, t, text)
+        if negative is None or guidance is None:
+            return velocity
+        without = self._pass(tokens, t, negative)
+        return without + guidance * (velocity - without)
+
+    def _pass(self, tokens: Tensor, t: float, text: Text) -> Tensor:
+        transformer, references = self._backbone.transformer, self._sequences.references
+        inputs = {
+            "timestep": torch.full((tokens.shape[0],), t, device=tokens.device),
+            "guidance": self._embedded_guidance(tokens),
+            "encoder_hidden_states": text.embeds,
+            "txt_ids": text.positions,
+            "return_dict": False,
+        }
+        if references is None or self._references is None:
+            return transformer(hidden_states=tokens, img_ids=self._targets, **inputs)[0]
+        if self._backbone.references is References.JOINT:
+            both, places = torch.cat((tokens, references), dim=1), torch.cat((self._targets, self._references))
+            return transformer(hidden_states=both, img_ids=places, **inputs)[0][:, : tokens.shape[1]]
+        if self._cache is not None:
+            return transformer(
+                hidden_states=tokens, img_ids=self._targets, kv_cache=self._cache, kv_cache_mode="cached", **inputs
+            )[0]
+        both, places = torch.cat((references, tokens), dim=1), torch.cat((self._references, self._targets))
+        velocity, cache = transformer(
+            hidden_states=both,
+            img_ids=places,
+            kv_cache_mode="extract",
+            num_ref_tokens=references.shape[1],
+            **inputs,
+        )
+        if self._sequences.cached:
+            self._cache = cache
+        return velocity
+
+    def _embedded_guidance(self, tokens: Tensor) -> Tensor | None:
+        guidance = self._sequences.guidance
+        if guidance is None or not self._backbone.transformer.config.guidance_embeds:
+            return None
+        return torch.full((tokens.shape[0],), guidance, device=tokens.device)
+
+
+def _side_by_side(encoder: nn.Module, inputs: Mapping[str, Tensor], layers: tuple[int, ...]) -> Tensor:
+    device = next(encoder.parameters()).device
+    output = encoder(
+        input_ids=inputs["input_ids"].to(device),
+        attention_mask=inputs["attention_mask"].to(device),
+        output_hidden_states=True,
+        use_cache=False,
+    )
+    stacked = torch.stack([output.hidden_states[layer] for layer in layers], dim=1)
+    return rearrange(stacked, "batch layers length width -> batch length (layers width)")
+
+
+def _chat(text: str) -> list[dict]:
+    # The marker of a picture in Mistral's own format must not come in through a user's text.
+    said = text.replace("[IMG]", "")
+    return [
+        {"role": "system", "content": [{"type": "text", "text": SYSTEM_MESSAGE}]},
+        {"role": "user", "content": [{"type": "text", "text": said}]},
+    ]
+
+
+def _empirical_mu(tokens: int, steps: int) -> float:
+    """FLUX.2's time shift, fitted by its authors: linear in tokens at 10 and 200 steps, and in steps between.
+
+    The constants are those of black-forest-labs/flux2, `sampling.py`.
+    """
+    at_200 = 0.00016927 * tokens + 0.45666666
+    if tokens > 4300:
+        return at_200
+    at_10 = 8.73809524e-05 * tokens + 1.89833333
+    return at_200 + (at_200 - at_10) / 190 * (steps - 200)

@@ -1,0 +1,72 @@
+"""What all families of latent diffusion transformers share: codec, schedule and where tensors live."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from triptych.models.backbone import Card, Grid
+from triptych.models.codecs import Codec
+
+__all__ = ["LatentBackbone", "linear_mu", "positions"]
+
+
+class LatentBackbone:
+    """Codec, schedule and devices of a backbone; a family adds text and the velocity field."""
+
+    def __init__(
+        self, *, card: Card, transformer: nn.Module, codec: Codec, scheduler: FlowMatchEulerDiscreteScheduler
+    ) -> None:
+        self.card = card
+        self.codec = codec
+        self._transformer = transformer
+        self._scheduler = scheduler
+
+    @property
+    def transformer(self) -> nn.Module:
+        return self._transformer
+
+    @property
+    def device(self) -> torch.device:
+        return next(self._transformer.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        # Quantised weights are integers; the norms and biases beside them keep the type that tensors come in.
+        kinds = (p.dtype for p in self._transformer.parameters() if p.is_floating_point() and p.dtype.itemsize > 1)
+        return next(kinds)
+
+    def encode_images(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
+        """Pictures in [-1, 1] to tokens in row order. Nothing is kept; gradients flow to `images`."""
+        return self.codec.encode(images).to(self.dtype)
+
+    def decode_images(
+        self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Tokens to pictures, clamped to [-1, 1]."""
+        return self.codec.decode(tokens, grid).clamp(-1, 1)
+
+    def _levels(self, steps: int, *, mu: float | None) -> tuple[float, ...]:
+        """The checkpoint's own scheduler on evenly spaced noise levels."""
+        sigmas = np.linspace(1.0, 1 / steps, steps)
+        self._scheduler.set_timesteps(sigmas=sigmas.tolist(), mu=mu)
+        return tuple(self._scheduler.sigmas.tolist())
+
+
+def linear_mu(tokens: int, config: Mapping[str, float]) -> float:
+    """The time shift of FLUX.1 and Qwen-Image: linear in the number of tokens (arXiv:2403.03206, section 5.3.2)."""
+    low, high = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)
+    start, end = config.get("base_shift", 0.5), config.get("max_shift", 1.15)
+    return start + (end - start) * (tokens - low) / (high - low)
+
+
+def positions(grid: Grid, *, frame: int, axes: int, row: int = 0, column: int = 0) -> Float[Tensor, "tokens axes"]:
+    """(frame, row, column, 0...) of every token in row order; `row` and `column` are those of the first."""
+    places = torch.zeros(grid.rows, grid.columns, axes)
+    places[..., 0] = frame
+    places[..., 1] = torch.arange(row, row + grid.rows)[:, None]
+    places[..., 2] = torch.arange(column, column + grid.columns)[None, :]
+    return places.flatten(0, 1)

@@ -1,0 +1,114 @@
+"""The page at the sizes a backbone works at, and the way back to the sizes asked for."""
+
+import math
+from collections.abc import Hashable
+from dataclasses import replace
+
+from PIL import Image
+
+from triptych.canvas import Placement, to_square
+from triptych.errors import LayoutError
+from triptych.models.backbone import Card
+from triptych.page import Page, Panel
+
+__all__ = ["layout_key", "restore", "wanted_sizes", "working_page"]
+
+Size = tuple[int, int]
+
+
+def wanted_sizes(page: Page, size_px: Size | int | None) -> tuple[Size | None, ...]:
+    """Width and height asked of each slot: its own, else its answer's, else `size_px`; None where nothing was asked."""
+    default = size_px if isinstance(size_px, tuple) else None
+    return tuple(slot.size_px or (slot.answer.size if slot.answer else default) for slot in page.slots)
+
+
+def working_page(page: Page, card: Card, size_px: Size | int | None = None) -> Page:
+    """The page with every picture at the size the backbone sees, answers of its own slots removed.
+
+    Sides are multiples of `card.factor`. Conditions are shrunk to the area of a square of `card.side_px` (or of
+    `size_px`, where that is one number), never enlarged. A slot takes the size asked for; where none was, the first
+    condition's aspect at that area. Backbones of a fixed side get squares.
+    """
+    side = _side(card, size_px)
+    first = next((panel.image.size for panel in page.conditions if panel.image), (side, side))
+    asked = iter(wanted_sizes(page, size_px))
+
+    def refit(panel: Panel) -> Panel:
+        if panel.image is not None:
+            return replace(panel, image=_enter(panel.image, card, side))
+        wanted = next(asked)
+        if card.fixed_side:
+            size = (side, side)
+        elif wanted is None:
+            size = _to_area(first, side, card.factor)
+        elif panel.size_px is None and panel.answer is not None:
+            size = _shrunk(wanted, side, card.factor)
+        else:
+            size = _on_factor(wanted, card.factor)
+        return replace(panel, answer=None, size_px=size)
+
+    return replace(
+        page,
+        panels=tuple(refit(panel) for panel in page.panels),
+        context=tuple(_working_example(example, card, side) for example in page.context),
+    )
+
+
+def restore(picture: Image.Image, page: Page, card: Card, wanted: Size | None) -> Image.Image:
+    """A slot's decoded picture at the size asked for; without one, as it left the backbone (white borders cut off)."""
+    if card.fixed_side:
+        first = next((panel.image.size for panel in page.conditions if panel.image), picture.size)
+        placement = Placement(source_px=wanted or first, frame_px=picture.size)
+        return placement.restore(picture) if wanted else picture.crop(placement.box.corners)
+    if wanted is None or wanted == picture.size:
+        return picture
+    return picture.resize(wanted, Image.Resampling.LANCZOS)
+
+
+def layout_key(page: Page) -> Hashable:
+    """Equal for working pages that can be denoised in one batch."""
+    panels = tuple(
+        (panel.is_slot, panel.size_px or (panel.picture.size if panel.picture else None)) for panel in page.all_panels
+    )
+    return panels, tuple(len(example.panels) for example in page.context), page.layout, page.gutter_px
+
+
+def _side(card: Card, size_px: Size | int | None) -> int:
+    smallest = min(size_px) if isinstance(size_px, tuple) else size_px
+    if smallest is not None and smallest < 1:
+        raise LayoutError(f"size_px is {size_px}; sides must be at least 1 px.")
+    if card.fixed_side or not isinstance(size_px, int):
+        return card.side_px
+    return max(card.factor, round(size_px / card.factor) * card.factor)
+
+
+def _working_example(example: Page, card: Card, side_px: int) -> Page:
+    def refit(panel: Panel) -> Panel:
+        if panel.image is not None:
+            return replace(panel, image=_enter(panel.image, card, side_px))
+        assert panel.answer is not None, "Page admits only answered examples"
+        return replace(panel, answer=_enter(panel.answer, card, side_px), size_px=None)
+
+    return replace(example, panels=tuple(refit(panel) for panel in example.panels))
+
+
+def _enter(image: Image.Image, card: Card, side_px: int) -> Image.Image:
+    if card.fixed_side:
+        return to_square(image, side_px)[0]
+    # A plain resize: the distortion is at most half a token, where white borders would be seen and copied.
+    size = _shrunk(image.size, side_px, card.factor)
+    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _shrunk(size: Size, side_px: int, factor: int) -> Size:
+    return _to_area(size, side_px, factor) if size[0] * size[1] > side_px**2 else _on_factor(size, factor)
+
+
+def _to_area(size: Size, side_px: int, factor: int) -> Size:
+    scale = side_px / math.sqrt(size[0] * size[1])
+    return _on_factor((size[0] * scale, size[1] * scale), factor)
+
+
+def _on_factor(size: tuple[float, float], factor: int) -> Size:
+    width, height = (max(factor, round(side / factor) * factor) for side in size)
+    return width, height

@@ -1,0 +1,163 @@
+"""FLUX.2 against diffusers' own pipelines, on the same small random weights."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from diffusers import Flux2KleinKVPipeline, Flux2KleinPipeline, Flux2Pipeline
+from einops import rearrange
+from tiny_models import (
+    LAYERS,
+    card,
+    dynamic_scheduler,
+    filled,
+    flux2_transformer,
+    flux2_vae,
+    klein,
+    mistral,
+    picture,
+    start,
+    tokenizer,
+)
+from torch import Tensor
+
+from triptych.errors import PromptError
+from triptych.models.backbone import Conditioning, Grid, Sequences
+from triptych.models.flux2 import Flux2, MistralText, References
+from triptych.page import Page, condition, slot
+from triptych.prompts import Prompt, PromptPart, write_prompt
+
+
+def stock(backbone: Flux2, kind: type, **more: object):  # noqa: ANN201
+    pipeline = kind(
+        scheduler=dynamic_scheduler(),
+        vae=backbone.codec.vae,
+        text_encoder=backbone.text.encoder,
+        tokenizer=backbone.text.tokenizer,
+        transformer=backbone.transformer,
+        **more,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def theirs(backbone: Flux2, page: Page, pipeline, **more: object) -> Tensor:  # noqa: ANN001
+    width, height = page.slots[0].size_px
+    noise, grid = start(backbone, width, height)
+    return pipeline(
+        image=[panel.image for panel in page.conditions] or None,
+        prompt=write_prompt(page).text,
+        width=width,
+        height=height,
+        num_inference_steps=3,
+        latents=rearrange(noise, "b (h w) c -> b c h w", h=grid.rows),
+        output_type="pt",
+        max_sequence_length=64,
+        text_encoder_out_layers=LAYERS,
+        **more,
+    ).images
+
+
+def assert_same(ours: Tensor, theirs: Tensor) -> None:
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+PAGES = {
+    "no condition": Page(panels=(slot("the red fox", size_px=(32, 24)),)),
+    "one condition": Page(panels=(condition(picture(1), "a fox"), slot("on the beach", size_px=(32, 24)))),
+    "two conditions": Page(
+        panels=(condition(picture(1), "a fox"), condition(picture(2, 80, 64), "snow"), slot("both", size_px=(32, 32)))
+    ),
+}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_flux2_klein_equals_stock_pipeline(page):
+    backbone = klein()
+    expected = theirs(backbone, page, stock(backbone, Flux2KleinPipeline, is_distilled=True))
+    assert_same(filled(backbone, page, Conditioning.REFERENCE)[0], expected)
+
+
+def test_flux2_klein_base_with_guidance_equals_stock_pipeline():
+    backbone = klein(guidance=4.0, negative="")
+    page = PAGES["one condition"]
+    expected = theirs(backbone, page, stock(backbone, Flux2KleinPipeline), guidance_scale=4.0)
+    assert_same(filled(backbone, page, Conditioning.REFERENCE, guidance=4.0)[0], expected)
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_flux2_klein_kv_equals_stock_pipeline(page):
+    backbone = klein(References.ALONE)
+    expected = theirs(backbone, page, stock(backbone, Flux2KleinKVPipeline))
+    assert_same(filled(backbone, page, Conditioning.REFERENCE)[0], expected)
+
+
+def test_flux2_klein_kv_cached_equals_uncached():
+    backbone = klein(References.ALONE)
+    page = PAGES["two conditions"]
+    cached, uncached = (filled(backbone, page, Conditioning.REFERENCE, cached=cached)[0] for cached in (True, False))
+    torch.testing.assert_close(cached, uncached, atol=1e-5, rtol=0)
+
+
+def test_flux2_dev_equals_stock_pipeline():
+    text = MistralText(mistral(), tokenizer(), limit=64, layers=LAYERS)
+    backbone = Flux2(
+        card=card(Conditioning.REFERENCE, channels=16, factor=4, guidance=3.5),
+        transformer=flux2_transformer(guidance=True),
+        vae=flux2_vae(),
+        text=text,
+        scheduler=dynamic_scheduler(),
+    )
+    pipeline = Flux2Pipeline(
+        scheduler=dynamic_scheduler(),
+        vae=backbone.codec.vae,
+        text_encoder=text.encoder,
+        tokenizer=tokenizer(),
+        transformer=backbone.transformer,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    page = PAGES["two conditions"]
+    expected = theirs(backbone, page, pipeline, guidance_scale=3.5)
+    assert_same(filled(backbone, page, Conditioning.REFERENCE, guidance=3.5)[0], expected)
+
+
+def test_flux2_text_equals_encode_prompt():
+    backbone = klein()
+    prompts = ["the red fox", "a wide shot of the beach , at dusk"]
+    embeds, ids = stock(backbone, Flux2KleinPipeline).encode_prompt(
+        prompts, max_sequence_length=64, text_encoder_out_layers=LAYERS
+    )
+    text = backbone.encode_prompts([Prompt(text=prompt, parts=()) for prompt in prompts], [0])
+    torch.testing.assert_close(text.embeds, embeds)
+    torch.testing.assert_close(text.positions, ids[0].float())
+
+
+def test_flux2_text_too_long_names_the_instruction_that_fell_off():
+    words = ("a fox on the beach", "in the snow " * 30)
+    parts = tuple(PromptPart(panel=index, text=text) for index, text in enumerate(words))
+    with pytest.raises(PromptError, match=r"instruction of panel 2 \('in the snow"):
+        klein().encode_prompts([Prompt(text=" ".join(words), parts=parts)], [0, 1])
+
+
+def test_flux2_slots_together_differ_from_slots_alone():
+    """The stock pipelines make one picture; ours sees its sibling, and sits at its own frame."""
+    first, second = slot("the red fox", size_px=(32, 32)), slot("the blue fox", size_px=(32, 32))
+    together = filled(klein(), Page(panels=(first, second)), Conditioning.REFERENCE)
+    alone = filled(klein(), Page(panels=(first,)), Conditioning.REFERENCE)
+    assert len(together) == 2
+    assert (together[0] - alone[0]).abs().max() > 1e-3
+    assert (together[0] - together[1]).abs().max() > 1e-3
+
+
+def test_flux2_velocity_field_has_gradients_through_the_cache():
+    backbone = klein(References.ALONE)
+    references = torch.randn(1, 4, 16, requires_grad=True)
+    text = backbone.encode_prompts([Prompt(text="a fox", parts=())], [0])
+    grid = Grid(frame=0, rows=2, columns=2)
+    field = backbone.velocity_field(
+        Sequences(text=text, targets=(grid,), reference_grids=(replace(grid, frame=10),), references=references)
+    )
+    field(torch.randn(1, 4, 16), 1.0)
+    field(torch.randn(1, 4, 16), 0.5).square().sum().backward()
+    assert references.grad is not None
+    assert references.grad.abs().sum() > 0

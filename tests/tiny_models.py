@@ -1,0 +1,206 @@
+"""Every family at toy size with random weights: real architectures, real tokenizers, nothing fetched."""
+
+from functools import cache
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2Transformer2DModel
+from PIL import Image
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from torch import Tensor
+
+from triptych.models.backbone import Backbone, Card, Conditioning, Grid
+from triptych.models.flux2 import Flux2, QwenText, References
+from triptych.page import Page
+from triptych.sampling.encode import encode_text
+from triptych.sampling.plan import slot_noise
+from triptych.sampling.prepare import Request, build_plan
+from triptych.sampling.run import denoise
+from triptych.sampling.working import working_page
+
+LAYERS = (1, 2, 3)
+WORDS = "a an the fox on beach at dusk red blue wide shot close up laughing of in style make it snow . , [ ] - : < > 1 2 3".split()
+CHAT = (
+    "{% for m in messages %}<|im_start|> {{ m['role'] }} "
+    "{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for c in m['content'] %}{{ c['text'] }}{% endfor %}"
+    "{% endif %} <|im_end|> {% endfor %}{% if add_generation_prompt %}<|im_start|> assistant{% endif %}"
+)
+
+
+@cache
+def tokenizer(**special: str) -> PreTrainedTokenizerFast:
+    """Whole words; unknown ones become <unk>, so any prompt can be read."""
+    special = special or {"pad_token": "<pad>", "unk_token": "<unk>", "eos_token": "<eos>"}
+    vocabulary = [
+        "<pad>",
+        "<unk>",
+        "<eos>",
+        "<bos>",
+        "<|im_start|>",
+        "<|im_end|>",
+        "user",
+        "assistant",
+        "system",
+        *WORDS,
+    ]
+    core = Tokenizer(models.WordLevel({word: index for index, word in enumerate(vocabulary)}, unk_token="<unk>"))
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    made = PreTrainedTokenizerFast(tokenizer_object=core, chat_template=CHAT, **special)
+    made.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    return made
+
+
+def picture(seed: int, width: int = 64, height: int = 64) -> Image.Image:
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randint(0, 256, (height, width, 3), generator=generator, dtype=torch.uint8)
+    return Image.fromarray(values.numpy())
+
+
+def card(*conditionings: Conditioning, channels: int, factor: int, **changes: object) -> Card:
+    facts: dict = {
+        "name": "tiny",
+        "family": "tiny",
+        "conditionings": conditionings,
+        "factor": factor,
+        "channels": channels,
+        "side_px": 80,
+        "steps": 3,
+        "guidance": None,
+        "max_text_tokens": 64,
+        "licence": "none",
+    }
+    return Card(**(facts | changes))
+
+
+def frozen(module: torch.nn.Module) -> torch.nn.Module:
+    """In evaluation mode, with weights large enough that every part of the network is heard in its output."""
+    generator = torch.Generator().manual_seed(7)
+    for name, parameter in module.named_parameters():
+        if parameter.ndim > 1:
+            parameter.data.normal_(0, parameter[0].numel() ** -0.5, generator=generator)
+        elif "norm" not in name:
+            parameter.data.normal_(0, 0.1, generator=generator)
+    return module.eval().requires_grad_(False)
+
+
+def dynamic_scheduler() -> FlowMatchEulerDiscreteScheduler:
+    return FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0)
+
+
+def flux2_transformer(text_width: int = 48, *, guidance: bool = False) -> Flux2Transformer2DModel:
+    return frozen(
+        Flux2Transformer2DModel(
+            in_channels=16,
+            num_layers=2,
+            num_single_layers=2,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=text_width,
+            axes_dims_rope=(4, 4, 4, 4),
+            guidance_embeds=guidance,
+        )
+    )
+
+
+def flux2_vae() -> AutoencoderKLFlux2:
+    vae = AutoencoderKLFlux2(
+        block_out_channels=(4, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=2,
+    )
+    frozen(vae)
+    generator = torch.Generator().manual_seed(3)
+    vae.bn.running_mean.normal_(0, 0.3, generator=generator)
+    vae.bn.running_var.uniform_(0.5, 2, generator=generator)
+    return vae
+
+
+def qwen3(layers: int = 4) -> Qwen3ForCausalLM:
+    config = Qwen3Config(
+        vocab_size=64,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+    )
+    return frozen(Qwen3ForCausalLM(config))
+
+
+def klein(references: References = References.JOINT, **facts: object) -> Flux2:
+    text = QwenText(qwen3(), tokenizer(), limit=64, layers=LAYERS)
+    ways = (Conditioning.REFERENCE, Conditioning.REPAINT)
+    return Flux2(
+        card=card(*ways, channels=16, factor=4, **facts),
+        transformer=flux2_transformer(),
+        vae=flux2_vae(),
+        text=text,
+        scheduler=dynamic_scheduler(),
+        references=references,
+    )
+
+
+def mistral() -> MistralForCausalLM:
+    config = MistralConfig(
+        vocab_size=64,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+    )
+    return frozen(MistralForCausalLM(config))
+
+
+def kl_vae() -> AutoencoderKL:
+    """As FLUX.1's and SD3's, its posterior so narrow that a sample is the mode: the pipelines draw, we do not."""
+    vae = AutoencoderKL(
+        block_out_channels=(4, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=2,
+        scaling_factor=0.36,
+        shift_factor=0.12,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+    )
+    frozen(vae)
+    vae.encoder.conv_out.weight[4:] = 0
+    vae.encoder.conv_out.bias[4:] = -60
+    return vae
+
+
+@torch.no_grad()
+def filled(
+    backbone: Backbone,
+    page: Page,
+    conditioning: Conditioning,
+    *,
+    steps: int = 3,
+    guidance: float | None = None,
+    cached: bool = True,
+) -> list[Tensor]:
+    """What `generate` computes, before it becomes 8-bit pictures: each target in [0, 1]."""
+    working = working_page(page, backbone.card)
+    request = Request(pages=(working,), seeds=(0,), conditioning=conditioning, guidance=guidance, cached=cached)
+    negative = encode_text(backbone, [working], negative=True) if backbone.card.negative is not None else None
+    plan = build_plan(backbone, request, encode_text(backbone, [working]), negative)
+    *_, (_, tokens, _) = denoise(backbone, plan, steps)
+    grids = plan.sequences.targets
+    parts = tokens.split([grid.tokens for grid in grids], dim=1)
+    return [backbone.decode_images(part, grid) / 2 + 0.5 for part, grid in zip(parts, grids, strict=True)]
+
+
+def start(backbone: Backbone, width: int, height: int) -> tuple[Tensor, Grid]:
+    """The tokens that slot 0 of seed 0 starts from."""
+    factor = backbone.card.factor
+    grid = Grid(frame=0, rows=height // factor, columns=width // factor)
+    return slot_noise(0, 0, grid, backbone.card.channels)[None], grid
