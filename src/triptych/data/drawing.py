@@ -24,6 +24,7 @@ __all__ = [
     "luminance",
     "on_colour",
     "place",
+    "stamp",
 ]
 
 Colour = tuple[int, int, int]
@@ -123,6 +124,12 @@ def place(canvas: Image.Image, figure: Image.Image, centre: tuple[float, float])
     layer = Image.new("RGBA", canvas.size, (0, 0, 0, 0))
     layer.paste(figure, (left, top))
     canvas.alpha_composite(layer)
+
+
+def stamp(canvas: Image.Image, sprite: Image.Image, x: float, y: float, side: float) -> None:
+    """Paint a sprite's drawn part on a square canvas, in place; centre and longer side in units of the canvas."""
+    size_px = canvas.width
+    place(canvas, fitted(sprite, max(1, round(side * size_px))), (x * size_px, y * size_px))
 
 
 def filled(figure: Image.Image, colour: Colour) -> Image.Image:
