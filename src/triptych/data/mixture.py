@@ -1,0 +1,132 @@
+"""Batches of answered pages drawn from rules by weight; each batch is a function of (seed, index) alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from random import Random
+
+from triptych.data.rules import HELD_OUT_CHAINS
+from triptych.data.rules.base import Rule, Task, chain, few_shot
+from triptych.data.sources import Source
+from triptych.errors import SourceError
+from triptych.page import Page, Panel
+
+__all__ = ["Entry", "Mixture", "Words", "corpus", "draws_for", "shape_of", "with_words"]
+
+_TRIES = 40
+
+
+class Words(StrEnum):
+    """Which panels of a page keep their instructions."""
+
+    NONE = "none"
+    """No text at all: only the examples tell the task."""
+    ALL = "all"
+    """The page's own panels keep theirs; examples are shown without words."""
+    OVERVIEW = "overview"
+    """The only slot's instruction stands in the overview instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One kind of page in a mixture: which rules, how many examples, whether words are there."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    shots: tuple[int, ...] = (0,)
+    words: Words = Words.ALL
+    weight: float = 1.0
+    chained: float = 0.0
+    """Share of pages made by two rules in a row."""
+    first_batch: int = 0
+    """The entry is drawn from this batch on: a curriculum."""
+
+
+def with_words(page: Page, words: Words) -> Page:
+    """The page with the instructions that `words` keeps."""
+
+    def silent(panels: tuple[Panel, ...]) -> tuple[Panel, ...]:
+        return tuple(replace(panel, instruction="") for panel in panels)
+
+    context = tuple(replace(example, panels=silent(example.panels), overview="") for example in page.context)
+    match words:
+        case Words.ALL:
+            return replace(page, context=context)
+        case Words.NONE:
+            return replace(page, panels=silent(page.panels), overview="", context=context)
+        case Words.OVERVIEW:
+            if len(page.slots) > 1:
+                return replace(page, context=context)
+            text = " ".join(filter(None, (page.overview, page.slots[0].instruction)))
+            return replace(page, panels=silent(page.panels), overview=text, context=context)
+
+
+def shape_of(page: Page) -> tuple[int, int]:
+    """(pictures given, slots): pages of one shape share a batch."""
+    return len(page.all_panels) - len(page.slots), len(page.slots)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mixture:
+    """Entries by weight over one source. `load` is the number of pictures a batch may hold, draws included."""
+
+    entries: tuple[Entry, ...]
+    source: Source
+    seed: int = 0
+    load: int = 56
+    max_given: int = 7
+    size_px: int = 128
+
+    def batch(self, index: int) -> list[Page]:
+        """Answered pages of one shape; the same `index` gives the same pages."""
+        rng = Random(f"{self.seed}:{index}")
+        open_entries = [entry for entry in self.entries if index >= entry.first_batch]
+        entry = rng.choices(open_entries, [entry.weight for entry in open_entries])[0]
+        first = self._page(entry, rng)
+        given, slots = shape_of(first)
+        wanted = max(2, min(12, round(self.load / (given + slots * draws_for(slots)))))
+        pages = [first]
+        for _ in range(_TRIES * wanted):
+            if len(pages) == wanted:
+                break
+            page = self._page(entry, rng)
+            if shape_of(page) == (given, slots):
+                pages.append(page)
+        return pages
+
+    def _page(self, entry: Entry, rng: Random) -> Page:
+        for _ in range(_TRIES):
+            page = few_shot(self._task(entry, rng), rng.choice(entry.shots), rng, self.size_px)
+            while shape_of(page)[0] > self.max_given and page.context:
+                page = replace(page, context=page.context[:-1])
+            if shape_of(page)[0] <= self.max_given:
+                return with_words(page, entry.words)
+        raise SourceError(f"entry {entry.name!r} makes no page of at most {self.max_given} given pictures.")
+
+    def _task(self, entry: Entry, rng: Random) -> Task:
+        rule = rng.choice(entry.rules)
+        if rule.is_map and rng.random() < entry.chained:
+            others = [
+                other
+                for other in entry.rules
+                if other.is_map and other.name != rule.name and (rule.name, other.name) not in HELD_OUT_CHAINS
+            ]
+            rule = chain(rule, rng.choice(others))
+        return rule.draw(rng, self.source)
+
+
+def draws_for(slots: int) -> int:
+    """Noise levels drawn for one page: its given pictures are encoded once for all of them."""
+    return {1: 4, 2: 3, 3: 2}.get(slots, 1)
+
+
+def corpus(mixture: Mixture, names: Mapping[str, Sequence[str]], *, pages: int) -> list[str]:
+    """Texts that a vocabulary is learned from: instructions of `pages` batches, and the names of all objects."""
+    texts = [name.replace("-", " ") for table in names.values() for name in table]
+    rng = Random(f"{mixture.seed}:corpus")
+    for number in range(pages):
+        entry = mixture.entries[number % len(mixture.entries)]
+        page = mixture._task(entry, rng).page(rng, mixture.size_px)
+        texts.extend(panel.instruction for panel in page.panels if panel.instruction)
+        texts.append(page.overview)
+    return texts

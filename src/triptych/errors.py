@@ -1,0 +1,54 @@
+"""The exception tree: every error a user can cause is a `TriptychError` with exit code 2."""
+
+__all__ = [
+    "BackboneError",
+    "ImageError",
+    "LayoutError",
+    "OutputError",
+    "PageError",
+    "PromptError",
+    "SkillError",
+    "SourceError",
+    "TrainingError",
+    "TriptychError",
+]
+
+
+class TriptychError(Exception):
+    """Bad input or an impossible request; the message says what, which value, and what to do."""
+
+
+class PageError(TriptychError):
+    """A page, page file or page set that cannot be used as it stands."""
+
+
+class LayoutError(TriptychError):
+    """Panels that cannot be arranged, stitched or split as asked."""
+
+
+class ImageError(TriptychError):
+    """An image file that is missing, unreadable, too large or of a format that is not allowed."""
+
+
+class PromptError(TriptychError):
+    """Text that does not fit a template or an encoder's limit."""
+
+
+class BackboneError(TriptychError):
+    """A backbone that is unknown, cannot be loaded, or cannot do what the page asks."""
+
+
+class SourceError(TriptychError):
+    """A picture source (sprites, folders) or a rule that is missing or cannot make a page."""
+
+
+class SkillError(TriptychError):
+    """A skill file that is missing, malformed, or made for another backbone."""
+
+
+class TrainingError(TriptychError):
+    """A training run that cannot start, resume or continue."""
+
+
+class OutputError(TriptychError):
+    """A result that cannot be written: read-only folder, full disk, refused overwrite."""

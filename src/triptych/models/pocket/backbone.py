@@ -1,0 +1,201 @@
+"""The pocket as a `Backbone`: one file of weights, loaded from inside the package."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from diffusers.models.transformers.transformer_flux2 import Flux2KVCache
+from jaxtyping import Float
+from safetensors import safe_open
+from safetensors.torch import save
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from triptych.errors import BackboneError
+from triptych.flow import uniform_schedule, velocity_from_data
+from triptych.images import write_atomic
+from triptych.models.backbone import Card, Conditioning, Grid, Sequences, Text
+from triptych.models.pocket.codec import PocketCodec
+from triptych.models.pocket.text import OVERVIEW_FRAME, PocketText, lay_out
+from triptych.models.pocket.transformer import PocketTransformer
+from triptych.prompts import Prompt
+
+__all__ = ["PocketBackbone", "PocketConfig", "PocketNetwork", "load_pocket", "positions", "save_pocket", "text_parts"]
+
+SIDE_PX = 128
+_SCHEDULE_MU = 0.7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PocketConfig:
+    """Sizes of the network, stored with its weights."""
+
+    channels: int = 128
+    width: int = 320
+    double_blocks: int = 2
+    single_blocks: int = 8
+    head_width: int = 64
+    text_width: int = 256
+    vocabulary: int = 6000
+
+
+class PocketNetwork(nn.Module):
+    """Transformer, codec and text embedding in one module, so that one file holds them."""
+
+    def __init__(self, config: PocketConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.codec = PocketCodec(channels=config.channels)
+        self.text = PocketText(vocabulary=config.vocabulary, width=config.text_width)
+        self.transformer = PocketTransformer(
+            in_channels=config.channels,
+            num_layers=config.double_blocks,
+            num_single_layers=config.single_blocks,
+            attention_head_dim=config.head_width,
+            num_attention_heads=config.width // config.head_width,
+            joint_attention_dim=config.text_width,
+            axes_dims_rope=(config.head_width // 4,) * 4,
+            guidance_embeds=False,
+        )
+        nn.init.zeros_(self.transformer.proj_out.weight)
+        self.transformer.use_reference_attention()
+
+
+def positions(grids: Sequence[Grid]) -> Float[Tensor, "tokens 4"]:
+    """(frame, row, column, 0) of every token; rows and columns are shared between images."""
+    places = [
+        torch.cartesian_prod(
+            torch.tensor([float(grid.frame)]), torch.arange(grid.rows) * 1.0, torch.arange(grid.columns) * 1.0, torch.zeros(1)
+        )
+        for grid in grids
+    ]
+    return torch.cat(places) if places else torch.zeros(0, 4)
+
+
+def text_parts(prompt: Prompt, frames: Sequence[int]) -> list[tuple[int, str]]:
+    """A prompt's parts with the place that each belongs to."""
+    return [(OVERVIEW_FRAME if part.panel is None else frames[part.panel], part.text) for part in prompt.parts]
+
+
+class _Field:
+    """Velocity of one batch of pages; the references' keys and values are computed when it is made."""
+
+    def __init__(self, transformer: PocketTransformer, sequences: Sequences) -> None:
+        self._transformer = transformer
+        self._sequences = sequences
+        self._positions = positions(sequences.targets)
+        self._reference_positions = positions(sequences.reference_grids)
+        self._cache: Flux2KVCache | None = None
+        if sequences.references is not None and sequences.cached:
+            self._cache = transformer.encode_references(sequences.references, self._reference_positions)
+
+    def __call__(self, tokens: Tensor, t: float) -> Tensor:
+        text, references = self._sequences.text, self._sequences.references
+        level = torch.full((tokens.shape[0],), t, dtype=tokens.dtype)
+        if references is not None and self._cache is None:
+            return self._transformer(
+                torch.cat((references, tokens), dim=1),
+                encoder_hidden_states=text.embeds,
+                timestep=level,
+                img_ids=torch.cat((self._reference_positions, self._positions)),
+                txt_ids=text.positions,
+                kv_cache_mode="extract",
+                num_ref_tokens=references.shape[1],
+                return_dict=False,
+            )[0]
+        clean = self._transformer.predict(
+            tokens,
+            level,
+            text=text.embeds,
+            text_positions=text.positions,
+            positions=self._positions,
+            references=self._cache,
+        )
+        return velocity_from_data(tokens, clean, t)
+
+
+class PocketBackbone:
+    """The small backbone that ships inside the package."""
+
+    def __init__(self, network: PocketNetwork, tokenizer: Tokenizer) -> None:
+        self.network = network
+        self.tokenizer = tokenizer
+        self.card = Card(
+            name="pocket",
+            family="flux2",
+            conditionings=(Conditioning.REFERENCE, Conditioning.REPAINT),
+            factor=PocketCodec.factor,
+            channels=network.config.channels,
+            side_px=SIDE_PX,
+            steps=8,
+            guidance=None,
+            max_text_tokens=64,
+            licence="Apache-2.0",
+        )
+
+    @property
+    def transformer(self) -> PocketTransformer:
+        return self.network.transformer
+
+    @property
+    def device(self) -> torch.device:
+        return self.transformer.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.transformer.dtype
+
+    def encode_images(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
+        return self.network.codec.encode(images.to(self.device, self.dtype))
+
+    def decode_images(
+        self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
+    ) -> Float[Tensor, "batch 3 height width"]:
+        return self.network.codec.decode(tokens.to(self.dtype), rows=grid.rows).float().clamp(-1, 1)
+
+    def encode_prompts(self, prompts: Sequence[Prompt], frames: Sequence[int]) -> Text:
+        """One prompt a page, each part at its panel's place; raises PromptError for a part of more than 64 tokens."""
+        blocks = lay_out([text_parts(prompt, frames) for prompt in prompts], self.tokenizer)
+        return Text(embeds=self.network.text(blocks.ids.to(self.device)), positions=blocks.positions)
+
+    def schedule(self, steps: int, tokens: int) -> tuple[float, ...]:  # noqa: ARG002
+        """More steps at high noise, where the conditions are read; the same for any number of tokens."""
+        return uniform_schedule(steps, mu=_SCHEDULE_MU)
+
+    def velocity_field(self, sequences: Sequences) -> _Field:
+        return _Field(self.transformer, sequences)
+
+
+def save_pocket(network: PocketNetwork, tokenizer: Tokenizer, path: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
+    """Write weights, sizes and vocabulary as one safetensors file."""
+    tensors = {
+        name: tensor.detach().to(dtype).contiguous() if tensor.is_floating_point() else tensor
+        for name, tensor in network.state_dict().items()
+    }
+    config = {field: getattr(network.config, field) for field in PocketConfig.__dataclass_fields__}
+    metadata = {"format": "pt", "config": json.dumps(config), "tokenizer": tokenizer.to_str()}
+    write_atomic(path, save(tensors, metadata=metadata))
+
+
+def _native_dtype() -> torch.dtype:
+    """bfloat16 only where the processor has it: elsewhere it is many times slower than float32."""
+    fast = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "")() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if fast and torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+def load_pocket(path: Path | None = None, *, dtype: torch.dtype | None = None, device: str = "cpu") -> PocketBackbone:
+    """The released pocket, or the one in `path`; `dtype` None takes bfloat16 where the processor has it."""
+    source = path or Path(str(files("triptych.models.pocket") / "weights" / "pocket.safetensors"))
+    if not source.is_file():
+        raise BackboneError(f"no pocket weights at {source}; name a file written by `triptych pocket pretrain`.")
+    with safe_open(source, framework="pt") as file:
+        metadata = file.metadata() or {}
+        if "config" not in metadata or "tokenizer" not in metadata:
+            raise BackboneError(f"{source} is no pocket: its metadata has no config and tokenizer.")
+        network = PocketNetwork(PocketConfig(**json.loads(metadata["config"])))
+        network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    network.to(device=device, dtype=dtype or _native_dtype()).eval().requires_grad_(False)
+    return PocketBackbone(network, Tokenizer.from_str(metadata["tokenizer"]))

@@ -1,0 +1,1 @@
+"""Training: skills on a page set, and the pocket backbone from scratch."""

@@ -1,0 +1,93 @@
+"""Pages to tensors for pretraining, in a worker process that composes ahead of the optimizer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL.Image import Image
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from triptych.data.mixture import Mixture, draws_for
+from triptych.models.backbone import Grid, frames
+from triptych.models.pocket.backbone import text_parts
+from triptych.models.pocket.text import TextBlocks, lay_out
+from triptych.page import Page
+from triptych.prompts import write_prompt
+
+__all__ = ["PageBatch", "batches", "collate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageBatch:
+    """Pages of one shape: pictures as bytes, text as ids, and the place of every picture."""
+
+    given: UInt8[Tensor, "batch given height width 3"]
+    answers: UInt8[Tensor, "batch slots height width 3"]
+    text: TextBlocks
+    given_grids: tuple[Grid, ...]
+    slot_grids: tuple[Grid, ...]
+    draws: int
+    index: int
+
+
+def _stack(rows: list[list[Image]], side_px: int) -> Tensor:
+    shape = (len(rows), len(rows[0]), side_px, side_px, 3)
+    arrays = [np.asarray(image) for row in rows for image in row]
+    return torch.from_numpy(np.stack(arrays).reshape(shape)) if arrays else torch.zeros(shape, dtype=torch.uint8)
+
+
+def collate(pages: list[Page], tokenizer: Tokenizer, *, side_px: int, factor: int, index: int = 0) -> PageBatch:
+    """Tensors of answered pages of one shape whose pictures are all `side_px` square."""
+    places = frames(pages[0])
+    side = side_px // factor
+    own = len(pages[0].panels)
+    slot_rows = [position < own and panel.is_slot for position, panel in enumerate(pages[0].all_panels)]
+    grids = [Grid(frame=frame, rows=side, columns=side) for frame in places]
+    prompts = [text_parts(write_prompt(page), frames(page)) for page in pages]
+    pictures = [[panel.picture for panel in page.all_panels] for page in pages]
+    return PageBatch(
+        given=_stack([[p for p, is_slot in zip(row, slot_rows, strict=True) if not is_slot and p] for row in pictures], side_px),
+        answers=_stack([[p for p, is_slot in zip(row, slot_rows, strict=True) if is_slot and p] for row in pictures], side_px),
+        text=lay_out(prompts, tokenizer),
+        given_grids=tuple(grid for grid, is_slot in zip(grids, slot_rows, strict=True) if not is_slot),
+        slot_grids=tuple(grid for grid, is_slot in zip(grids, slot_rows, strict=True) if is_slot),
+        draws=draws_for(sum(slot_rows)),
+        index=index,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batches(Dataset):
+    mixture: Mixture
+    tokenizer_json: str
+    factor: int
+    first: int
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, position: int) -> PageBatch:
+        index = self.first + position
+        tokenizer = Tokenizer.from_str(self.tokenizer_json)
+        pages = self.mixture.batch(index)
+        return collate(pages, tokenizer, side_px=self.mixture.size_px, factor=self.factor, index=index)
+
+
+def batches(
+    mixture: Mixture, tokenizer: Tokenizer, *, factor: int, first: int, count: int, workers: int = 1
+) -> Iterator[PageBatch]:
+    """Batches `first`, `first` + 1, ... in order, composed ahead by `workers` processes."""
+    dataset = _Batches(
+        mixture=mixture, tokenizer_json=tokenizer.to_str(), factor=factor, first=first, count=count
+    )
+    return iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=6 if workers else None))
+
+
+def to_unit(pictures: UInt8[Tensor, "batch panels height width 3"]) -> Float[Tensor, "panels 3 height width"]:
+    """Bytes to [-1, 1], channels first, panels folded into the batch."""
+    return pictures.flatten(0, 1).permute(0, 3, 1, 2).float() / 127.5 - 1

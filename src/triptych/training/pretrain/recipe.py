@@ -1,0 +1,116 @@
+"""Recipes of pretraining, as files: sizes, schedule, and the mixture of pages."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from triptych.data.mixture import Entry, Mixture, Words
+from triptych.data.rules import HELD_OUT_RULES, RULES
+from triptych.data.rules.base import Rule
+from triptych.data.sources import SpriteScenes
+from triptych.data.sprites import SpriteSource, is_held_out
+from triptych.errors import TrainingError
+
+__all__ = ["EntryRecipe", "PretrainRecipe", "load_recipe", "mixture_of", "training_source"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EntryRecipe(_Strict):
+    """One kind of page: rules by name, or every training map from picture to picture with `rules: maps`."""
+
+    name: str
+    rules: Literal["maps"] | tuple[str, ...]
+    shots: tuple[int, ...] = (0,)
+    words: Words = Words.ALL
+    weight: float = Field(gt=0)
+    chained: float = Field(default=0.0, ge=0, le=1)
+    first_batch: int = Field(default=0, ge=0)
+
+
+class Sizes(_Strict):
+    """Of the transformer; see `PocketConfig`."""
+
+    width: int = 320
+    double_blocks: int = 2
+    single_blocks: int = 8
+    vocabulary: int = 6000
+
+
+class PretrainRecipe(_Strict):
+    """Everything that decides the weights, besides the pictures."""
+
+    seed: int = 0
+    sizes: Sizes = Sizes()
+    steps: int = Field(gt=0)
+    warmup: int = Field(default=100, ge=0)
+    decay_from: int | None = None
+    """Step from which the learning rate falls linearly to zero at `steps`; None keeps it constant."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    matrix_learning_rate: float = Field(default=1e-3, gt=0)
+    """Of the blocks' matrices under Muon, scaled to AdamW's update size."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    pure_noise_share: float = Field(default=0.5, ge=0, le=1)
+    """Share of draws at exactly t = 1, where only the conditions can lower the loss."""
+    noise_mean: float = 1.0
+    noise_std: float = 1.2
+    repaint_share: float = Field(default=0.08, ge=0, le=1)
+    """Share of batches trained on one canvas with noisy conditions, for repaint."""
+    load: int = 56
+    mixture: tuple[EntryRecipe, ...]
+
+
+def load_recipe(name_or_path: str) -> PretrainRecipe:
+    """A recipe shipped with the package by name, or the YAML file at a path."""
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = Path(str(files("triptych.training.pretrain") / "recipes" / f"{name_or_path}.yaml"))
+    try:
+        return PretrainRecipe.model_validate(yaml.safe_load(path.read_text()))
+    except FileNotFoundError:
+        raise TrainingError(f"no pretraining recipe {name_or_path!r}; name a shipped one (pocket) or a YAML file.") from None
+    except (yaml.YAMLError, ValidationError) as error:
+        raise TrainingError(f"recipe {path} cannot be used: {error}") from error
+
+
+def _rules(recipe: EntryRecipe) -> tuple[Rule, ...]:
+    if recipe.rules == "maps":
+        return tuple(rule for name, rule in RULES.items() if rule.is_map and name not in HELD_OUT_RULES)
+    for name in recipe.rules:
+        if name not in RULES:
+            raise TrainingError(f"entry {recipe.name!r} names the rule {name!r}, which does not exist.")
+        if name in HELD_OUT_RULES:
+            raise TrainingError(f"entry {recipe.name!r} names {name!r}, a rule held out for evaluation; remove it.")
+    return tuple(RULES[name] for name in recipe.rules)
+
+
+def training_source(sprites: SpriteSource) -> SpriteScenes:
+    """Sprites that training may see: no held-out object, no evaluation style."""
+    return SpriteScenes(sprites, names=_is_for_training)
+
+
+def _is_for_training(name: str) -> bool:
+    return not is_held_out(name)
+
+
+def mixture_of(recipe: PretrainRecipe, sprites: SpriteSource) -> Mixture:
+    """The recipe's pages over the training pictures."""
+    entries = tuple(
+        Entry(
+            name=entry.name,
+            rules=_rules(entry),
+            shots=entry.shots,
+            words=entry.words,
+            weight=entry.weight,
+            chained=entry.chained,
+            first_batch=entry.first_batch,
+        )
+        for entry in recipe.mixture
+    )
+    return Mixture(entries=entries, source=training_source(sprites), seed=recipe.seed, load=recipe.load)
