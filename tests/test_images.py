@@ -279,15 +279,19 @@ def test_write_atomic_on_a_full_disk_keeps_the_old_file_and_leaves_nothing(tmp_p
     assert [file.name for file in tmp_path.iterdir()] == ["weights.bin"]
 
 
-def test_write_atomic_below_a_file_or_in_a_read_only_folder_is_refused(tmp_path: Path) -> None:
+def test_write_atomic_below_a_file_or_with_too_long_a_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         write_atomic(tmp_path / "file" / "out.png", b"x")
     with pytest.raises(OutputError, match="cannot be written"):
-        write_atomic("/proc/self/out.png", b"x")
-    with pytest.raises(OutputError, match="cannot be written"):
         write_atomic(tmp_path / ("n" * 300), b"x")
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that even root cannot write to")
+def test_write_atomic_in_a_read_only_folder_is_refused() -> None:
+    with pytest.raises(OutputError, match=r"/proc/self/out\.png cannot be written"):
+        write_atomic("/proc/self/out.png", b"x")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")

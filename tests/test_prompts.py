@@ -119,7 +119,8 @@ def test_write_prompt_of_a_text_with_a_tag_in_it_is_refused(
 def test_write_prompt_of_movie_shots_follows_the_published_convention() -> None:
     page = page_of("A fair at night,", ["<Leo> waits by the gate,", "he plays,", "and <Leo> wins."], "film-storyboard")
     assert write_prompt(page).text == (
-        "[MOVIE-SHOTS] A fair at night, [SCENE-1] <Leo> waits by the gate, [SCENE-2] he plays, [SCENE-3] and <Leo> wins."
+        "[MOVIE-SHOTS] A fair at night, "
+        "[SCENE-1] <Leo> waits by the gate, [SCENE-2] he plays, [SCENE-3] and <Leo> wins."
     )
 
 
@@ -127,9 +128,9 @@ def test_write_prompt_of_movie_shots_follows_the_published_convention() -> None:
     ("name", "text"),
     [
         ("left-right", "Two cats as detectives; [LEFT] a black cat, while [RIGHT] a white cat."),
-        ("portrait-photography", "This [FOUR-PANEL] image shows <Ada>; [TOP-LEFT] a, [TOP-RIGHT] b, [BOTTOM-LEFT] c, and [BOTTOM-RIGHT] d."),
+        ("portrait-photography", "This [FOUR-PANEL] image <Ada>; [TOP-LEFT] a, [TOP-RIGHT] b, [BOTTOM-LEFT] c, [BOTTOM-RIGHT] d."),
         ("sandstorm-visual-effect", "[SANDSTORM-PSA] A rider; [TOP] in clear air, [BOTTOM] in the storm."),
-        ("sparklers-visual-effect", "[REAL-SPARKLERS-OVERLAYS] A proposal; [TOP] at dusk, [BOTTOM] with a heart of light."),
+        ("sparklers-visual-effect", "[REAL-SPARKLERS-OVERLAYS] A fair; [TOP] at dusk, [BOTTOM] with a star of light."),
         ("film-storyboard", "[MOVIE-SHOTS] [SCENE-1] one [SCENE-2] two"),
     ],
 )  # fmt: skip
@@ -157,7 +158,8 @@ def test_write_prompt_parts_point_at_panels_and_leave_out_empty_texts() -> None:
         part.text for part in prompt.parts if part.panel is not None
     ]
     assert prompt.text == (
-        "drawn flat [PANEL-1] <Leo> [PANEL-3] at dusk [EXAMPLE-1] drawn flat [PANEL-2] flat [EXAMPLE-2] another [PANEL-2] flat"
+        "drawn flat [PANEL-1] <Leo> [PANEL-3] at dusk "
+        "[EXAMPLE-1] drawn flat [PANEL-2] flat [EXAMPLE-2] another [PANEL-2] flat"
     )
 
 

@@ -33,6 +33,13 @@ class Placement:
     source_px: Size
     frame_px: Size
 
+    def __post_init__(self) -> None:
+        if min(*self.source_px, *self.frame_px) < 1:
+            raise LayoutError(
+                f"a picture of {self.source_px[0]}x{self.source_px[1]} px in a frame of "
+                f"{self.frame_px[0]}x{self.frame_px[1]} px; all sides must be at least 1."
+            )
+
     @property
     def box(self) -> Box:
         """The part of the frame that the picture covers; the rest is white."""

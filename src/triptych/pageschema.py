@@ -16,6 +16,7 @@ from triptych.page import MAX_CONDITIONS, MAX_SLOTS, Layout, Role
 __all__ = [
     "MAX_TEXT_CHARS",
     "ExampleEntry",
+    "Name",
     "PageEntry",
     "PanelEntry",
     "Text",
@@ -37,8 +38,8 @@ _MAX_FILE_BYTES = {".yaml": 2**20, ".yml": 2**20, ".json": 2 * MAX_BYTES}
 _brief = reprlib.Repr()
 _brief.maxlevel = 2
 
+Name = Annotated[str, Field(max_length=200)]
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS)]
-_Name = Annotated[str, Field(max_length=200)]
 _Side = Annotated[int, Field(strict=True, ge=1, le=16384)]
 
 
@@ -72,11 +73,11 @@ class ExampleEntry(_Entry):
     """How the panels are arranged on a canvas."""
     gutter_px: Annotated[int, Field(strict=True, ge=0, le=4096)] = 0
     """White between panels."""
-    template: _Name = "panels"
+    template: Name = "panels"
     """Name of the prompt template."""
-    page_id: _Name = ""
+    page_id: Name = ""
     """A name for the page, unique in a page set."""
-    rule: _Name | None = None
+    rule: Name | None = None
     """Name of the rule that made the page, where one did."""
 
 
@@ -160,16 +161,18 @@ def check_entry(data: Any, name: str) -> PageEntry:
         raise PageError(f"{name}: {'; '.join(list(problems(error))[:5])}.") from error
 
 
-def problems(error: ValidationError) -> Iterator[str]:
-    """What pydantic found wrong in a page, one sentence each, naming panel (from 1) and key."""
+def problems(error: ValidationError, model: type[BaseModel] = PageEntry) -> Iterator[str]:
+    """What pydantic found wrong in data for `model`, one sentence each, naming panel (from 1) and key."""
     for found in error.errors(include_url=False):
-        place, keys, known, location = "", [], PageEntry, list(found["loc"])
+        place, keys, known, location = "", [], model, list(found["loc"])
         while location:
             match location.pop(0), location[:1]:
                 case "context", [int(index), *_]:
                     place, known = f"example page {index + 1}, ", ExampleEntry
                 case "panels", [int(index), *_]:
                     place, known = f"{place}panel {index + 1}, ", PanelEntry
+                case "images_file_names" | "roles" | "instructions" as key, [int(index), *_]:
+                    place, keys = f"panel {index + 1}, ", [key]
                 case str(key), _:
                     keys.append(key)
         key = f"{place}key {_brief.repr(keys[-1])}" if keys else place.removesuffix(", ")

@@ -1,0 +1,223 @@
+"""Page sets on disk: a folder with `metadata.jsonl`, one page a line, that `datasets` reads as it is."""
+
+import contextlib
+import json
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, overload
+
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from triptych.errors import OutputError, PageError
+from triptych.images import load_image, png_bytes, write_atomic
+from triptych.page import Layout, Page, Panel, Role
+from triptych.pagefile import confined_path
+from triptych.pageschema import Name, Text, parse_json, problems
+
+__all__ = ["METADATA", "PageSet", "load_pageset", "save_pageset"]
+
+METADATA = "metadata.jsonl"
+_BLANK = Image.new("RGB", (1, 1))
+
+
+class _Line(BaseModel):
+    """One line of the metadata; the key `images_file_names` becomes the column `images` in `datasets`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    page_id: Name
+    overview: Text = ""
+    images_file_names: tuple[str, ...]
+    roles: tuple[Role, ...]
+    instructions: tuple[Text, ...]
+    # Tables have no missing cells: an empty rule stands for none where other pages of the set have one.
+    rule: Name | None = None
+    layout: Layout = Layout.AUTO
+    gutter_px: Annotated[int, Field(strict=True, ge=0)] = 0
+    template: Name = "panels"
+
+    def page(self, decode: Callable[[int, str], Image.Image]) -> Page:
+        """The page with its pictures from `decode`, which takes the panel's number and the file's name."""
+        counts = len(self.images_file_names), len(self.roles), len(self.instructions)
+        if len(set(counts)) != 1:
+            raise PageError("{} images_file_names, {} roles, {} instructions; give one each a panel.".format(*counts))
+        panels = []
+        columns = zip(self.images_file_names, self.roles, self.instructions, strict=True)
+        for number, (name, role, instruction) in enumerate(columns, 1):
+            picture = decode(number, name)
+            given = {"answer": picture} if role is Role.SLOT else {"image": picture}
+            panels.append(Panel(role=role, instruction=instruction, **given))
+        return Page(
+            panels=tuple(panels),
+            overview=self.overview,
+            layout=self.layout,
+            gutter_px=self.gutter_px,
+            template=self.template,
+            page_id=self.page_id,
+            rule=self.rule or None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageSet(Sequence[Page]):
+    """Answered pages in the order of the file; pictures are read each time a page is asked for."""
+
+    folder: Path
+    lines: tuple[tuple[int, _Line], ...]
+    """Line number in the file, and what the line says."""
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    @overload
+    def __getitem__(self, index: int) -> Page: ...
+    @overload
+    def __getitem__(self, index: slice) -> "PageSet": ...
+    def __getitem__(self, index: int | slice) -> "Page | PageSet":
+        """A page, or a page set of some. Raises ImageError naming file, line and panel."""
+        if isinstance(index, slice):
+            return replace(self, lines=self.lines[index])
+        number, line = self.lines[index]
+        where = f"{self.folder / METADATA}, line {number}"
+
+        def decode(panel: int, name: str) -> Image.Image:
+            place = f"{where}, panel {panel}"
+            return load_image(confined_path(self.folder, name, place), panel=place)
+
+        return line.page(decode)
+
+    @property
+    def page_ids(self) -> tuple[str, ...]:
+        return tuple(line.page_id for _, line in self.lines)
+
+
+def load_pageset(folder: str | Path) -> PageSet:
+    """The page set in `folder`; every line is checked now, pictures are decoded when a page is asked for.
+
+    Raises PageError naming file and line for what is no page: unknown or missing keys, wrong types, lists of
+    different lengths, no slot, a picture that is missing or outside the folder, a page_id that stands twice.
+    """
+    folder = Path(folder)
+    path = folder / METADATA
+    try:
+        rows = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        raise PageError(f"{folder} has no {METADATA}; a page set is a folder with one. Check the path.") from None
+    except (OSError, ValueError) as error:
+        raise PageError(f"{path} cannot be read: {error}.") from error
+    seen: dict[str, int] = {}
+    lines = []
+    for number, row in enumerate(rows, 1):
+        if not row.strip():
+            continue
+        line = _parse(row, folder, f"{path}, line {number}")
+        if line.page_id and line.page_id in seen:
+            raise PageError(
+                f"{path}, line {number}: page_id {line.page_id!r} is that of line {seen[line.page_id]}; "
+                "each page needs its own."
+            )
+        seen[line.page_id] = number
+        lines.append((number, line))
+    if not lines:
+        raise PageError(f"{path} has no pages; write one a line.")
+    return PageSet(folder=folder, lines=tuple(lines))
+
+
+def save_pageset(pages: Iterable[Page], folder: str | Path) -> None:
+    """Write answered pages to a new folder, all or nothing; the same pages give the same bytes.
+
+    Slots take the size of their answers. Raises PageError for a page that a page set cannot hold (no answer, example
+    pages, a slot of another size than its answer) and OutputError for a folder that has files in it already or
+    cannot be written.
+    """
+    folder = Path(folder)
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise OutputError(f"{folder} is there already and not empty. Choose another folder or remove it.")
+        temporary.mkdir(parents=True)
+        try:
+            lines = [_write_page(page, number, temporary) for number, page in enumerate(pages, 1)]
+            write_atomic(temporary / METADATA, "".join(_rows(lines)).encode())
+            temporary.rename(folder)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                shutil.rmtree(temporary)
+            raise
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}. Choose another folder.") from error
+
+
+def _parse(row: bytes, folder: Path, where: str) -> _Line:
+    try:
+        data = parse_json(row.decode())
+    except (ValueError, RecursionError) as error:
+        raise PageError(f"{where} is no proper JSON: {error}.") from error
+    line = _checked(data, where)
+
+    def decode(panel: int, name: str) -> Image.Image:
+        place = f"{where}, panel {panel}, key 'images_file_names'"
+        if not confined_path(folder, name, place).is_file():
+            raise PageError(f"{place}: there is no file {name!r} in {folder}.")
+        return _BLANK
+
+    try:
+        line.page(decode)
+    except PageError as error:
+        message = str(error)
+        raise PageError(message if message.startswith(where) else f"{where}: {message}") from error
+    return line
+
+
+def _checked(data: object, where: str) -> _Line:
+    try:
+        return _Line.model_validate(data)
+    except ValidationError as error:
+        raise PageError(f"{where}: {'; '.join(list(problems(error, _Line))[:5])}.") from error
+
+
+def _write_page(page: Page, number: int, folder: Path) -> _Line:
+    where = f"page {number} ({page.page_id!r})"
+    if page.context:
+        raise PageError(f"{where} has example pages; a page set holds single pages. Add them as pages of their own.")
+    names = tuple(f"images/{number:06d}-{position}.png" for position in range(1, len(page.panels) + 1))
+    line = _checked(
+        {
+            "page_id": page.page_id,
+            "overview": page.overview,
+            "images_file_names": names,
+            "roles": [panel.role for panel in page.panels],
+            "instructions": [panel.instruction for panel in page.panels],
+            "rule": page.rule,
+            "layout": page.layout,
+            "gutter_px": page.gutter_px,
+            "template": page.template,
+        },
+        where,
+    )
+    for position, (panel, name) in enumerate(zip(page.panels, names, strict=True), 1):
+        if panel.picture is None:
+            raise PageError(f"{where}, panel {position} is a slot without an answer; a page set holds finished pages.")
+        if panel.size_px not in (None, panel.picture.size):
+            raise PageError(
+                f"{where}, panel {position} asks for {panel.size_px} px and its answer has {panel.picture.size}. "
+                "Resample the answer."
+            )
+        write_atomic(folder / name, png_bytes(panel.picture))
+    return line
+
+
+def _rows(lines: Sequence[_Line]) -> Iterator[str]:
+    """Lines of the metadata: all with the same keys, those of `rule` and the canvas only where some page has them."""
+    optional = ("rule", "layout", "gutter_px", "template")
+    default = {key: _Line.model_fields[key].default for key in optional}
+    left_out = {key for key in optional if all(getattr(line, key) == default[key] for line in lines)}
+    for line in lines:
+        row = line.model_dump(mode="json", exclude=left_out)
+        if "rule" in row:
+            row["rule"] = row["rule"] or ""
+        yield json.dumps(row, ensure_ascii=False) + "\n"
