@@ -3,14 +3,31 @@
 from functools import cache
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2Transformer2DModel
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderKLFlux2,
+    FlowMatchEulerDiscreteScheduler,
+    Flux2Transformer2DModel,
+    FluxTransformer2DModel,
+)
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    T5Config,
+    T5EncoderModel,
+)
 
 from torch import Tensor
 
 from triptych.models.backbone import Backbone, Card, Conditioning, Grid
+from triptych.models.flux1 import Flux1, Flux1Text
 from triptych.models.flux2 import Flux2, QwenText, References
 from triptych.page import Page
 from triptych.sampling.encode import encode_text
@@ -20,7 +37,25 @@ from triptych.sampling.run import denoise
 from triptych.sampling.working import working_page
 
 LAYERS = (1, 2, 3)
-WORDS = "a an the fox on beach at dusk red blue wide shot close up laughing of in style make it snow . , [ ] - : < > 1 2 3".split()
+WORDS = (
+    "a",
+    "the",
+    "fox",
+    "on",
+    "beach",
+    "at",
+    "dusk",
+    "red",
+    "blue",
+    "wide",
+    "shot",
+    "in",
+    "snow",
+    "[",
+    "]",
+    "1",
+    "2",
+)
 CHAT = (
     "{% for m in messages %}<|im_start|> {{ m['role'] }} "
     "{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for c in m['content'] %}{{ c['text'] }}{% endfor %}"
@@ -29,9 +64,8 @@ CHAT = (
 
 
 @cache
-def tokenizer(**special: str) -> PreTrainedTokenizerFast:
+def tokenizer() -> PreTrainedTokenizerFast:
     """Whole words; unknown ones become <unk>, so any prompt can be read."""
-    special = special or {"pad_token": "<pad>", "unk_token": "<unk>", "eos_token": "<eos>"}
     vocabulary = [
         "<pad>",
         "<unk>",
@@ -46,7 +80,14 @@ def tokenizer(**special: str) -> PreTrainedTokenizerFast:
     ]
     core = Tokenizer(models.WordLevel({word: index for index, word in enumerate(vocabulary)}, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.Whitespace()
-    made = PreTrainedTokenizerFast(tokenizer_object=core, chat_template=CHAT, **special)
+    made = PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        chat_template=CHAT,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        eos_token="<eos>",
+        model_max_length=16,
+    )
     made.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
     return made
 
@@ -178,6 +219,54 @@ def kl_vae() -> AutoencoderKL:
     return vae
 
 
+def t5() -> T5EncoderModel:
+    return frozen(T5EncoderModel(T5Config(vocab_size=64, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)))
+
+
+def clip(**more: int) -> CLIPTextModel:
+    return frozen(CLIPTextModel(clip_config(**more)))
+
+
+def clip_config(**more: int) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=64,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        max_position_embeddings=77,
+        eos_token_id=2,
+        **more,
+    )
+
+
+def flux1(
+    kind: type[Flux1], way: Conditioning = Conditioning.REPAINT, *, guidance_embeds: bool = True, dynamic: bool = True
+) -> Flux1:
+    extra = 16 + 4 * 2 * 2 if way is Conditioning.FILL else 0
+    transformer = FluxTransformer2DModel(
+        in_channels=16 + extra,
+        out_channels=16,
+        num_layers=2,
+        num_single_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        pooled_projection_dim=16,
+        guidance_embeds=guidance_embeds,
+        axes_dims_rope=(4, 6, 6),
+    )
+    return kind(
+        card=card(way, channels=16, factor=4, guidance=3.5 if guidance_embeds else None),
+        transformer=frozen(transformer),
+        vae=kl_vae(),
+        text=Flux1Text(
+            clip=clip(), clip_tokenizer=tokenizer(), t5=t5(), t5_tokenizer=tokenizer(), limit=64, clip_limit=16
+        ),
+        scheduler=dynamic_scheduler() if dynamic else FlowMatchEulerDiscreteScheduler(shift=1.0),
+    )
+
+
 @torch.no_grad()
 def filled(
     backbone: Backbone,
@@ -193,9 +282,9 @@ def filled(
     request = Request(pages=(working,), seeds=(0,), conditioning=conditioning, guidance=guidance, cached=cached)
     negative = encode_text(backbone, [working], negative=True) if backbone.card.negative is not None else None
     plan = build_plan(backbone, request, encode_text(backbone, [working]), negative)
-    *_, (_, tokens, _) = denoise(backbone, plan, steps)
+    *_, last = denoise(backbone, plan, steps)
     grids = plan.sequences.targets
-    parts = tokens.split([grid.tokens for grid in grids], dim=1)
+    parts = last.tokens.split([grid.tokens for grid in grids], dim=1)
     return [backbone.decode_images(part, grid) / 2 + 0.5 for part, grid in zip(parts, grids, strict=True)]
 
 
@@ -204,3 +293,8 @@ def start(backbone: Backbone, width: int, height: int) -> tuple[Tensor, Grid]:
     factor = backbone.card.factor
     grid = Grid(frame=0, rows=height // factor, columns=width // factor)
     return slot_noise(0, 0, grid, backbone.card.channels)[None], grid
+
+
+def assert_same(ours: Tensor, theirs: Tensor) -> None:
+    """Equal as the promise to users says."""
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)

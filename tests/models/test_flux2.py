@@ -8,6 +8,7 @@ from diffusers import Flux2KleinKVPipeline, Flux2KleinPipeline, Flux2Pipeline
 from einops import rearrange
 from tiny_models import (
     LAYERS,
+    assert_same,
     card,
     dynamic_scheduler,
     filled,
@@ -28,7 +29,7 @@ from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart, write_prompt
 
 
-def stock(backbone: Flux2, kind: type, **more: object):  # noqa: ANN201
+def stock(backbone: Flux2, kind: type, **more: object):
     pipeline = kind(
         scheduler=dynamic_scheduler(),
         vae=backbone.codec.vae,
@@ -41,7 +42,7 @@ def stock(backbone: Flux2, kind: type, **more: object):  # noqa: ANN201
     return pipeline
 
 
-def theirs(backbone: Flux2, page: Page, pipeline, **more: object) -> Tensor:  # noqa: ANN001
+def theirs(backbone: Flux2, page: Page, pipeline, **more: object) -> Tensor:
     width, height = page.slots[0].size_px
     noise, grid = start(backbone, width, height)
     return pipeline(
@@ -56,10 +57,6 @@ def theirs(backbone: Flux2, page: Page, pipeline, **more: object) -> Tensor:  # 
         text_encoder_out_layers=LAYERS,
         **more,
     ).images
-
-
-def assert_same(ours: Tensor, theirs: Tensor) -> None:
-    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
 
 
 PAGES = {

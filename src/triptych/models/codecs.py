@@ -1,4 +1,4 @@
-"""Image codecs of the families: pictures in [-1, 1] to tokens and back. All take the mode, so encoding draws nothing."""
+"""Image codecs of the families: pictures in [-1, 1] to tokens and back. They take the mode: nothing is drawn."""
 
 from typing import Protocol
 

@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerBase
 
 from triptych.models.backbone import Card, Sequences, Text
 from triptych.models.codecs import Flux2Codec
-from triptych.models.latent import LatentBackbone, positions
+from triptych.models.latent import LatentBackbone, distilled_guidance, guided, positions
 from triptych.models.text import refuse_truncation
 from triptych.prompts import Prompt
 
@@ -139,7 +139,7 @@ class Flux2(LatentBackbone):
         return self._levels(steps, mu=_empirical_mu(tokens, steps))
 
     def velocity_field(self, sequences: Sequences) -> "_Field":
-        """Where references are seen alone, the first call keeps their keys and values (with their graph, under grad)."""
+        """Where references are seen alone, the first call keeps their keys and values, with their graph under grad."""
         return _Field(self, sequences)
 
 
@@ -157,18 +157,13 @@ class _Field:
     def __call__(
         self, tokens: Float[Tensor, "batch target channels"], t: float
     ) -> Float[Tensor, "batch target channels"]:
-        text, negative, guidance = self._sequences.text, self._sequences.negative, self._sequences.guidance
-        velocity = self._pass(tokens, t, text)
-        if negative is None or guidance is None:
-            return velocity
-        without = self._pass(tokens, t, negative)
-        return without + guidance * (velocity - without)
+        return guided(self._sequences, lambda text: self._pass(tokens, t, text))
 
     def _pass(self, tokens: Tensor, t: float, text: Text) -> Tensor:
         transformer, references = self._backbone.transformer, self._sequences.references
         inputs = {
             "timestep": torch.full((tokens.shape[0],), t, device=tokens.device),
-            "guidance": self._embedded_guidance(tokens),
+            "guidance": distilled_guidance(self._backbone, self._sequences, tokens),
             "encoder_hidden_states": text.embeds,
             "txt_ids": text.positions,
             "return_dict": False,
@@ -193,12 +188,6 @@ class _Field:
         if self._sequences.cached:
             self._cache = cache
         return velocity
-
-    def _embedded_guidance(self, tokens: Tensor) -> Tensor | None:
-        guidance = self._sequences.guidance
-        if guidance is None or not self._backbone.transformer.config.guidance_embeds:
-            return None
-        return torch.full((tokens.shape[0],), guidance, device=tokens.device)
 
 
 def _side_by_side(encoder: nn.Module, inputs: Mapping[str, Tensor], layers: tuple[int, ...]) -> Tensor:

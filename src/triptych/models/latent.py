@@ -1,6 +1,6 @@
 """What all families of latent diffusion transformers share: codec, schedule and where tensors live."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -8,10 +8,10 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from triptych.models.backbone import Card, Grid
+from triptych.models.backbone import Card, Grid, Sequences, Text
 from triptych.models.codecs import Codec
 
-__all__ = ["LatentBackbone", "linear_mu", "positions"]
+__all__ = ["LatentBackbone", "distilled_guidance", "guided", "linear_mu", "positions"]
 
 
 class LatentBackbone:
@@ -54,6 +54,25 @@ class LatentBackbone:
         sigmas = np.linspace(1.0, 1 / steps, steps)
         self._scheduler.set_timesteps(sigmas=sigmas.tolist(), mu=mu)
         return tuple(self._scheduler.sigmas.tolist())
+
+
+def guided(sequences: Sequences, velocity: Callable[[Text], Tensor]) -> Tensor:
+    """Classifier-free guidance (Ho and Salimans 2022, arXiv:2207.12598) where the sequences ask for it."""
+    asked = velocity(sequences.text)
+    if sequences.negative is None or sequences.guidance is None:
+        return asked
+    unasked = velocity(sequences.negative)
+    return unasked + sequences.guidance * (asked - unasked)
+
+
+def distilled_guidance(
+    backbone: LatentBackbone, sequences: Sequences, tokens: Tensor
+) -> Float[Tensor, " batch"] | None:
+    """The guidance scale that guidance-distilled transformers read; None for the others."""
+    if not backbone.transformer.config.guidance_embeds:
+        return None
+    scale = backbone.card.guidance if sequences.guidance is None else sequences.guidance
+    return torch.full((tokens.shape[0],), 1.0 if scale is None else scale, device=tokens.device)
 
 
 def linear_mu(tokens: int, config: Mapping[str, float]) -> float:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -19,7 +20,7 @@ from triptych.sampling.prepare import Request, build_plan
 from triptych.sampling.result import Timings
 from triptych.sampling.working import restore, wanted_sizes, working_page
 
-__all__ = ["Finished", "Pictures", "Settings", "Step", "denoise", "run"]
+__all__ = ["Finished", "Pictures", "Reached", "Settings", "Step", "denoise", "run"]
 
 Pictures = tuple[tuple[Image.Image, ...], ...]
 """For each page, the pictures of its slots."""
@@ -43,6 +44,15 @@ class Step:
     step: int
     t: float
     decode: Callable[[], Pictures]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """Target tokens at noise level `t`, and the clean tokens expected from there."""
+
+    t: float
+    tokens: Tensor
+    clean: Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +84,11 @@ def run(backbone: Backbone, pages: list[Page], seeds: list[int], settings: Setti
     def show(tokens: Tensor) -> Pictures:
         return _pictures(backbone, plan, tokens, pages, settings)
 
-    tokens = plan.noise
-    for step, (t, tokens, clean) in enumerate(denoise(backbone, plan, settings.steps), 1):
-        yield Step(step=step, t=t, decode=lambda clean=clean: show(clean))
+    reached = Reached(t=1.0, tokens=plan.noise, clean=plan.noise)
+    for step, reached in enumerate(denoise(backbone, plan, settings.steps), 1):
+        yield Step(step=step, t=reached.t, decode=partial(show, reached.clean))
     clock.append(time.perf_counter())
-    pictures = show(tokens)
+    pictures = show(reached.tokens)
     clock.append(time.perf_counter())
     text_s, conditions_s, steps_s, decode_s = (after - before for before, after in pairwise(clock))
     timings = Timings(text_s=text_s, conditions_s=conditions_s, steps_s=steps_s, decode_s=decode_s, pages=len(pages))
@@ -89,8 +99,8 @@ def _two_passes(backbone: Backbone, settings: Settings) -> bool:
     return backbone.card.negative is not None and settings.guidance is not None and settings.guidance > 1
 
 
-def denoise(backbone: Backbone, plan: Plan, steps: int) -> Iterator[tuple[float, Tensor, Tensor]]:
-    """After each step: the noise level reached, the tokens there, and the clean tokens expected."""
+def denoise(backbone: Backbone, plan: Plan, steps: int) -> Iterator[Reached]:
+    """The state after each solver step."""
     levels = backbone.schedule(steps, plan.noise.shape[1])
     with torch.no_grad():
         velocity = backbone.velocity_field(plan.sequences)
@@ -102,7 +112,7 @@ def denoise(backbone: Backbone, plan: Plan, steps: int) -> Iterator[tuple[float,
             field = velocity(tokens.to(backbone.dtype), t).float()
             clean = data_from_velocity(tokens, field, t)
             tokens = plan.advance(tokens, field, t, t_next)
-        yield t_next, tokens, clean
+        yield Reached(t=t_next, tokens=tokens, clean=clean)
 
 
 @torch.no_grad()

@@ -1,0 +1,117 @@
+"""FLUX.1-dev and schnell: text to picture, so conditions enter by repaint."""
+
+from collections.abc import Sequence
+
+import torch
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
+from jaxtyping import Float
+from torch import Tensor
+from transformers import CLIPTextModel, PreTrainedTokenizerBase, T5EncoderModel
+
+from triptych.models.backbone import Card, Sequences, Text
+from triptych.models.codecs import KLCodec
+from triptych.models.latent import LatentBackbone, distilled_guidance, linear_mu, positions
+from triptych.models.text import refuse_truncation
+from triptych.prompts import Prompt
+
+__all__ = ["Flux1", "Flux1Text"]
+
+
+class Flux1Text:
+    """T5 reads the whole prompt. CLIP gives one summarising vector, of the first 77 tokens: long prompts are expected
+    to be longer than that, so only T5's limit is an error."""
+
+    def __init__(
+        self,
+        *,
+        clip: CLIPTextModel,
+        clip_tokenizer: PreTrainedTokenizerBase,
+        t5: T5EncoderModel,
+        t5_tokenizer: PreTrainedTokenizerBase,
+        limit: int = 512,
+        clip_limit: int = 77,
+    ) -> None:
+        self.clip, self.clip_tokenizer, self.clip_limit = clip, clip_tokenizer, clip_limit
+        self.t5, self.t5_tokenizer, self.limit = t5, t5_tokenizer, limit
+
+    def encode(
+        self, prompts: Sequence[Prompt]
+    ) -> tuple[Float[Tensor, "batch length width"], Float[Tensor, "batch pooled"]]:
+        """T5's sequence, padded to the limit, and CLIP's vector. Raises PromptError for a prompt above T5's limit."""
+        texts = [prompt.text for prompt in prompts]
+        for prompt in prompts:
+            count = len(self.t5_tokenizer(prompt.text)["input_ids"])
+            refuse_truncation(prompt, tokens=count, limit=self.limit, tokenizer=self.t5_tokenizer, encoder="T5")
+        long = self.t5_tokenizer(texts, padding="max_length", max_length=self.limit, return_tensors="pt")
+        short = self.clip_tokenizer(
+            texts, padding="max_length", max_length=self.clip_limit, truncation=True, return_tensors="pt"
+        )
+        return (
+            self.t5(long.input_ids.to(self.t5.device))[0],
+            self.clip(short.input_ids.to(self.clip.device)).pooler_output,
+        )
+
+
+class Flux1(LatentBackbone):
+    """A FLUX.1 transformer; its kin differ in how references are placed and in the channels they add."""
+
+    def __init__(
+        self,
+        *,
+        card: Card,
+        transformer: FluxTransformer2DModel,
+        vae: AutoencoderKL,
+        text: Flux1Text,
+        scheduler: FlowMatchEulerDiscreteScheduler,
+    ) -> None:
+        super().__init__(card=card, transformer=transformer, codec=KLCodec(vae), scheduler=scheduler)
+        self.text = text
+
+    def encode_prompts(self, prompts: Sequence[Prompt], frames: Sequence[int]) -> Text:  # noqa: ARG002
+        """One sequence a page at the origin, as FLUX.1 was trained; `frames` is not used."""
+        embeds, pooled = self.text.encode(prompts)
+        return Text(
+            embeds=embeds.to(self.device, self.dtype),
+            positions=torch.zeros(embeds.shape[1], 3, device=self.device),
+            pooled=pooled.to(self.device, self.dtype),
+        )
+
+    def schedule(self, steps: int, tokens: int) -> tuple[float, ...]:
+        config = self._scheduler.config
+        return self._levels(steps, mu=linear_mu(tokens, config) if config.use_dynamic_shifting else None)
+
+    def velocity_field(self, sequences: Sequences) -> "_Field":
+        """Nothing is kept between calls."""
+        return _Field(self, sequences)
+
+    def places(self, sequences: Sequences) -> tuple[Float[Tensor, "target 3"], Float[Tensor, "reference 3"]]:
+        """Positions of targets and references. Canvases lie at frame 0, where text-to-picture models look."""
+        targets = torch.cat([positions(grid, frame=grid.frame, axes=3) for grid in sequences.targets])
+        return targets, torch.zeros(0, 3)
+
+
+class _Field:
+    def __init__(self, backbone: Flux1, sequences: Sequences) -> None:
+        self._backbone, self._sequences = backbone, sequences
+        targets, references = backbone.places(sequences)
+        self._places = torch.cat((targets, references)).to(backbone.device)
+
+    def __call__(
+        self, tokens: Float[Tensor, "batch target channels"], t: float
+    ) -> Float[Tensor, "batch target channels"]:
+        transformer, text = self._backbone.transformer, self._sequences.text
+        inputs = tokens
+        if self._sequences.extra is not None:
+            inputs = torch.cat((inputs, self._sequences.extra.to(inputs)), dim=2)
+        if self._sequences.references is not None:
+            inputs = torch.cat((inputs, self._sequences.references), dim=1)
+        return transformer(
+            hidden_states=inputs,
+            timestep=torch.full((tokens.shape[0],), t, device=tokens.device),
+            guidance=distilled_guidance(self._backbone, self._sequences, tokens),
+            pooled_projections=text.pooled,
+            encoder_hidden_states=text.embeds,
+            txt_ids=text.positions,
+            img_ids=self._places,
+            return_dict=False,
+        )[0][:, : tokens.shape[1]]
