@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from random import Random
 from typing import Protocol
@@ -14,7 +14,7 @@ from triptych.data.drawing import COLOURS, Colour, Look, clear, contrast, filled
 from triptych.data.sprites import EVALUATION_STYLES, SPRITE_PX, STYLES, SpriteSource
 from triptych.errors import SourceError
 
-__all__ = ["FolderSource", "ShapeSource", "Source", "Sprite", "SpriteScenes", "actor", "actors"]
+__all__ = ["SHAPES", "FolderSource", "ShapeSource", "Source", "Sprite", "SpriteScenes", "actor", "actors", "draw_shape"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,18 +238,30 @@ SHAPES: dict[str, tuple[tuple[float, float], ...]] = {
 _SHAPE_STYLES = {"shape-filled": "filled shape style", "shape-line": "line shape style", "shape-framed": "framed style"}
 
 
-def draw_shape(name: str, style: str, colour: Colour, side_px: int = SPRITE_PX) -> Image.Image:
-    """A shape of `SHAPES` as RGBA; drawn at four times the size for clean edges."""
-    big = side_px * 4
-    layer = Image.new("RGBA", (big, big), (*colour, 0))
+@cache
+def _shape_masks(name: str) -> tuple[Image.Image, Image.Image]:
+    """The inside of a shape and its contour as alpha, drawn at four times the size for clean edges."""
+    big = SPRITE_PX * 4
+    inside, contour = Image.new("L", (big, big), 0), Image.new("L", (big, big), 0)
     points = [(big / 2 + x * big * 0.45, big / 2 + y * big * 0.45) for x, y in SHAPES[name]]
-    pen = ImageDraw.Draw(layer)
-    if style != "shape-line":
-        pen.polygon(points, fill=(*colour, 255))
-    if style != "shape-filled":
-        line = (*colour, 255) if style == "shape-line" else (25, 25, 30, 255)
-        pen.line([*points, points[0], points[1]], fill=line, width=big // 18, joint="curve")
-    return layer.reduce(4)
+    ImageDraw.Draw(inside).polygon(points, fill=255)
+    ImageDraw.Draw(contour).line([*points, points[0], points[1]], fill=255, width=big // 18, joint="curve")
+    return inside.reduce(4), contour.reduce(4)
+
+
+def draw_shape(name: str, style: str, colour: Colour) -> Image.Image:
+    """A shape of `SHAPES` as a 128x128 RGBA sprite in one of the shape styles."""
+    inside, contour = _shape_masks(name)
+    picture = Image.new("RGBA", inside.size, (*colour, 0))
+    if style == "shape-line":
+        picture.putalpha(contour)
+        return picture
+    picture.putalpha(inside)
+    if style == "shape-framed":
+        rim = Image.new("RGBA", inside.size, (25, 25, 30, 0))
+        rim.putalpha(contour)
+        picture.alpha_composite(rim)
+    return picture
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,7 @@ def _scene(size_px: int, colour: Colour, things: list[tuple[Image.Image, float, 
 
 def _dyed(sprite: Sprite, colour: Colour) -> Image.Image:
     """The object in shades of one colour, its light and dark parts kept; alpha kept."""
-    dark = (colour[0] // 4, colour[1] // 4, colour[2] // 4)
+    dark = (colour[0] // 2, colour[1] // 2, colour[2] // 2)
     grey = ImageOps.autocontrast(sprite.picture.convert("L"), cutoff=1, mask=sprite.picture.getchannel("A"))
     dyed = ImageOps.colorize(grey, black=dark, mid=colour, white=(255, 255, 255))
     dyed.putalpha(sprite.picture.getchannel("A"))

@@ -11,7 +11,7 @@ from triptych.page import Page, Role, condition, slot
 
 __all__ = ["RULES"]
 
-_MOTIONS = ("slides", "falls", "turns", "grows")
+_MOTIONS = ("slides", "rises or falls", "turns", "grows or shrinks")
 
 
 def _frames(kind: str, figure: Image.Image, colour: Colour, size_px: int, rng: Random, count: int) -> list[Image.Image]:
@@ -26,7 +26,7 @@ def _frames(kind: str, figure: Image.Image, colour: Colour, size_px: int, rng: R
         match kind:
             case "slides":
                 x += sign * 0.2 * pace * moment
-            case "falls":
+            case "rises or falls":
                 x, y, side = 0.5 + drift, 0.5 + sign * 0.2 * pace * moment, 0.34
             case "turns":
                 side, turn = 0.5, sign * 40 * pace * index

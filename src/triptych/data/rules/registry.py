@@ -1,0 +1,83 @@
+"""All rules by name: those of the package, chains of them, and those of a user's own file."""
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+
+from triptych.data.rules import (
+    compositional,
+    geometric,
+    grids,
+    photometric,
+    pictures,
+    relational,
+    storyboard,
+    structural,
+    symbolic,
+    temporal,
+)
+from triptych.data.rules.base import Rule, chain
+from triptych.errors import SourceError
+
+__all__ = ["RULES", "find_rule", "load_rules"]
+
+_FILES = (
+    photometric,
+    geometric,
+    structural,
+    pictures,
+    compositional,
+    relational,
+    temporal,
+    storyboard,
+    symbolic,
+    grids,
+)
+
+RULES: dict[str, Rule] = {rule.name: rule for file in _FILES for rule in file.RULES}
+"""Every rule of the package by name."""
+
+
+def load_rules(path: Path) -> dict[str, Rule]:
+    """The rules of a user's own Python file: its `RULES` tuple, or else every `Rule` at its top level.
+
+    The file is run as a program: load only files you trust. Raises SourceError if it fails or holds no rule.
+    """
+    spec = importlib.util.spec_from_file_location(f"triptych_user_rules_{path.stem}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise SourceError(f"{path} is no Python file; give the path of a .py file that defines rules.")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # Anything can go wrong in a user's file; the cause stays attached.
+        raise SourceError(f"{path} could not be run: {type(error).__name__}: {error}.") from error
+    listed = getattr(module, "RULES", None)
+    found = listed if listed is not None else [value for value in vars(module).values() if isinstance(value, Rule)]
+    rules = {rule.name: rule for rule in found if isinstance(rule, Rule)}
+    if not rules:
+        raise SourceError(f"{path} defines no rule; decorate a function with `picture_rule` or `page_rule`.")
+    return rules
+
+
+def find_rule(name: str, extra: Mapping[str, Rule] | None = None) -> Rule:
+    """A rule by its name, `a+b` for a chain, or `file.py:name` (`file.py` alone if it holds one rule)."""
+    known = {**RULES, **(extra or {})}
+    if name in known:
+        return known[name]
+    file, colon, inner = name.rpartition(":")
+    path = file if colon and file.endswith(".py") else name
+    if path.endswith(".py"):
+        loaded = load_rules(Path(path))
+        if path != name:
+            return find_rule(inner, loaded)
+        if len(loaded) == 1:
+            return next(iter(loaded.values()))
+        raise SourceError(f"{path} holds several rules ({', '.join(loaded)}); name one as {path}:{next(iter(loaded))}.")
+    if "+" in name:
+        first, *rest = (find_rule(part, extra) for part in name.split("+"))
+        for rule in rest:
+            first = chain(first, rule)
+        return first
+    close = [other for other in known if name and (name in other or other in name)]
+    hint = f" Did you mean {', '.join(close[:4])}?" if close else f" Rules: {', '.join(known)}."
+    raise SourceError(f"no rule {name!r}.{hint}")
