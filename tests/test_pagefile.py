@@ -63,7 +63,7 @@ def page_with(**panel: Any) -> dict[str, Any]:
 
 
 @given(page=any_page, suffix=st.sampled_from([".yaml", ".yml", ".json"]))
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 def test_load_page_of_saved_page_is_equal(tmp_path_factory: pytest.TempPathFactory, page: Page, suffix: str) -> None:
     path = tmp_path_factory.mktemp("page") / f"fox{suffix}"
     save_page(page, path)
@@ -71,7 +71,7 @@ def test_load_page_of_saved_page_is_equal(tmp_path_factory: pytest.TempPathFacto
 
 
 @given(page=any_page)
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 def test_page_from_png_text_is_equal(tmp_path_factory: pytest.TempPathFactory, page: Page) -> None:
     path = tmp_path_factory.mktemp("page") / "out.png"
     save_png(Image.new("RGB", (4, 4)), path, {"triptych": json.dumps(page_record(page))})

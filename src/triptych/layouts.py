@@ -77,7 +77,7 @@ class Canvas:
         return self.width_px, self.height_px
 
 
-def nearest_multiple(length: float, multiple: int) -> int:
+def nearest_multiple(length: int | float, multiple: int) -> int:
     """The nearest multiple; only 0 becomes 0."""
     return max(multiple, round(length / multiple) * multiple) if length else 0
 

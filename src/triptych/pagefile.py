@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import json
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeAlias
@@ -95,7 +95,7 @@ def page_record(page: Page) -> dict[str, Any]:
     return _dumped(page, lambda image, _: _DATA_URI + base64.b64encode(png_bytes(image)).decode())
 
 
-def page_from_record(record: Mapping[str, Any]) -> Page:
+def page_from_record(record: object) -> Page:
     """The page of a record. Raises PageError naming panel and key; paths are refused, so no file is ever read."""
 
     def decode(value: str, where: str) -> Image.Image:

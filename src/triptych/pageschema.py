@@ -180,7 +180,7 @@ def problems(error: ValidationError, model: type[BaseModel] = PageEntry) -> Iter
             case "extra_forbidden":
                 yield f"{key} is unknown; known are {', '.join(known.model_fields)}"
             case "string_too_long":
-                yield f"{key} has {len(found['input'])} characters; at most {found['ctx']['max_length']}"
+                yield f"{key} has {len(found['input'])} characters; at most {found.get('ctx', {}).get('max_length')}"
             case _:
                 yield f"{key}: {found['msg'].lower()}, got {_brief.repr(found['input'])}"
 

@@ -12,7 +12,6 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Self
 
 import yaml
 from PIL.Image import Image
@@ -95,7 +94,7 @@ class Template(_Data):
     page: PageSketch | None = None
 
     @model_validator(mode="after")
-    def _check_tags(self) -> Self:
+    def _check_tags(self) -> "Template":
         if (self.tag is None) == (not self.tags):
             raise ValueError("give either `tag` or `tags`")
         for tag in self.tags or (self._numbered(1),):

@@ -63,7 +63,7 @@ def edited(folder: Path, **changes: Any) -> Path:
 
 
 @given(pages=st.lists(pages, min_size=1, max_size=4))
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 def test_load_pageset_of_saved_pages_is_equal(tmp_path_factory: pytest.TempPathFactory, pages: list[Page]) -> None:
     pages = [replace(page, page_id=f"page-{number}") for number, page in enumerate(pages)]
     folder = tmp_path_factory.mktemp("set") / "pages"

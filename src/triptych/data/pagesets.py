@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from triptych.errors import OutputError, PageError
 from triptych.images import load_image, png_bytes, write_atomic
-from triptych.page import Layout, Page, Panel, Role
+from triptych.page import Layout, Page, Role, condition, slot
 from triptych.pagefile import confined_path
 from triptych.pageschema import Name, Text, parse_json, problems
 
@@ -49,8 +49,10 @@ class _Line(BaseModel):
         columns = zip(self.images_file_names, self.roles, self.instructions, strict=True)
         for number, (name, role, instruction) in enumerate(columns, 1):
             picture = decode(number, name)
-            given = {"answer": picture} if role is Role.SLOT else {"image": picture}
-            panels.append(Panel(role=role, instruction=instruction, **given))
+            if role is Role.SLOT:
+                panels.append(slot(instruction, answer=picture))
+            else:
+                panels.append(condition(picture, instruction, role=role))
         return Page(
             panels=tuple(panels),
             overview=self.overview,
