@@ -250,6 +250,13 @@ def test_read_png_text_of_what_is_no_png_is_refused(tmp_path: Path) -> None:
             read_png_text(tmp_path / name)
 
 
+@pytest.mark.parametrize("size", [(9000, 9000), (60000, 60000)])
+def test_read_png_text_of_a_decompression_bomb_is_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    (tmp_path / "bomb.png").write_bytes(png_of_declared_size(*size))
+    with pytest.raises(ImageError, match=r"bomb\.png has .* pixels; at most 64 megapixels"):
+        read_png_text(tmp_path / "bomb.png")
+
+
 def test_png_bytes_of_the_same_picture_are_the_same() -> None:
     assert png_bytes(halves("red", "blue"), {"a": "b"}) == png_bytes(halves("red", "blue"), {"a": "b"})
     chunk = PngImagePlugin.PngInfo()

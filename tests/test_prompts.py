@@ -128,7 +128,10 @@ def test_write_prompt_of_movie_shots_follows_the_published_convention() -> None:
     ("name", "text"),
     [
         ("left-right", "Two cats as detectives; [LEFT] a black cat, while [RIGHT] a white cat."),
-        ("portrait-photography", "This [FOUR-PANEL] image of <Ada>; [TOP-LEFT] a, [TOP-RIGHT] b, [BOTTOM-LEFT] c [BOTTOM-RIGHT] d"),
+        (
+            "portrait-photography",
+            "This [FOUR-PANEL] image shows <Ada>; [TOP-LEFT] a, [TOP-RIGHT] b, [BOTTOM-LEFT] c, and [BOTTOM-RIGHT] d.",
+        ),
         ("sandstorm-visual-effect", "[SANDSTORM-PSA] A rider; [TOP] in clear air, [BOTTOM] in the storm."),
         ("sparklers-visual-effect", "[REAL-SPARKLERS-OVERLAYS] A fair; [TOP] at dusk, [BOTTOM] with a star of light."),
         ("film-storyboard", "[MOVIE-SHOTS] [SCENE-1] one [SCENE-2] two"),

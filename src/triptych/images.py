@@ -130,14 +130,18 @@ def read_png_text(path: str | Path) -> dict[str, str]:
     path = Path(path)
     try:
         with Image.open(path, formats=("PNG",)) as image:
-            if not isinstance(image, PngImagePlugin.PngImageFile):
-                raise ImageError(f"{path} is not a PNG file.")
+            assert isinstance(image, PngImagePlugin.PngImageFile)
+            # Text may stand behind the pixels, so they are decoded too.
+            if image.width * image.height > MAX_PIXELS:
+                raise _too_many_pixels(str(path), f"{image.width}x{image.height}")
             return {key: str(value) for key, value in image.text.items()}
     except FileNotFoundError:
         raise ImageError(f"{path} does not exist. Check the path.") from None
     except Image.UnidentifiedImageError:
         raise ImageError(f"{path} is not a PNG file; only PNG files written by triptych carry their page.") from None
-    except (*_DAMAGED, Image.DecompressionBombError) as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_many_pixels(str(path), "far too many") from None
+    except _DAMAGED as error:
         raise ImageError(f"{path} is damaged or cut short: {error}.") from error
 
 

@@ -18,6 +18,8 @@ _Rows: TypeAlias = list[list[int]]
 
 _EMPTY_COST = 4.0
 """Weight of empty canvas against a long canvas: three equal panels stand in a row, five in a grid of 3 + 2."""
+_UNEVEN_COST = 2.0
+"""Weight of panels scaled differently against a long canvas: no panel grows to four times its neighbour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +154,11 @@ def _cost(canvas: Canvas, sizes: Sequence[Size]) -> float:
     used = sum(box.width_px * box.height_px for box in canvas.boxes)
     scales = [math.log(box.height_px / height) for box, (_, height) in zip(canvas.boxes, sizes, strict=True)]
     empty = canvas.width_px * canvas.height_px / used - 1
-    return abs(math.log(canvas.width_px / canvas.height_px)) + _EMPTY_COST * empty + max(scales) - min(scales)
+    return (
+        abs(math.log(canvas.width_px / canvas.height_px))
+        + _EMPTY_COST * empty
+        + _UNEVEN_COST * (max(scales) - min(scales))
+    )
 
 
 def _flowing(sizes: Sequence[Size], rows: _Rows, gutter_px: int) -> Canvas:
