@@ -1,0 +1,72 @@
+"""In-context image generation: pages of pictures and words in, the missing pictures out.
+
+Names are imported when they are first used: `import triptych` reads no torch, so that the command line answers at once.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from triptych.canvas import arrange, composite, split, stitch
+    from triptych.errors import TriptychError
+    from triptych.images import load_image, save_png
+    from triptych.models.backbone import Backbone, Conditioning
+    from triptych.models.loading import load
+    from triptych.page import Layout, Page, Panel, Role, condition, slot
+    from triptych.pagefile import load_page, save_page
+    from triptych.prompts import write_prompt
+    from triptych.sampling import Preview, Result, Timings, generate, iterate
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Backbone",
+    "Conditioning",
+    "Layout",
+    "Page",
+    "Panel",
+    "Preview",
+    "Result",
+    "Role",
+    "Timings",
+    "TriptychError",
+    "__version__",
+    "arrange",
+    "composite",
+    "condition",
+    "generate",
+    "iterate",
+    "load",
+    "load_image",
+    "load_page",
+    "save_page",
+    "save_png",
+    "slot",
+    "split",
+    "stitch",
+    "write_prompt",
+]
+
+_ROOMS = {
+    "triptych.canvas": ("arrange", "composite", "split", "stitch"),
+    "triptych.errors": ("TriptychError",),
+    "triptych.images": ("load_image", "save_png"),
+    "triptych.models.backbone": ("Backbone", "Conditioning"),
+    "triptych.models.loading": ("load",),
+    "triptych.page": ("Layout", "Page", "Panel", "Role", "condition", "slot"),
+    "triptych.pagefile": ("load_page", "save_page"),
+    "triptych.prompts": ("write_prompt",),
+    "triptych.sampling": ("Preview", "Result", "Timings", "generate", "iterate"),
+}
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'triptych' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
