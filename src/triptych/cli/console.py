@@ -1,0 +1,50 @@
+"""What the commands say: results on stdout, everything else on stderr."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+__all__ = ["complain", "out", "progress", "say", "working"]
+
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def out(text: str) -> None:
+    """A line of a command's result, as it is: scripts read it."""
+    # Not rich: it would wrap, and colour brackets.
+    print(text)
+
+
+def say(text: str) -> None:
+    """A remark for a person."""
+    _err.print(text, markup=False, style="dim")
+
+
+def complain(text: str) -> None:
+    """What went wrong."""
+    _err.print(f"error: {text}", markup=False, style="bold red" if _err.is_terminal else "")
+
+
+@contextmanager
+def working(text: str) -> Iterator[None]:
+    """A sign of life while something of unknown length goes on."""
+    with _err.status(text):
+        yield
+
+
+@contextmanager
+def progress(text: str, total: int) -> Iterator[Progress]:
+    """A bar with the count and the time left; its only task is `progress.tasks[0]`."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    with Progress(*columns, console=_err, transient=True) as bar:
+        bar.add_task(text, total=total)
+        yield bar

@@ -1,0 +1,61 @@
+"""Options that several commands share, and how their values are read."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from triptych.page import Layout
+
+if TYPE_CHECKING:
+    from triptych.models.backbone import Conditioning
+
+__all__ = [
+    "BackboneName",
+    "CanvasLayout",
+    "Guidance",
+    "OutFolder",
+    "Seed",
+    "SkillFile",
+    "Steps",
+    "parse_conditioning",
+    "parse_size",
+]
+
+BackboneName = Annotated[
+    str, typer.Option("--backbone", metavar="NAME", help="The model: pocket, a hub name, a folder or a file.")
+]
+CanvasLayout = Annotated[Layout | None, typer.Option(help="How panels are arranged on the canvas.")]
+Guidance = Annotated[float | None, typer.Option(min=0, help="Guidance scale, for backbones that take one.")]
+OutFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write into; made if missing.")]
+Seed = Annotated[int, typer.Option(help="Seed of the noise: the same seed gives the same pixels.")]
+SkillFile = Annotated[
+    Path | None, typer.Option("--skill", metavar="FILE", help="A skill made by `triptych train`.", show_default=False)
+]
+Steps = Annotated[int | None, typer.Option(min=1, max=1000, help="Solver steps; by default the backbone's own.")]
+
+
+def parse_size(text: str | None) -> tuple[int, int] | int | None:
+    """`512x384` as width and height, `512` as the side of a square whose area panels are worked at."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,5})(?:[xX](\d{1,5}))?", text.strip())
+    sides = [int(side) for side in match.groups() if side] if match else []
+    if not sides or not all(16 <= side <= 8192 for side in sides):
+        raise typer.BadParameter(
+            f"{text!r} is no size. Write 512x384 or 512; sides from 16 to 8192 px.", param_hint="--size"
+        )
+    return (sides[0], sides[1]) if len(sides) == 2 else sides[0]
+
+
+def parse_conditioning(text: str | None) -> "Conditioning | None":
+    """`reference`, `repaint` or `fill`."""
+    if text is None:
+        return None
+    from triptych.models.backbone import Conditioning
+
+    ways = [way.value for way in Conditioning]
+    if text not in ways:
+        raise typer.BadParameter(f"{text!r} is none of {', '.join(ways)}.", param_hint="--conditioning")
+    return Conditioning(text)

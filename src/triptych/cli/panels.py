@@ -1,0 +1,102 @@
+"""Panels on the command line: `--condition FILE [TEXT]` and `--slot [TEXT]`, in the order in which they stand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from triptych.errors import PageError
+from triptych.images import load_image
+from triptych.page import Panel, Role, condition, slot
+
+__all__ = ["PanelArgument", "PanelCommand", "panel_arguments", "read_panels", "take_panels"]
+
+_META = "triptych.panels"
+_OPENING = ("--condition", "--slot")
+_FOLLOWING = ("--as", "--role")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelArgument:
+    """One panel as the user wrote it; without a file it is a slot."""
+
+    file: Path | None = None
+    text: str = ""
+    role: Role = Role.SUBJECT
+
+
+class PanelCommand(TyperCommand):
+    """A command whose panels are read before the parser, which would lose their order."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        panels, rest = take_panels(args)
+        ctx.meta[_META] = panels
+        return super().parse_args(ctx, rest)
+
+
+def panel_arguments(ctx: typer.Context) -> tuple[PanelArgument, ...]:
+    """What `PanelCommand` found."""
+    return ctx.meta[_META]
+
+
+def take_panels(args: Sequence[str]) -> tuple[tuple[PanelArgument, ...], list[str]]:
+    """The panels among `args`, in order, and all other arguments.
+
+    A text is what follows a file (or `--slot`) and does not begin with a dash; `--as=TEXT` gives one that does.
+    Raises typer.BadParameter.
+    """
+    panels: list[PanelArgument] = []
+    rest: list[str] = []
+    queue = list(args)
+    while queue:
+        name, joined, value = queue.pop(0).partition("=")
+        if name == "--":
+            rest += [name, *queue]
+            break
+        if name not in _OPENING + _FOLLOWING:
+            rest.append(name + joined + value)
+            continue
+        if not joined and name != "--slot":
+            if not queue or queue[0].startswith("--"):
+                raise typer.BadParameter(f"{name} needs a value.")
+            value = queue.pop(0)
+        if name in _OPENING:
+            if not (name == "--slot" and joined) and queue and not queue[0].startswith("-"):
+                panels.append(_opened(name, value, queue.pop(0)))
+            else:
+                panels.append(_opened(name, value, value if name == "--slot" else ""))
+        elif not panels:
+            raise typer.BadParameter(f"{name} belongs behind the --condition or --slot that it tells about.")
+        else:
+            panels[-1] = _told(panels[-1], name, value)
+    return tuple(panels), rest
+
+
+def _opened(name: str, value: str, text: str) -> PanelArgument:
+    return PanelArgument(file=Path(value) if name == "--condition" else None, text=text)
+
+
+def _told(panel: PanelArgument, name: str, value: str) -> PanelArgument:
+    if name == "--as":
+        return replace(panel, text=value)
+    roles = [role.value for role in Role if role is not Role.SLOT]
+    if panel.file is None or value not in roles:
+        raise typer.BadParameter(f"--role {value}: a condition's role is one of {', '.join(roles)}.")
+    return replace(panel, role=Role(value))
+
+
+def read_panels(arguments: Sequence[PanelArgument]) -> tuple[Panel, ...]:
+    """The panels with their pictures read. Raises ImageError and PageError naming the panel."""
+    panels = []
+    for number, argument in enumerate(arguments, 1):
+        if argument.file is None:
+            panels.append(slot(argument.text))
+        else:
+            image = load_image(argument.file, panel=number)
+            panels.append(condition(image, argument.text, role=argument.role))
+    if panels and not any(panel.is_slot for panel in panels):
+        raise PageError("the page has no slot; add --slot for each picture that is wanted.")
+    return tuple(panels)
