@@ -6,29 +6,37 @@ import torch
 from diffusers import (
     AutoencoderKL,
     AutoencoderKLFlux2,
+    AutoencoderKLQwenImage,
     FlowMatchEulerDiscreteScheduler,
     Flux2Transformer2DModel,
     FluxTransformer2DModel,
+    QwenImageTransformer2DModel,
+    SD3Transformer2DModel,
 )
 from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
+from torch import Tensor
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
+    CLIPTextModelWithProjection,
     MistralConfig,
     MistralForCausalLM,
     PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
     Qwen3Config,
     Qwen3ForCausalLM,
     T5Config,
     T5EncoderModel,
 )
-
-from torch import Tensor
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from triptych.models.backbone import Backbone, Card, Conditioning, Grid
 from triptych.models.flux1 import Flux1, Flux1Text
 from triptych.models.flux2 import Flux2, QwenText, References
+from triptych.models.qwen import QwenEdit, QwenEditText
+from triptych.models.sd3 import SD3, SD3Text
 from triptych.page import Page
 from triptych.sampling.encode import encode_text
 from triptych.sampling.plan import slot_noise
@@ -37,6 +45,7 @@ from triptych.sampling.run import denoise
 from triptych.sampling.working import working_page
 
 LAYERS = (1, 2, 3)
+VISION = ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")
 WORDS = (
     "a",
     "the",
@@ -73,6 +82,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
         "<bos>",
         "<|im_start|>",
         "<|im_end|>",
+        *VISION,
         "user",
         "assistant",
         "system",
@@ -88,7 +98,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
         eos_token="<eos>",
         model_max_length=16,
     )
-    made.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    made.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>", *VISION]})
     return made
 
 
@@ -199,14 +209,14 @@ def mistral() -> MistralForCausalLM:
     return frozen(MistralForCausalLM(config))
 
 
-def kl_vae() -> AutoencoderKL:
+def kl_vae(latent_channels: int = 4) -> AutoencoderKL:
     """As FLUX.1's and SD3's, its posterior so narrow that a sample is the mode: the pipelines draw, we do not."""
     vae = AutoencoderKL(
         block_out_channels=(4, 8),
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
         layers_per_block=1,
-        latent_channels=4,
+        latent_channels=latent_channels,
         norm_num_groups=2,
         scaling_factor=0.36,
         shift_factor=0.12,
@@ -214,13 +224,13 @@ def kl_vae() -> AutoencoderKL:
         use_post_quant_conv=False,
     )
     frozen(vae)
-    vae.encoder.conv_out.weight[4:] = 0
-    vae.encoder.conv_out.bias[4:] = -60
+    vae.encoder.conv_out.weight[latent_channels:] = 0
+    vae.encoder.conv_out.bias[latent_channels:] = -60
     return vae
 
 
-def t5() -> T5EncoderModel:
-    return frozen(T5EncoderModel(T5Config(vocab_size=64, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)))
+def t5(width: int = 16) -> T5EncoderModel:
+    return frozen(T5EncoderModel(T5Config(vocab_size=64, d_model=width, d_kv=8, d_ff=32, num_layers=2, num_heads=2)))
 
 
 def clip(**more: int) -> CLIPTextModel:
@@ -293,6 +303,107 @@ def start(backbone: Backbone, width: int, height: int) -> tuple[Tensor, Grid]:
     factor = backbone.card.factor
     grid = Grid(frame=0, rows=height // factor, columns=width // factor)
     return slot_noise(0, 0, grid, backbone.card.channels)[None], grid
+
+
+def qwen_vae() -> AutoencoderKLQwenImage:
+    return frozen(
+        AutoencoderKLQwenImage(
+            base_dim=8,
+            z_dim=4,
+            dim_mult=[1, 2],
+            num_res_blocks=1,
+            temperal_downsample=[False],
+            latents_mean=[0.1, -0.2, 0.3, 0.0],
+            latents_std=[0.8, 1.2, 1.0, 0.9],
+        )
+    )
+
+
+def qwen_vl() -> Qwen2_5_VLForConditionalGeneration:
+    text = {
+        "vocab_size": 64,
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]},
+    }
+    vision = {
+        "depth": 2,
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_heads": 2,
+        "out_hidden_size": 16,
+        "fullatt_block_indexes": [1],
+        "window_size": 56,
+    }
+    start, pad, end = tokenizer().convert_tokens_to_ids(list(VISION))
+    config = Qwen2_5_VLConfig(
+        text_config=text,
+        vision_config=vision,
+        image_token_id=pad,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+        video_token_id=63,
+    )
+    return frozen(Qwen2_5_VLForConditionalGeneration(config))
+
+
+def qwen_edit(**facts: object) -> QwenEdit:
+    transformer = QwenImageTransformer2DModel(
+        in_channels=16,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        axes_dims_rope=(4, 6, 6),
+    )
+    return QwenEdit(
+        card=card(Conditioning.REFERENCE, channels=16, factor=4, **facts),
+        transformer=frozen(transformer),
+        vae=qwen_vae(),
+        text=QwenEditText(
+            qwen_vl(),
+            tokenizer(),
+            Qwen2VLImageProcessorPil(min_pixels=784, max_pixels=78400),
+            seen_side_px=64,
+            limit=110,
+        ),
+        scheduler=dynamic_scheduler(),
+    )
+
+
+def sd3(**facts: object) -> SD3:
+    transformer = SD3Transformer2DModel(
+        sample_size=32,
+        in_channels=16,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=40,
+        caption_projection_dim=32,
+        pooled_projection_dim=32,
+        out_channels=16,
+        pos_embed_max_size=40,
+        qk_norm="rms_norm",
+    )
+    clips = tuple(frozen(CLIPTextModelWithProjection(clip_config(projection_dim=16))) for _ in range(2))
+    return SD3(
+        card=card(Conditioning.REPAINT, channels=64, factor=4, **facts),
+        transformer=frozen(transformer),
+        vae=kl_vae(latent_channels=16),
+        text=SD3Text(
+            clips=clips,
+            clip_tokenizers=(tokenizer(), tokenizer()),
+            t5=t5(40),
+            t5_tokenizer=tokenizer(),
+            limit=64,
+            clip_limit=16,
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+    )
 
 
 def assert_same(ours: Tensor, theirs: Tensor) -> None:

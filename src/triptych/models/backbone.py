@@ -105,6 +105,7 @@ class Sequences:
     """Compute the references' keys and values once, where the family can."""
 
 
+@runtime_checkable
 class VelocityField(Protocol):
     """Velocity (noise - data) of the target tokens at noise level `t`; one object serves all steps of a page."""
 
@@ -113,6 +114,7 @@ class VelocityField(Protocol):
     ) -> Float[Tensor, "batch target channels"]: ...
 
 
+@runtime_checkable
 class Backbone(Protocol):
     """A diffusion transformer with its text encoder and image codec. Tensors are on `device` in `dtype`."""
 
@@ -153,6 +155,7 @@ class Backbone(Protocol):
     def velocity_field(self, sequences: Sequences) -> VelocityField: ...
 
 
+@runtime_checkable
 class Adapter(Protocol):
     """A skill made ready for backbones: what `sampling` needs to know of it."""
 

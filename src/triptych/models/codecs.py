@@ -1,6 +1,6 @@
 """Image codecs of the families: pictures in [-1, 1] to tokens and back. They take the mode: nothing is drawn."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderKLFlux2, AutoencoderKLQwenImage
@@ -13,6 +13,7 @@ from triptych.models.backbone import Grid
 __all__ = ["Codec", "Flux2Codec", "KLCodec", "QwenCodec", "pack", "unpack"]
 
 
+@runtime_checkable
 class Codec(Protocol):
     """Pictures to tokens and back; differentiable."""
 

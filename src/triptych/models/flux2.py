@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2Transformer2DModel
@@ -36,6 +36,7 @@ class References(StrEnum):
     steps. On dev and klein this is an approximation."""
 
 
+@runtime_checkable
 class Flux2Text(Protocol):
     """Prompts to what the transformer reads."""
 

@@ -1,6 +1,7 @@
 """What all families of latent diffusion transformers share: codec, schedule and where tensors live."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ def distilled_guidance(
     return torch.full((tokens.shape[0],), 1.0 if scale is None else scale, device=tokens.device)
 
 
-def linear_mu(tokens: int, config: Mapping[str, float]) -> float:
+def linear_mu(tokens: int, config: Mapping[str, Any]) -> float:
     """The time shift of FLUX.1 and Qwen-Image: linear in the number of tokens (arXiv:2403.03206, section 5.3.2)."""
     low, high = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)
     start, end = config.get("base_shift", 0.5), config.get("max_shift", 1.15)

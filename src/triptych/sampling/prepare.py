@@ -91,7 +91,7 @@ def _by_repaint(backbone: Backbone, request: Request, text: Text, negative: Text
         negative=negative,
         canvas=torch.cat([encode_picture(backbone, _painted(page, canvas)) for page in request.pages]).float(),
         grid=grid,
-        keep=1 - _token_mask(mask, backbone.card.factor).to(backbone.device),
+        keep=(1 - _token_mask(mask, backbone.card.factor)).expand(len(request.pages), -1, -1).to(backbone.device),
         noise=_noise(backbone, request.seeds, 0, grid),
         slots=_slot_boxes(request.pages[0], canvas),
         guidance=request.guidance,

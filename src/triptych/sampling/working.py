@@ -109,6 +109,6 @@ def _to_area(size: Size, side_px: int, factor: int) -> Size:
     return _on_factor((size[0] * scale, size[1] * scale), factor)
 
 
-def _on_factor(size: tuple[float, float], factor: int) -> Size:
+def _on_factor(size: Size | tuple[float, float], factor: int) -> Size:
     width, height = (max(factor, round(side / factor) * factor) for side in size)
     return width, height

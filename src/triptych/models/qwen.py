@@ -1,0 +1,157 @@
+"""Qwen-Image-Edit-Plus: conditions by reference, and seen by the text encoder too."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from diffusers import AutoencoderKLQwenImage, FlowMatchEulerDiscreteScheduler, QwenImageTransformer2DModel
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase, Qwen2_5_VLForConditionalGeneration
+from transformers.image_processing_utils import BaseImageProcessor
+
+from triptych.errors import BackboneError
+from triptych.models.backbone import Card, Sequences, Text
+from triptych.models.codecs import QwenCodec
+from triptych.models.latent import LatentBackbone, linear_mu
+from triptych.models.text import refuse_truncation
+from triptych.prompts import Prompt
+
+__all__ = ["QwenEdit", "QwenEditText"]
+
+_TEMPLATE = (
+    "<|im_start|>system\nDescribe the key features of the input image (color, shape, size, texture, objects, "
+    "background), then explain how the user's text instruction should alter or modify the image. Generate a new "
+    "image that meets the user's requirements while maintaining consistency with the original input where "
+    "appropriate.<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+)
+_TEMPLATE_TOKENS = 64
+"""Tokens of the system message in Qwen's vocabulary: the transformer was trained without them."""
+_IMAGE = "<|image_pad|>"
+
+
+class QwenEditText:
+    """Qwen2.5-VL reads the pictures, shrunk to about 384x384, and then the prompt."""
+
+    def __init__(
+        self,
+        encoder: Qwen2_5_VLForConditionalGeneration,
+        tokenizer: PreTrainedTokenizerBase,
+        image_processor: BaseImageProcessor,
+        *,
+        limit: int = 1024,
+        seen_side_px: int = 384,
+    ) -> None:
+        self.encoder, self.tokenizer, self.image_processor = encoder, tokenizer, image_processor
+        self.limit, self.seen_side_px = limit, seen_side_px
+
+    def encode(self, prompt: Prompt, images: Sequence[Image.Image]) -> Float[Tensor, "length width"]:
+        """Last hidden states of one page, without the system message.
+
+        Raises PromptError where template and prompt together, pictures not counted, have more than `limit` tokens.
+        """
+        device = self.encoder.device
+        count = len(self.tokenizer(_TEMPLATE.format(prompt.text))["input_ids"])
+        refuse_truncation(prompt, tokens=count, limit=self.limit, tokenizer=self.tokenizer, encoder="Qwen2.5-VL")
+        inputs, seen = {}, ""
+        if images:
+            pictures = self.image_processor(images=[self._seen(image) for image in images], return_tensors="pt")
+            inputs = {name: pictures[name].to(device) for name in ("pixel_values", "image_grid_thw")}
+            merged = self.image_processor.merge_size**2
+            for number, grid in enumerate(pictures["image_grid_thw"], 1):
+                seen += f"Picture {number}: <|vision_start|>{_IMAGE * (int(grid.prod()) // merged)}<|vision_end|>"
+        tokens = self.tokenizer(_TEMPLATE.format(seen + prompt.text), return_tensors="pt").to(device)
+        ids = tokens["input_ids"]
+        if images:
+            # Says which tokens stand for pixels: the encoder places those in two dimensions.
+            inputs["mm_token_type_ids"] = (ids == self.encoder.config.image_token_id).int()
+        output = self.encoder(
+            input_ids=ids, attention_mask=tokens["attention_mask"], output_hidden_states=True, **inputs
+        )
+        return output.hidden_states[-1][0, _TEMPLATE_TOKENS:]
+
+    def _seen(self, image: Image.Image) -> Image.Image:
+        ratio = image.width / image.height
+        width = math.sqrt(self.seen_side_px**2 * ratio)
+        size = (round(width / 32) * 32, round(width / ratio / 32) * 32)
+        return image.resize(size, Image.Resampling.LANCZOS)
+
+
+class QwenEdit(LatentBackbone):
+    """Qwen-Image-Edit-Plus (2509 and 2511)."""
+
+    def __init__(
+        self,
+        *,
+        card: Card,
+        transformer: QwenImageTransformer2DModel,
+        vae: AutoencoderKLQwenImage,
+        text: QwenEditText,
+        scheduler: FlowMatchEulerDiscreteScheduler,
+    ) -> None:
+        super().__init__(card=card, transformer=transformer, codec=QwenCodec(vae), scheduler=scheduler)
+        self.text = text
+
+    def encode_prompts(self, prompts: Sequence[Prompt], frames: Sequence[int]) -> Text:
+        """As `encode_prompts_with_images` for pages without conditions."""
+        return self.encode_prompts_with_images(prompts, frames, [[]] * len(prompts))
+
+    def encode_prompts_with_images(
+        self,
+        prompts: Sequence[Prompt],
+        frames: Sequence[int],  # noqa: ARG002
+        images: Sequence[Sequence[Image.Image]],
+    ) -> Text:
+        """One sequence a page, padded to the longest; the transformer places text itself, behind the pictures."""
+        rows = [self.text.encode(prompt, seen) for prompt, seen in zip(prompts, images, strict=True)]
+        lengths = torch.tensor([len(row) for row in rows])
+        embeds = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self.device, self.dtype)
+        mask = torch.arange(embeds.shape[1])[None] < lengths[:, None]
+        return Text(
+            embeds=embeds,
+            positions=torch.zeros(embeds.shape[1], 3),
+            mask=None if bool(mask.all()) else mask.long().to(self.device),
+        )
+
+    def schedule(self, steps: int, tokens: int) -> tuple[float, ...]:
+        return self._levels(steps, mu=linear_mu(tokens, self._scheduler.config))
+
+    def velocity_field(self, sequences: Sequences) -> "_Field":
+        """Nothing is kept between calls."""
+        return _Field(self, sequences)
+
+
+class _Field:
+    def __init__(self, backbone: QwenEdit, sequences: Sequences) -> None:
+        if getattr(backbone.transformer, "zero_cond_t", False) and len(sequences.targets) > 1:
+            raise BackboneError(
+                f"{backbone.card.name} tells one slot from its references; a page with {len(sequences.targets)} slots "
+                "must be made slot by slot."
+            )
+        self._backbone, self._sequences = backbone, sequences
+        self._shapes = [(1, grid.rows, grid.columns) for grid in (*sequences.targets, *sequences.reference_grids)]
+
+    def __call__(
+        self, tokens: Float[Tensor, "batch target channels"], t: float
+    ) -> Float[Tensor, "batch target channels"]:
+        velocity = self._pass(tokens, t, self._sequences.text)
+        negative, guidance = self._sequences.negative, self._sequences.guidance
+        if negative is None or guidance is None:
+            return velocity
+        without = self._pass(tokens, t, negative)
+        guided = without + guidance * (velocity - without)
+        # Qwen-Image's own correction: guidance may turn a token's velocity, not lengthen it.
+        return guided * (velocity.norm(dim=-1, keepdim=True) / guided.norm(dim=-1, keepdim=True))
+
+    def _pass(self, tokens: Tensor, t: float, text: Text) -> Tensor:
+        references = self._sequences.references
+        inputs = tokens if references is None else torch.cat((tokens, references), dim=1)
+        return self._backbone.transformer(
+            hidden_states=inputs,
+            timestep=torch.full((tokens.shape[0],), t, device=tokens.device),
+            encoder_hidden_states=text.embeds,
+            encoder_hidden_states_mask=text.mask,
+            img_shapes=[self._shapes] * tokens.shape[0],
+            return_dict=False,
+        )[0][:, : tokens.shape[1]]

@@ -1,1 +1,0 @@
-"""Its place puts this folder on the path, so that tests of different rooms share `tiny_models`."""

@@ -1,0 +1,124 @@
+"""Qwen-Image-Edit-Plus against diffusers' own pipeline, on the same small random weights."""
+
+import pytest
+import torch
+from diffusers import QwenImageEditPlusPipeline
+from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
+from tiny_models import VISION, assert_same, filled, picture, qwen_edit, start
+from torch import nn
+from transformers import BatchFeature, Qwen2VLProcessor
+
+from triptych.errors import PromptError
+from triptych.models.backbone import Conditioning, ReadsConditions
+from triptych.models.qwen import QwenEdit
+from triptych.page import Page, condition, slot
+from triptych.prompts import Prompt, PromptPart, write_prompt
+
+# Widths and heights whose area the pipeline keeps, once its areas are as small as the model.
+SIDE, SEEN = 64, 64
+PAGES = {
+    "one condition": Page(panels=(condition(picture(1), "a fox"), slot("on the beach", size_px=(64, 48)))),
+    "two conditions": Page(
+        panels=(condition(picture(1), "a fox"), condition(picture(2), "snow"), slot("at dusk", size_px=(64, 64)))
+    ),
+}
+
+
+class Processor(Qwen2VLProcessor):
+    """transformers' processor without its part for videos, which needs torchvision."""
+
+    def __init__(self, image_processor, tokenizer):
+        self.image_processor, self.tokenizer = image_processor, tokenizer
+
+    def __call__(self, text, images, padding, return_tensors):
+        pictures = self.image_processor(images=images, return_tensors=return_tensors)
+        for grid in pictures["image_grid_thw"]:
+            text = [one.replace(VISION[1], "<held>" * (int(grid.prod()) // 4), 1) for one in text]
+        text = [one.replace("<held>", VISION[1]) for one in text]
+        return BatchFeature({**self.tokenizer(text, padding=padding, return_tensors=return_tensors), **pictures})
+
+
+@pytest.fixture(autouse=True)
+def small_areas(monkeypatch):
+    monkeypatch.setattr(pipeline_qwenimage_edit_plus, "VAE_IMAGE_SIZE", SIDE**2)
+    monkeypatch.setattr(pipeline_qwenimage_edit_plus, "CONDITION_IMAGE_SIZE", SEEN**2)
+
+
+def stock(backbone: QwenEdit) -> QwenImageEditPlusPipeline:
+    text = backbone.text
+    pipeline = QwenImageEditPlusPipeline(
+        scheduler=backbone._scheduler,
+        vae=backbone.codec.vae,
+        text_encoder=text.encoder,
+        tokenizer=text.tokenizer,
+        processor=Processor(text.image_processor, text.tokenizer),
+        transformer=backbone.transformer,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def with_token_types(encoder: nn.Module) -> None:
+    """What the pipeline leaves out: transformers 5 places pixels in two dimensions, as Qwen2.5-VL was trained, only
+    where it is told which tokens they are."""
+
+    def tell(module, positional, named):
+        named.setdefault("mm_token_type_ids", (named["input_ids"] == module.config.image_token_id).int())
+        return positional, named
+
+    encoder.register_forward_pre_hook(tell, with_kwargs=True)
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+@pytest.mark.parametrize("guidance", [1.0, 4.0])
+def test_qwen_edit_equals_stock_pipeline(page, guidance):
+    backbone = qwen_edit(guidance=guidance, negative=" " if guidance > 1 else None)
+    with_token_types(backbone.text.encoder)
+    width, height = page.slots[0].size_px
+    expected = stock(backbone)(
+        image=[panel.image for panel in page.conditions],
+        prompt=write_prompt(page).text,
+        negative_prompt=" " if guidance > 1 else None,
+        true_cfg_scale=guidance,
+        width=width,
+        height=height,
+        num_inference_steps=3,
+        latents=start(backbone, width, height)[0],
+        output_type="pt",
+    ).images
+    assert_same(filled(backbone, page, Conditioning.REFERENCE, guidance=guidance)[0], expected)
+
+
+def test_qwen_edit_text_equals_encode_prompt_once_it_is_told_the_token_types():
+    backbone = qwen_edit()
+    prompt, image = Prompt(text="the red fox", parts=()), picture(1)
+    text = backbone.encode_prompts_with_images([prompt], [0], [[image]])
+    untold, _ = stock(backbone).encode_prompt(prompt.text, image=[image])
+    with_token_types(backbone.text.encoder)
+    told, mask = stock(backbone).encode_prompt(prompt.text, image=[image])
+    torch.testing.assert_close(text.embeds, told)
+    assert mask is None
+    assert text.mask is None
+    assert not torch.allclose(text.embeds, untold, atol=1e-3)
+
+
+def test_qwen_edit_works_without_conditions():
+    """The stock pipeline needs at least one picture; a page may have none."""
+    page = Page(panels=(slot("the red fox", size_px=(64, 48)),))
+    assert filled(qwen_edit(), page, Conditioning.REFERENCE)[0].shape == (1, 3, 48, 64)
+
+
+def test_qwen_edit_prompts_of_different_lengths_in_a_batch_equal_each_alone():
+    backbone = qwen_edit()
+    prompts = [Prompt(text=text, parts=()) for text in ("the red fox", "a fox on the beach at dusk in snow")]
+    both = backbone.encode_prompts(prompts, [0])
+    assert isinstance(backbone, ReadsConditions)
+    assert both.mask is not None
+    for row, mask, prompt in zip(both.embeds, both.mask, prompts, strict=True):
+        torch.testing.assert_close(row[mask.bool()], backbone.encode_prompts([prompt], [0]).embeds[0])
+
+
+def test_qwen_edit_text_too_long_names_the_instruction_that_fell_off():
+    part = PromptPart(panel=0, text="the fox " * 60)
+    with pytest.raises(PromptError, match=r"Qwen2\.5-VL reads 110: the instruction of panel 1"):
+        qwen_edit().encode_prompts([Prompt(text=part.text, parts=(part,))], [0])
