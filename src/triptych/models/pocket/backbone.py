@@ -130,6 +130,7 @@ class PocketBackbone:
             factor=PocketCodec.factor,
             channels=network.config.channels,
             side_px=SIDE_PX,
+            fixed_side=True,
             steps=8,
             guidance=None,
             max_text_tokens=64,
