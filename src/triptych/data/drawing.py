@@ -46,16 +46,16 @@ COLOURS: dict[str, Colour] = {
 """Colours that instructions name; far enough apart for a nearest-colour test."""
 
 PALE: dict[str, Colour] = {
-    "cream": (252, 244, 222),
-    "mint": (215, 242, 226),
-    "sky blue": (205, 230, 250),
-    "lavender": (228, 220, 248),
-    "rose": (250, 222, 226),
-    "sand": (240, 224, 196),
-    "light grey": (232, 234, 237),
+    "cream": (253, 244, 208),
+    "mint": (200, 240, 214),
+    "sky blue": (188, 222, 252),
+    "lavender": (217, 204, 248),
+    "rose": (250, 208, 214),
+    "sand": (238, 214, 172),
+    "light grey": (224, 226, 230),
     "white": (255, 255, 255),
 }
-"""Quiet colours for grounds."""
+"""Quiet colours for grounds; every two differ by at least 22 of 255 in some channel."""
 
 
 def luminance(colour: Colour) -> float:

@@ -1,20 +1,21 @@
 """What rules draw from: rendered sprites, the user's own folder, or shapes that need no files at all."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from random import Random
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from triptych.data.drawing import COLOURS, Colour, Look, clear, contrast, filled, fitted, ground, place
+from triptych.data.drawing import COLOURS, Colour, Look, blank, clear, contrast, filled, fitted, ground, place
+from triptych.data.shapes import SHAPE_STYLES, SHAPES, draw_shape
 from triptych.data.sprites import EVALUATION_STYLES, SPRITE_PX, STYLES, SpriteSource
 from triptych.errors import SourceError
 
-__all__ = ["SHAPES", "FolderSource", "ShapeSource", "Source", "Sprite", "SpriteScenes", "actor", "actors", "draw_shape"]
+__all__ = ["FolderSource", "ShapeSource", "Source", "Sprite", "SpriteScenes", "actor", "actors"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class Sprite:
         return Sprite(name=self.name, style=self.style, picture=filled(self.picture, colour), words=self.words)
 
 
+@runtime_checkable
 class Source(Protocol):
     """What a rule draws from. All randomness comes from the generator that is passed in."""
 
@@ -85,12 +87,23 @@ def actors(source: Source, rng: Random, count: int) -> list[Sprite]:
     return found
 
 
+def _mean_colour(picture: Image.Image) -> Colour:
+    """Of the opaque part of an RGBA picture."""
+    small = np.asarray(picture.reduce(8), dtype=np.float32).reshape(-1, 4)
+    weight = small[:, 3:].sum() + 1e-6
+    red, green, blue = (small[:, :3] * small[:, 3:]).sum(axis=0) / weight
+    return int(red), int(green), int(blue)
+
+
 def _simple_look(sprite: Sprite, rng: Random, size_px: int) -> Look:
     """The object somewhere near the middle at 50-85% of the picture; ink in a colour that stands off the ground."""
     backdrop = ground(rng, size_px)
+    red, green, blue = (int(v) for v in np.asarray(backdrop)[size_px // 2, size_px // 2])
     if sprite.ink:
-        behind = backdrop.getpixel((size_px // 2, size_px // 2))
-        sprite = sprite.tinted(rng.choice([c for c in COLOURS.values() if contrast(c, behind) > 0.4]))  # pyright: ignore[reportArgumentType]
+        sprite = sprite.tinted(rng.choice([c for c in COLOURS.values() if contrast(c, (red, green, blue)) > 0.4]))
+    elif contrast(_mean_colour(sprite.picture), (red, green, blue)) < 0.15:
+        # An object that cannot be told from its ground teaches nothing.
+        backdrop = blank(size_px, (255, 255, 255) if red + green + blue < 600 else COLOURS["blue"])
     side = rng.uniform(0.5, 0.85) * size_px
     slack = (size_px - side) / 2
     figure = clear(size_px)
@@ -185,85 +198,6 @@ class SpriteScenes:
         return _simple_look(self.sprite(rng), rng, size_px)
 
 
-def _polygon(points: int, inner: float = 1.0, turn: float = -90.0) -> tuple[tuple[float, float], ...]:
-    """Corners of a regular polygon or, with `inner` below 1, a star; in -1..1."""
-    corners = points * (2 if inner < 1 else 1)
-    radii = [1.0 if index % 2 == 0 else inner for index in range(corners)]
-    angles = [math.radians(turn + 360 * index / corners) for index in range(corners)]
-    return tuple((r * math.cos(a), r * math.sin(a)) for r, a in zip(radii, angles, strict=True))
-
-
-_HEART = tuple(
-    (math.sin(t) ** 3, -(13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)) / 17)
-    for t in (2 * math.pi * i / 60 for i in range(60))
-)
-_CIRCLE = tuple((math.cos(2 * math.pi * i / 72), math.sin(2 * math.pi * i / 72)) for i in range(72))
-SHAPES: dict[str, tuple[tuple[float, float], ...]] = {
-    "circle": _CIRCLE,
-    "triangle": _polygon(3),
-    "square": ((-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)),
-    "diamond": _polygon(4),
-    "pentagon": _polygon(5),
-    "hexagon": _polygon(6),
-    "star": _polygon(5, 0.45),
-    "sun": _polygon(12, 0.7),
-    "heart": _HEART,
-    "arrow": ((-1, -0.35), (0.1, -0.35), (0.1, -0.85), (1, 0), (0.1, 0.85), (0.1, 0.35), (-1, 0.35)),
-    "cross": (
-        (-0.35, -1),
-        (0.35, -1),
-        (0.35, -0.35),
-        (1, -0.35),
-        (1, 0.35),
-        (0.35, 0.35),
-        (0.35, 1),
-        (-0.35, 1),
-        (-0.35, 0.35),
-        (-1, 0.35),
-        (-1, -0.35),
-        (-0.35, -0.35),
-    ),
-    "moon": tuple((math.cos(a), math.sin(a)) for a in (math.radians(60 + 240 * i / 40) for i in range(41)))
-    + tuple(
-        (0.55 + 0.87 * math.cos(a) - 0.1, 0.87 * math.sin(a))
-        for a in (math.radians(276 - 192 * i / 30) for i in range(31))
-    ),
-    "letter-l": ((-0.6, -1), (-0.1, -1), (-0.1, 0.5), (0.7, 0.5), (0.7, 1), (-0.6, 1)),
-    "letter-t": ((-0.9, -1), (0.9, -1), (0.9, -0.5), (0.25, -0.5), (0.25, 1), (-0.25, 1), (-0.25, -0.5), (-0.9, -0.5)),
-    "flag": ((-0.8, -1), (0.9, -0.5), (-0.5, 0), (-0.5, 1), (-0.8, 1)),
-    "house": ((0, -1), (1, -0.15), (0.75, -0.15), (0.75, 0.9), (-0.75, 0.9), (-0.75, -0.15), (-1, -0.15)),
-}
-"""Outlines in -1..1 (y down) by name."""  # fmt: skip
-
-_SHAPE_STYLES = {"shape-filled": "filled shape style", "shape-line": "line shape style", "shape-framed": "framed style"}
-
-
-@cache
-def _shape_masks(name: str) -> tuple[Image.Image, Image.Image]:
-    """The inside of a shape and its contour as alpha, drawn at four times the size for clean edges."""
-    big = SPRITE_PX * 4
-    inside, contour = Image.new("L", (big, big), 0), Image.new("L", (big, big), 0)
-    points = [(big / 2 + x * big * 0.45, big / 2 + y * big * 0.45) for x, y in SHAPES[name]]
-    ImageDraw.Draw(inside).polygon(points, fill=255)
-    ImageDraw.Draw(contour).line([*points, points[0], points[1]], fill=255, width=big // 18, joint="curve")
-    return inside.reduce(4), contour.reduce(4)
-
-
-def draw_shape(name: str, style: str, colour: Colour) -> Image.Image:
-    """A shape of `SHAPES` as a 128x128 RGBA sprite in one of the shape styles."""
-    inside, contour = _shape_masks(name)
-    picture = Image.new("RGBA", inside.size, (*colour, 0))
-    if style == "shape-line":
-        picture.putalpha(contour)
-        return picture
-    picture.putalpha(inside)
-    if style == "shape-framed":
-        rim = Image.new("RGBA", inside.size, (25, 25, 30, 0))
-        rim.putalpha(contour)
-        picture.alpha_composite(rim)
-    return picture
-
-
 @dataclass(frozen=True, kw_only=True)
 class ShapeSource:
     """Drawn shapes in known colours: everything runs with nothing downloaded."""
@@ -279,21 +213,21 @@ class ShapeSource:
 
     @cached_property
     def styles(self) -> tuple[str, ...]:
-        return tuple(_SHAPE_STYLES)
+        return tuple(SHAPE_STYLES)
 
     def _sprite(self, name: str, style: str, hue: str) -> Sprite:
         picture = draw_shape(name, style, COLOURS[hue])
-        return Sprite(name=f"{hue}-{name}", style=style, picture=picture, words=(_SHAPE_STYLES[style],))
+        return Sprite(name=f"{hue}-{name}", style=style, picture=picture, words=(SHAPE_STYLES[style],))
 
     def sprite(self, rng: Random, *, style: str | None = None, ink: bool = False) -> Sprite:
         name = rng.choice(self._shapes)
         if style is None:
             style = "shape-line" if ink else rng.choice(self.styles)
-        if style not in _SHAPE_STYLES:
+        if style not in SHAPE_STYLES:
             raise SourceError(f"style {style!r} is not in this source; it has {', '.join(self.styles)}.")
         if ink:
             picture = draw_shape(name, style, (0, 0, 0))
-            return Sprite(name=name, style=style, picture=picture, words=(_SHAPE_STYLES[style],), ink=True)
+            return Sprite(name=name, style=style, picture=picture, words=(SHAPE_STYLES[style],), ink=True)
         return self._sprite(name, style, rng.choice([hue for hue in COLOURS if hue not in ("white", "black", "grey")]))
 
     def twins(self, rng: Random, styles: tuple[str, ...]) -> tuple[Sprite, ...]:
@@ -308,7 +242,7 @@ class ShapeSource:
         return _simple_look(self.sprite(rng), rng, size_px)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class FolderSource:
     """The user's own pictures (PNG, JPEG, WebP). A picture with alpha is an object; others become rounded cards."""
 

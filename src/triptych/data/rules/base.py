@@ -7,7 +7,7 @@ from random import Random
 from PIL import Image
 
 from triptych.data.drawing import Look
-from triptych.data.rules.verifiers import Check, Verdict, distance, near, verify_page
+from triptych.data.rules.verifiers import Check, Verdict, alike, distance, verify_page
 from triptych.data.sources import Source
 from triptych.errors import SourceError
 from triptych.page import Page, Role, condition, slot
@@ -127,7 +127,7 @@ def picture_rule(
         def make(rng: Random, source: Source) -> Draft:
             return _map_draft(draw_parameters(rng), source, figure=figure, role=role)
 
-        return Rule(name=name, family=family, description=description, make=make, check=check or near(), is_map=True)
+        return Rule(name=name, family=family, description=description, make=make, check=check or alike(), is_map=True)
 
     return wrap
 
@@ -138,7 +138,7 @@ def page_rule(
     """Turn `make(rng, source) -> Draft` into a rule whose pages have any number of panels."""
 
     def wrap(make: Callable[[Random, Source], Draft]) -> Rule:
-        return Rule(name=name, family=family, description=description, make=make, check=check or near())
+        return Rule(name=name, family=family, description=description, make=make, check=check or alike())
 
     return wrap
 
@@ -162,6 +162,6 @@ def chain(first: Rule, second: Rule) -> Rule:
         family="chain",
         description=f"{first.description}; then: {second.description}",
         make=make,
-        check=near(),
+        check=alike(),
         is_map=True,
     )

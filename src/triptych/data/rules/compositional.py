@@ -7,12 +7,13 @@ from PIL import Image, ImageDraw, ImageOps
 from triptych.data.drawing import COLOURS, PALE, Colour, blank, filled, stamp
 from triptych.data.rules.base import Draft, page_rule
 from triptych.data.rules.storyboard import portrait
-from triptych.data.rules.verifiers import all_of, cells, near
+from triptych.data.rules.verifiers import all_of, cells, ground_colour, near
 from triptych.data.sources import Source, Sprite, actor, actors
 from triptych.page import Page, Role, condition, slot
 
 __all__ = ["RULES"]
 
+_ON_NAMED = all_of(near(share=0.1), ground_colour())
 _PALE = tuple(PALE.values())
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -100,7 +101,7 @@ def _grid(size_px: int, colour: Colour, sprites: list[Sprite | None], columns: i
     return _arranged(size_px, colour, things)
 
 
-@page_rule("pattern", "compositional", "the subject repeated to a pattern on a named colour")
+@page_rule("pattern", "compositional", "the subject repeated to a pattern on a named colour", check=_ON_NAMED)
 def pattern(rng: Random, source: Source) -> Draft:
     count, hue = rng.choice((3, 4)), rng.choice(list(PALE))
     turned = rng.random() < 0.5
@@ -237,7 +238,7 @@ def dots_card(size_px: int, count: int, rng: Random, colour: Colour = (30, 32, 4
     "count-and-draw",
     "compositional",
     "as many of the subject as there are dots on the card",
-    check=all_of(cells(3, 3, tolerance=0.12, margin=0.1), near()),
+    check=all_of(_ON_NAMED, cells(3, 3, tolerance=0.12, margin=0.1)),
 )
 def count_and_draw(rng: Random, source: Source) -> Draft:
     hue = rng.choice(list(PALE))

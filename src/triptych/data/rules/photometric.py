@@ -7,9 +7,12 @@ from PIL import Image, ImageFilter, ImageOps
 
 from triptych.data.drawing import COLOURS, PALE, Look, blank
 from triptych.data.rules.base import Change, picture_rule
+from triptych.data.rules.verifiers import alike, all_of, ground_colour, near
 
 __all__ = ["RULES"]
 
+_HUE = all_of(near(share=0.1), alike())
+"""Where only the hue tells two answers apart, the error must be smaller."""
 _STRONG = tuple(name for name in COLOURS if name not in ("white", "black", "grey"))
 
 
@@ -42,7 +45,7 @@ def grayscale(rng: Random) -> Change:  # noqa: ARG001
     )
 
 
-@picture_rule("tint", "photometric", "the whole picture in shades of one colour")
+@picture_rule("tint", "photometric", "the whole picture in shades of one colour", check=_HUE)
 def tint(rng: Random) -> Change:
     name = rng.choice(_STRONG)
     dark = tuple(int(c * 0.35) for c in COLOURS[name])
@@ -82,12 +85,11 @@ def duotone(rng: Random) -> Change:
 @picture_rule("fog", "photometric", "the picture fades into fog, thicker towards the bottom or the top")
 def fog(rng: Random) -> Change:
     upward = rng.random() < 0.5
-    strength = rng.uniform(0.75, 0.95)
 
     def misty(look: Look) -> Look:
         size = look.size_px
         ramp = Image.linear_gradient("L").resize((size, size))
-        thick = (ImageOps.flip(ramp) if upward else ramp).point(lambda v: int(60 + v * strength * 0.75))
+        thick = (ImageOps.flip(ramp) if upward else ramp).point(lambda v: int(50 + v * 0.55))
         return Look.flat(Image.composite(blank(size, (236, 238, 242)), look.render(), thick), look.mask)
 
     where = "top" if upward else "bottom"
@@ -108,7 +110,13 @@ def glow(rng: Random) -> Change:
     return Change(says=(f"a {name} glow around the object", f"make the object glow {name}"), apply=shine)
 
 
-@picture_rule("background-colour", "photometric", "the ground takes the colour that is named", figure=True)
+@picture_rule(
+    "background-colour",
+    "photometric",
+    "the ground takes the colour that is named",
+    figure=True,
+    check=all_of(alike(), ground_colour()),
+)
 def background_colour(rng: Random) -> Change:
     name, colour = rng.choice(list({**PALE, **COLOURS}.items()))
     return Change(

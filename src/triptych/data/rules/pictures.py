@@ -7,10 +7,13 @@ from PIL import Image, ImageDraw, ImageFilter
 from triptych.data.drawing import COLOURS, PALE, Colour, Look, blank, clear, contrast, fitted, flat_ground, place
 from triptych.data.rules import geometric, photometric, structural
 from triptych.data.rules.base import Draft, Rule, page_rule
+from triptych.data.rules.verifiers import alike, all_of, ground_colour
 from triptych.data.sources import Source, Sprite, actor
 from triptych.page import Page, Role, condition, slot
 
 __all__ = ["RULES"]
+
+_NAMED = all_of(alike(), ground_colour())
 
 
 def _whole(sprite: Sprite, size_px: int, share: float, centre: tuple[float, float]) -> Image.Image:
@@ -53,7 +56,7 @@ def _described(sprite: Sprite, rng: Random, hue: str, colour: Colour, size_px: i
     return f"{article} {name} in {rng.choice(sprite.words)} on a {hue} background", picture
 
 
-@page_rule("text-to-picture", "symbolic", "a picture from words alone: object, style and background")
+@page_rule("text-to-picture", "symbolic", "a picture from words alone: object, style and background", check=_NAMED)
 def text_to_picture(rng: Random, source: Source) -> Draft:  # noqa: ARG001
     def compose(rng: Random, size_px: int, instruction: str) -> Page:  # noqa: ARG001
         hue, colour = rng.choice(list({**PALE, **COLOURS}.items()))
@@ -63,7 +66,7 @@ def text_to_picture(rng: Random, source: Source) -> Draft:  # noqa: ARG001
     return Draft(says=("draw what the words say",), compose=compose)
 
 
-@page_rule("style-set", "symbolic", "several named objects of one style and palette, from words alone")
+@page_rule("style-set", "symbolic", "several named objects of one style and palette, from words alone", check=_NAMED)
 def style_set(rng: Random, source: Source) -> Draft:
     count = rng.choice((2, 3, 4))
 

@@ -7,6 +7,7 @@ from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from triptych.data.drawing import COLOURS, Look, blank
 from triptych.data.rules.base import Change, picture_rule
+from triptych.data.rules.verifiers import near
 
 __all__ = ["RULES"]
 
@@ -64,7 +65,7 @@ def sticker(rng: Random) -> Change:
     )
 
 
-@picture_rule("pixelate", "structural", "large square pixels")
+@picture_rule("pixelate", "structural", "large square pixels", check=near(share=0.08, side_px=128))
 def pixelate(rng: Random) -> Change:
     blocks = rng.choice((8, 16))
     word = {8: "very large", 16: "large"}[blocks]
@@ -153,7 +154,8 @@ def halftone(rng: Random) -> Change:  # noqa: ARG001
     def printed(look: Look) -> Look:
         count, size = 16, look.size_px
         pitch = size // count
-        darkness = 1 - np.asarray(look.render().convert("L").resize((count, count), Image.Resampling.BOX)) / 255
+        grey = ImageOps.autocontrast(look.render().convert("L").resize((count, count), Image.Resampling.BOX))
+        darkness = 0.95 - 0.9 * np.asarray(grey) / 255
         y, x = np.mgrid[0:pitch, 0:pitch] + 0.5 - pitch / 2
         reach = np.tile(np.hypot(x, y), (count, count))
         radius = np.kron(np.sqrt(darkness) * pitch * 0.62, np.ones((pitch, pitch)))

@@ -9,8 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 from triptych.data.drawing import COLOURS, PALE, Colour, blank, filled, fitted, place, stamp
 from triptych.data.rules.base import Draft, Rule, page_rule
 from triptych.data.rules.storyboard import portrait
-from triptych.data.rules.verifiers import all_of, cells, near
-from triptych.data.sources import Source, actor, draw_shape
+from triptych.data.rules.verifiers import all_of, cells, ground_colour, near
+from triptych.data.shapes import draw_shape
+from triptych.data.sources import Source, actor
 from triptych.page import Page, Role, condition, slot
 
 __all__ = ["RULES"]
@@ -119,7 +120,7 @@ def colour_by_numbers(rng: Random, source: Source) -> Draft:
     return Draft(says=("colour by numbers", "fill each region with the colour of its number"), compose=compose)
 
 
-def _arrow_card(size_px: int, degrees: float, colour: Colour) -> Image.Image:
+def _arrow_card(size_px: int, degrees: int, colour: Colour) -> Image.Image:
     """A straight arrow on white, turned clockwise from pointing right."""
     card = blank(size_px)
     arrow = draw_shape("arrow", "shape-filled", colour).rotate(-degrees, Image.Resampling.BICUBIC)
@@ -203,7 +204,7 @@ dots_minus = _dot_arithmetic(
 )
 
 
-@page_rule("digit-to-count", "symbolic", "a digit on the card says how many", check=_NINE)
+@page_rule("digit-to-count", "symbolic", "a digit on the card says how many", check=all_of(_NINE, ground_colour()))
 def digit_to_count(rng: Random, source: Source) -> Draft:
     hue = rng.choice(list(PALE))
 

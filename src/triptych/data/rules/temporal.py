@@ -6,6 +6,7 @@ from PIL import Image, ImageDraw
 
 from triptych.data.drawing import PALE, Colour, blank, clear, fitted, place
 from triptych.data.rules.base import Draft, Rule, page_rule
+from triptych.data.rules.verifiers import all_of, cells, near
 from triptych.data.sources import Source, actor
 from triptych.page import Page, Role, condition, slot
 
@@ -54,7 +55,12 @@ def _motion(name: str, description: str, says: str, *, given: tuple[int, ...], w
 
         return Draft(says=(says, f"{says}: the object {kind}"), compose=compose)
 
-    return page_rule(name, "temporal", description)(make)
+    return page_rule(
+        name,
+        "temporal",
+        description,
+        check=all_of(near(share=0.2), cells(16, 16, tolerance=0.2, margin=0.0, share=0.97)),
+    )(make)
 
 
 next_frame = _motion(

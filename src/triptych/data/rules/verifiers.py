@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from triptych.data.drawing import COLOURS
+from triptych.data.drawing import COLOURS, PALE
 from triptych.errors import PageError
 from triptych.page import Page
 
-__all__ = ["Check", "Verdict", "all_of", "cells", "exact_colours", "near", "verify_page"]
+__all__ = ["Check", "Verdict", "alike", "all_of", "cells", "exact_colours", "ground_colour", "near", "verify_page"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,22 @@ def cells(rows: int, columns: int, *, tolerance: float = 0.12, margin: float = 0
     return check
 
 
+def ground_colour() -> Check:
+    """The rim of the picture has the same named colour (nearest of all named ones, by its median) as the answer's."""
+    table = np.asarray([*COLOURS.values(), *PALE.values()], dtype=np.float32) / 255
+
+    def read(picture: Image.Image) -> int:
+        fine = _array(picture, 128)
+        rim = np.concatenate([fine[:3].reshape(-1, 3), fine[-3:].reshape(-1, 3), fine[:, :3].reshape(-1, 3)])
+        return int(np.argmin(((np.median(rim, axis=0) - table) ** 2).sum(axis=-1)))
+
+    def check(answer: Image.Image, conditions: tuple[Image.Image, ...], picture: Image.Image) -> Verdict:  # noqa: ARG001
+        ok = read(answer) == read(picture)
+        return Verdict(ok=ok, score=float(ok), detail="ground right" if ok else "ground of another colour")
+
+    return check
+
+
 def exact_colours(rows: int, columns: int) -> Check:
     """Every cell of a grid reads as the same named colour (nearest of `COLOURS`) as in the answer: exact match."""
     table = np.asarray(list(COLOURS.values()), dtype=np.float32) / 255
@@ -108,6 +124,11 @@ def all_of(*checks: Check) -> Check:
         )
 
     return check
+
+
+def alike() -> Check:
+    """What most rules ask: near the answer as a whole, and in each of 8x8 cells (one may be off)."""
+    return all_of(near(), cells(8, 8, tolerance=0.12, margin=0.0, share=0.98))
 
 
 def verify_page(check: Check, page: Page, pictures: tuple[Image.Image, ...]) -> Verdict:

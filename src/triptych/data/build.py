@@ -1,0 +1,89 @@
+"""`build`: page sets from rules, page by page from (seed, index), so that order and number of workers do not matter."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+from triptych.data.pagesets import save_pageset
+from triptych.data.rules.base import Rule
+from triptych.data.sources import Source
+from triptych.errors import SourceError
+from triptych.page import Page
+
+__all__ = ["build", "built_page", "built_pages"]
+
+_job: tuple[Rule, Source, int, int, bool] | None = None
+"""What a worker process makes pages of; inherited when it is forked, since rules hold functions."""
+
+
+def built_page(
+    rule: Rule, source: Source, seed: int, index: int, *, size_px: int = 128, one_task: bool = False
+) -> Page:
+    """Page `index` of the set that `seed` names; `one_task` fixes the parameters, such as a colour, for all pages."""
+    task_key = f"{rule.name}:{seed}" if one_task else f"{rule.name}:{seed}:{index}"
+    task = rule.draw(Random(f"{task_key}:task"), source)
+    page = task.page(Random(f"{rule.name}:{seed}:{index}:page"), size_px)
+    return replace(page, page_id=f"{rule.name}-{seed}-{index:05d}")
+
+
+def _start(rule: Rule, source: Source, seed: int, size_px: int, one_task: bool) -> None:
+    global _job
+    _job = (rule, source, seed, size_px, one_task)
+
+
+def _work(index: int) -> Page:
+    assert _job is not None
+    rule, source, seed, size_px, one_task = _job
+    return built_page(rule, source, seed, index, size_px=size_px, one_task=one_task)
+
+
+def built_pages(
+    rule: Rule,
+    source: Source,
+    count: int,
+    seed: int = 0,
+    *,
+    workers: int = 1,
+    size_px: int = 128,
+    one_task: bool = False,
+) -> Iterator[Page]:
+    """Answered pages 0 to `count` - 1 in order. More than one worker needs an operating system that can fork."""
+    if count < 1:
+        raise SourceError(f"count is {count}; a page set has at least 1 page.")
+    if workers < 2 or "fork" not in multiprocessing.get_all_start_methods():
+        for index in range(count):
+            yield built_page(rule, source, seed, index, size_px=size_px, one_task=one_task)
+        return
+    context = multiprocessing.get_context("fork")
+    job = (rule, source, seed, size_px, one_task)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=job) as pool:
+        yield from pool.map(_work, range(count), chunksize=8)
+
+
+def build(
+    rule: Rule,
+    source: Source,
+    count: int,
+    seed: int,
+    out: Path,
+    *,
+    workers: int = 1,
+    size_px: int = 128,
+    one_task: bool = False,
+    on_page: Callable[[Page], None] | None = None,
+) -> None:
+    """Write a page set of `count` pages to the folder `out`; the same arguments write the same bytes.
+
+    `on_page` is called with each page as it is written, in order: for progress and previews.
+    """
+
+    def watched() -> Iterator[Page]:
+        for page in built_pages(rule, source, count, seed, workers=workers, size_px=size_px, one_task=one_task):
+            if on_page is not None:
+                on_page(page)
+            yield page
+
+    save_pageset(watched(), out)

@@ -1,0 +1,123 @@
+"""Sources: shapes, sprites on disk, a folder of pictures."""
+
+import json
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from triptych.data.rules import RULES, check
+from triptych.data.sources import FolderSource, ShapeSource, SpriteScenes, actors
+from triptych.data.sprites import SpriteSource
+from triptych.errors import SourceError
+
+
+@pytest.fixture
+def sprites(tmp_path: Path) -> SpriteSource:
+    """Three styles with random blobs; one of them is for evaluation only, one is ink."""
+    rng = np.random.default_rng(0)
+    names = [f"thing-{index}" for index in range(25)]
+    for style in ("noto", "fluent-emoji-high-contrast", "twemoji"):
+        array = np.zeros((25, 128, 128, 4), dtype=np.uint8)
+        for index in range(25):
+            y, x = rng.integers(10, 60, 2)
+            array[index, y : y + 50, x : x + 40] = (*rng.integers(0, 256, 3), 255)
+        np.save(tmp_path / f"{style}.npy", array)
+        (tmp_path / f"{style}.json").write_text(json.dumps(names))
+    return SpriteSource(tmp_path)
+
+
+def test_sprite_scenes_default_leaves_out_evaluation_styles(sprites: SpriteSource) -> None:
+    assert set(SpriteScenes(sprites).styles) == {"noto", "fluent-emoji-high-contrast"}
+    assert SpriteScenes(sprites, styles=("twemoji",)).styles == ("twemoji",)
+
+
+def test_sprite_scenes_name_filter_holds_for_every_draw(sprites: SpriteSource) -> None:
+    source = SpriteScenes(sprites, names=lambda name: name.endswith("7"))
+    rng = Random(0)
+    assert {source.sprite(rng).name for _ in range(40)} == {"thing-7", "thing-17"}
+
+
+def test_sprite_scenes_filter_that_leaves_nothing_raises(sprites: SpriteSource) -> None:
+    with pytest.raises(SourceError, match="leaves no object"):
+        SpriteScenes(sprites, names=lambda _: False).sprite(Random(0))
+
+
+def test_sprite_scenes_unknown_style_raises(sprites: SpriteSource) -> None:
+    with pytest.raises(SourceError, match="no sprites of style 'oil'"):
+        SpriteScenes(sprites, styles=("oil",)).sprite(Random(0))
+
+
+def test_twins_are_one_object_in_two_styles(sprites: SpriteSource) -> None:
+    source = SpriteScenes(sprites)
+    pair = source.style_pair(Random(1))
+    first, second = source.twins(Random(2), pair)
+    assert first.name == second.name
+    assert (first.style, second.style) == pair
+
+
+def test_actors_are_different_objects_of_one_style(sprites: SpriteSource) -> None:
+    found = actors(SpriteScenes(sprites), Random(3), 4)
+    assert len({sprite.name for sprite in found}) == 4
+    assert len({sprite.style for sprite in found}) == 1
+
+
+def test_actors_more_than_there_are_raises(sprites: SpriteSource) -> None:
+    with pytest.raises(SourceError, match="fewer than 3 objects"):
+        actors(SpriteScenes(sprites, names=lambda name: name.endswith("7")), Random(3), 3)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(5)
+    for index in range(6):
+        small = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(small).resize((160, 120), Image.Resampling.BICUBIC).save(tmp_path / f"photo{index}.jpg")
+    cut = Image.new("RGBA", (90, 60), (0, 0, 0, 0))
+    cut.paste((200, 30, 30, 255), (10, 10, 60, 50))
+    cut.save(tmp_path / "cut_out.png")
+    return tmp_path
+
+
+def test_folder_source_picture_with_alpha_stays_an_object(folder: Path) -> None:
+    rng = Random(0)
+    found = {sprite.name: sprite for sprite in (FolderSource(folder).sprite(rng) for _ in range(60))}
+    assert found["cut-out"].picture.getpixel((0, 64)) == (0, 0, 0, 0)
+    assert found["photo1"].picture.getpixel((64, 64))[3] == 255
+
+
+@pytest.mark.parametrize("name", ["tint", "mirror", "frame", "sticker", "line-up", "subject-into-scene"])
+def test_folder_source_feeds_rules(folder: Path, name: str) -> None:
+    report = check(RULES[name], FolderSource(folder), 4)
+    assert (report.own, report.copied) == (1.0, 0.0)
+
+
+def test_folder_source_empty_folder_raises(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no pictures in"):
+        FolderSource(tmp_path).look(Random(0), 64)
+
+
+def test_folder_source_broken_file_raises_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(SourceError, match=r"a\.png could not be read"):
+        FolderSource(tmp_path).look(Random(0), 64)
+
+
+def test_folder_source_asked_for_two_styles_raises(folder: Path) -> None:
+    with pytest.raises(SourceError, match="one style only"):
+        RULES["restyle"].draw(Random(0), FolderSource(folder))
+
+
+def test_shape_source_ink_sprites_are_black() -> None:
+    sprite = ShapeSource().sprite(Random(0), ink=True)
+    assert sprite.ink
+    opaque = np.asarray(sprite.picture)[np.asarray(sprite.picture)[..., 3] == 255]
+    assert (opaque[:, :3] == 0).all()
+
+
+def test_tinted_ink_takes_the_colour() -> None:
+    sprite = ShapeSource().sprite(Random(0), ink=True).tinted((10, 200, 30))
+    opaque = np.asarray(sprite.picture)[np.asarray(sprite.picture)[..., 3] == 255]
+    assert (opaque[:, :3] == (10, 200, 30)).all()
