@@ -118,7 +118,7 @@ def arrange_sizes(sizes: tuple[Size, ...], layout: Layout, gutter_px: int, multi
 
     def build(rows: _Rows) -> Canvas:
         if fit and not alike:
-            return _justified(sizes, rows, gutter_px, multiple, keep_width=layout is Layout.COLUMN)
+            return _justified(sizes, rows, layout, gutter_px, multiple)
         return _flowing(sizes, rows, gutter_px)
 
     indices = list(range(len(sizes)))
@@ -214,20 +214,21 @@ def _in_cells(sizes: Sequence[Size], multiple: int) -> tuple[Size, ...]:
     return tuple(scaled)
 
 
-def _justified(sizes: Sequence[Size], rows: _Rows, gutter_px: int, multiple: int, *, keep_width: bool) -> Canvas:
+def _justified(sizes: Sequence[Size], rows: _Rows, layout: Layout, gutter_px: int, multiple: int) -> Canvas:
     """Rows of equal width whose panels share a height, aspects kept to the nearest multiple.
 
-    One row takes the height of its highest panel; `keep_width` the width of the widest; otherwise all panels
-    together keep their area.
+    A row takes the height of its highest panel, a column the width of its widest; otherwise all panels together
+    keep their area.
     """
     aspects = [width / height for width, height in sizes]
     shares = [sum(aspects[index] for index in row) for row in rows]
-    if keep_width:
-        ideal = max(width for width, _ in sizes)
-    elif len(rows) == 1:
-        ideal = shares[0] * max(height for _, height in sizes)
-    else:
-        ideal = math.sqrt(sum(width * height for width, height in sizes) / sum(1 / share for share in shares))
+    match layout:
+        case Layout.ROW:
+            ideal = shares[0] * max(height for _, height in sizes)
+        case Layout.COLUMN:
+            ideal = max(width for width, _ in sizes)
+        case _:
+            ideal = math.sqrt(sum(width * height for width, height in sizes) / sum(1 / share for share in shares))
     gutters = [gutter_px * (len(row) - 1) for row in rows]
     least = max(len(row) * multiple + gutter for row, gutter in zip(rows, gutters, strict=True))
     width = max(least, nearest_multiple(ideal, multiple) + max(gutters))

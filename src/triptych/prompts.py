@@ -234,9 +234,7 @@ def read_prompts(text: str, template: Template | str) -> tuple[tuple[str, tuple[
             raise PromptError(
                 f"the prompt does not begin with {template.opening!r}, as template {template.name!r} does."
             )
-        # A tag that follows the opening keeps its own space, so that only the overview's is taken away.
-        head = head.removeprefix(template.opening)
-        head = head if template.panel_tags.match(head) else head.removeprefix(" ")
+        head = head.removeprefix(template.opening).removeprefix(" ")
     found = [_read_page(head, template, "the prompt")]
     for number, body in zip(rest[::2], rest[1::2], strict=True):
         if int(number[:9]) < len(found) or len(number) > 3:

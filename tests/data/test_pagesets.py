@@ -90,6 +90,7 @@ def test_load_dataset_imagefolder_reads_a_page_set_as_it_is(tmp_path: Path) -> N
     rows = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "pages"), cache_dir=str(tmp_path / "cache"))
     train = rows["train"]
     assert set(train.column_names) == {"page_id", "overview", "images", "roles", "instructions", "rule"}
+    assert train["rule"][:] == ["restyle", ""]
     for row, page in zip(train, load_pageset(tmp_path / "pages"), strict=True):
         assert (row["page_id"], row["overview"], row["rule"] or None) == (page.page_id, page.overview, page.rule)
         assert row["roles"] == [panel.role.value for panel in page.panels]

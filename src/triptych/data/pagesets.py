@@ -34,7 +34,7 @@ class _Line(BaseModel):
     images_file_names: tuple[str, ...]
     roles: tuple[Role, ...]
     instructions: tuple[Text, ...]
-    # Tables have no missing cells: an empty rule stands for none where other pages of the set have one.
+    # An empty rule stands for none: `datasets` fails on a column whose first 10 MB are all null and whose rest is not.
     rule: Name | None = None
     layout: Layout = Layout.AUTO
     gutter_px: Annotated[int, Field(strict=True, ge=0)] = 0
