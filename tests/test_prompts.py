@@ -167,7 +167,8 @@ def test_write_prompt_parts_point_at_panels_and_leave_out_empty_texts() -> None:
 
 
 def test_write_prompt_without_any_text_is_empty() -> None:
-    prompt = write_prompt(page_of("", ["", ""], "panels"))
+    example = Page(panels=(condition(PICTURE), slot(answer=PICTURE)))
+    prompt = write_prompt(page_of("", ["", ""], "panels").with_context(example))
     assert (prompt.text, prompt.parts) == ("", ())
 
 
