@@ -1,0 +1,1 @@
+"""Measuring: suites of pages, scores with intervals, controls and baselines, reports."""

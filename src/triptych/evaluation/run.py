@@ -1,0 +1,227 @@
+"""`evaluate`: ask every page of a suite or a page set in every way, score it, and keep the scores."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL.Image import Image
+
+from triptych.data.mixture import Words
+from triptych.evaluation.asking import asked_page, noise_seed
+from triptych.evaluation.baselines import Baseline, baselines, through_codec
+from triptych.evaluation.cases import Case, NotedSprites, cases_of_pages, cases_of_row
+from triptych.evaluation.gallery import shown_page
+from triptych.evaluation.records import PageScores, RunFolder, Settings, Shown
+from triptych.evaluation.scores import Scores, load_scores
+from triptych.evaluation.scoring import score_pictures
+from triptych.evaluation.storyboards import ShotJudge
+from triptych.evaluation.suites import Control, Kind, Row, Suite
+from triptych.models.backbone import Adapter, Backbone
+from triptych.page import Page
+from triptych.sampling import generate
+
+__all__ = ["Progress", "evaluate", "weights_digest"]
+
+_CHUNK_PAGES = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Pages scored of a row, and pictures asked of the model so far in this run."""
+
+    row: str
+    done: int
+    pages: int
+    generated: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Model:
+    """A backbone as it is to be asked."""
+
+    backbone: Backbone
+    skill: Adapter | None
+    steps: int
+    seed: int
+
+    def paint(self, cases: Sequence[Case], pages: Sequence[Page]) -> list[tuple[Image, ...]]:
+        results = generate(
+            self.backbone,
+            [page.without_answers() for page in pages],
+            seed=[noise_seed(case, self.seed) for case in cases],
+            steps=self.steps,
+            skill=self.skill,
+        )
+        return [result.images for result in results]
+
+
+def evaluate(
+    backbone: Backbone,
+    pages: Suite | Sequence[Page],
+    *,
+    out: Path,
+    sprites: Path | None = None,
+    shots: Sequence[int] = (0, 1, 2, 3),
+    skill: Adapter | None = None,
+    count: int | None = None,
+    seed: int = 0,
+    steps: int | None = None,
+    shown: int = 12,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Scores:
+    """Score a backbone, and a skill on it, on a suite or on answered pages; the scores are kept in `out`.
+
+    `sprites` is the folder of rendered sprites that a suite draws from. `count` replaces the suite's pages a row, or
+    takes the first pages of a page set; `shots` is for page sets, a suite names its own. `shown` pages of each row,
+    the first ones, keep their pictures for the report. A run that was stopped goes on where it was; another run's
+    folder is refused with OutputError.
+    """
+    model = _Model(backbone=backbone, skill=skill, steps=steps or backbone.card.steps, seed=seed)
+    if isinstance(pages, Suite):
+        suite, source = pages if count is None else _shortened(pages, count), str(sprites)
+        maker = _from_sprites(suite, sprites, seed)
+    else:
+        given = list(pages)[:count]
+        suite, source = _suite_of(given, shots), f"{len(given)} pages"
+        maker = _from_pages(given, max(shots), seed)
+    folder = RunFolder(out)
+    folder.begin(
+        Settings(
+            suite=suite,
+            seed=seed,
+            backbone=backbone.card.name,
+            weights=weights_digest(backbone),
+            skill=skill.name if skill else None,
+            steps=model.steps,
+            source=source,
+        )
+    )
+    generated = 0
+    for row in suite.rows:
+        wanted = row.pages or suite.pages
+        done = folder.scores(row.name)
+        kept = len(folder.shown(row.name))
+        for chunk in maker(row, frozenset(done)):
+            first = len(done)
+            scored, pictures = _chunk(model, row, suite, chunk, first=first, shown=max(0, shown - kept))
+            kept += len({entry.page for entry in pictures})
+            folder.add(row.name, scored, pictures)
+            done |= {entry.page: entry for entry in scored}
+            generated += sum(len(entry.scores) for entry in scored)
+            on_progress(Progress(row=row.name, done=len(done), pages=wanted, generated=generated))
+    return load_scores(out)
+
+
+_Maker = Callable[[Row, frozenset[str]], Iterator[list[Case]]]
+
+
+def _from_sprites(suite: Suite, sprites: Path | None, seed: int) -> _Maker:
+    source = NotedSprites(sprites or Path())
+    _ = source.names
+
+    def make(row: Row, done: frozenset[str]) -> Iterator[list[Case]]:
+        pages, size = row.pages or suite.pages, row.pages_per_task
+        groups = {key.rpartition("-")[0] for key in done}
+        whole = frozenset(
+            group
+            for group in groups
+            if sum(key.startswith(f"{group}-") for key in done)
+            >= min(size, pages - size * int(group.rpartition("/")[2]))
+        )
+        found = cases_of_row(
+            row,
+            source,
+            pages=pages,
+            candidates=suite.candidates,
+            size_px=suite.size_px,
+            seed=seed,
+            skip=whole,
+        )
+        yield from _chunks([case for case in group if case.key not in done] for group in found)
+
+    return make
+
+
+def _from_pages(pages: Sequence[Page], shots: int, seed: int) -> _Maker:
+    def make(row: Row, done: frozenset[str]) -> Iterator[list[Case]]:
+        cases = cases_of_pages(pages, shots=shots, words=row.keeps, seed=seed)
+        yield from _chunks([case] for case in cases if case.key not in done)
+
+    return make
+
+
+def _chunks(groups: Iterator[list[Case]]) -> Iterator[list[Case]]:
+    gathered: list[Case] = []
+    for group in groups:
+        gathered.extend(group)
+        if len(gathered) >= _CHUNK_PAGES:
+            yield gathered
+            gathered = []
+    if gathered:
+        yield gathered
+
+
+def _chunk(
+    model: _Model, row: Row, suite: Suite, cases: list[Case], *, first: int, shown: int
+) -> tuple[list[PageScores], list[Shown]]:
+    """Every arm and every baseline of some cases. `first` pages were done before; `shown` more keep pictures."""
+    factor = model.backbone.card.factor
+    judges = {case.key: ShotJudge(case.page, case.cast) for case in cases if row.kind is Kind.STORYBOARD}
+    scores: dict[str, dict[str, dict[str, float | None]]] = {case.key: {} for case in cases}
+    pictures: list[Shown] = []
+
+    def note(name: str, case: Case, asked: Page, made: tuple[Image, ...]) -> None:
+        found = score_pictures(case, asked, made, patch_px=factor, judge=judges.get(case.key))
+        scores[case.key][name] = {figure: round(value, 5) for figure, value in found.items()}
+
+    # One page of each task is shown, the first, so that a report shows many tasks and none by choice.
+    chosen = [case.key for case in cases if case.key == next(c.key for c in cases if c.group == case.group)][:shown]
+    for arm in row.arms:
+        limit = suite.control_pages if arm.control and suite.control_pages else len(cases) + first
+        asked = {case.key: asked_page(case, arm) for case in cases[: max(0, limit - first)]}
+        ready = [(case, page) for case in cases if (page := asked.get(case.key)) is not None]
+        made = model.paint([case for case, _ in ready], [page for _, page in ready]) if ready else []
+        for (case, page), images in zip(ready, made, strict=True):
+            note(arm.name, case, page, images)
+            if case.key in chosen:
+                pictures.append(shown_page(case, arm.name, page, images))
+    for case in cases:
+        for name, images in baselines(case).items():
+            note(name.value, case, case.page, images)
+    for case, images in zip(cases, _ceilings(model.backbone, cases), strict=True):
+        note(Baseline.CEILING.value, case, case.page, images)
+    records = [
+        PageScores(page=case.key, group=case.group, rule=case.page.rule, scores=scores[case.key]) for case in cases
+    ]
+    return records, pictures
+
+
+def _ceilings(backbone: Backbone, cases: Sequence[Case]) -> list[tuple[Image, ...]]:
+    answers = [panel.answer for case in cases for panel in case.page.slots if panel.answer is not None]
+    decoded = iter(through_codec(backbone, answers))
+    return [tuple(next(decoded) for _ in case.page.slots) for case in cases]
+
+
+def _shortened(suite: Suite, count: int) -> Suite:
+    rows = tuple(row.model_copy(update={"pages": min(count, row.pages) if row.pages else None}) for row in suite.rows)
+    return suite.model_copy(update={"pages": count, "rows": rows})
+
+
+def _suite_of(pages: Sequence[Page], shots: Sequence[int]) -> Suite:
+    """One row for a page set: every example count, with another rule's examples beside where there are two rules."""
+    kinds = {page.rule for page in pages}
+    controls = (Control.OTHER_RULE,) if len(kinds) > 1 and any(shots) else ()
+    words = Words.ALL if any(panel.instruction for page in pages for panel in page.panels) else Words.NONE
+    row = Row(name="pages", title="Pages", rules="all", shots=tuple(shots), controls=controls, words=words)
+    return Suite(title="A page set", pages=len(pages), rows=(row,))
+
+
+def weights_digest(backbone: Backbone) -> str:
+    """Twelve hex digits that tell one set of weights from another."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(backbone.transformer.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:12]

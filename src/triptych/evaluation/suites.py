@@ -1,0 +1,205 @@
+"""Suites as data: which rules, which objects, how many examples, which controls, and what is aimed at."""
+
+from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from triptych.data.mixture import Words
+from triptych.data.rules import HELD_OUT_CHAINS, HELD_OUT_RULES, RULES, Rule, chain, find_rule
+from triptych.errors import SourceError
+
+__all__ = ["Arm", "Control", "Goals", "Kind", "Objects", "Row", "Suite", "load_suite", "rules_of", "suite_names"]
+
+
+class Control(StrEnum):
+    """What is made wrong on purpose, so that the gain of the right thing can be seen."""
+
+    OTHER_RULE = "other-rule"
+    """The examples show another rule."""
+    SHUFFLED = "shuffled"
+    """Each example's answer is that of another object."""
+    COPIED = "copied"
+    """Each example's answer is its input."""
+    NO_TEXT = "no-text"
+    """All words are taken away."""
+    OTHER_WORDS = "other-words"
+    """The instruction is that of another task, or where no task has the shape, of another page."""
+    SWAPPED = "swapped"
+    """Each slot takes the next slot's instruction, and its answer: right, but moved."""
+
+
+_NEEDS_EXAMPLES = frozenset({Control.OTHER_RULE, Control.SHUFFLED, Control.COPIED})
+
+
+class Kind(StrEnum):
+    """What is scored besides the distances that every row has."""
+
+    PICTURES = "pictures"
+    STORYBOARD = "storyboard"
+    SWAP = "swap"
+
+
+class Objects(StrEnum):
+    """Which objects a row's pages show."""
+
+    HELD_OUT = "held-out"
+    TRAINING = "training"
+    ANY = "any"
+
+
+class Arm(BaseModel):
+    """One way of asking a page: with `shots` examples, and perhaps something made wrong."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    shots: int = Field(ge=0)
+    control: Control | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.shots} shots" + (f", {self.control.value}" if self.control else "")
+
+
+class Goals(BaseModel):
+    """What a row must reach; None where nothing is asked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    gain_db: float | None = None
+    """PSNR over the better of copying the input and white."""
+    top1: float | None = None
+    swap: float | None = None
+    place: float | None = None
+    framing: float | None = None
+    over_none: bool = False
+    """Significantly better with examples than without."""
+    over_wrong: bool = False
+    """Significantly better with right examples than with another rule's."""
+
+
+class Row(BaseModel):
+    """One line of the report."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    title: str
+    note: str = ""
+    rules: Literal["maps", "held-out", "held-out-chains", "all"] | tuple[str, ...]
+    styles: tuple[tuple[str, str], ...] = ()
+    """Directed pairs for `restyle`; empty takes what the source offers."""
+    objects: Objects = Objects.HELD_OUT
+    same_style: bool = False
+    """Objects of one task are all of one style, so that candidates differ by object only."""
+    shots: tuple[int, ...] = (0,)
+    words: Words | None = None
+    """None: no words where there are examples to read or controls on them."""
+    controls: tuple[Control, ...] = ()
+    control_shots: tuple[int, ...] | None = None
+    """Example counts that controls are asked at; None takes every count above 0, or 0 where that is all."""
+    kind: Kind = Kind.PICTURES
+    pixels: bool = True
+    """False where the answer is one of many right pictures: only object and style are then judged."""
+    nearest: bool = False
+    """Score the nearest training answer as well; costs the making of training pages."""
+    pages: int | None = Field(default=None, ge=1)
+    pages_per_task: int = Field(default=5, ge=1)
+    goals: Goals = Goals()
+
+    @model_validator(mode="after")
+    def _controls_fit(self) -> "Row":
+        needy = [control.value for control in self.controls if control in _NEEDS_EXAMPLES]
+        if needy and not any(self.shots):
+            raise ValueError(f"row {self.name!r}: control {needy[0]!r} needs examples; give `shots` above 0.")
+        return self
+
+    @property
+    def keeps(self) -> Words:
+        """The words that pages of this row show."""
+        return self.words or (Words.NONE if any(self.shots) else Words.ALL)
+
+    @property
+    def main(self) -> Arm:
+        """The arm that goals are judged on: the most examples, nothing wrong."""
+        return Arm(shots=max(self.shots))
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """All arms, those without a control first."""
+        plain = [Arm(shots=shots) for shots in self.shots]
+        where = self.control_shots or tuple(shots for shots in self.shots if shots) or (0,)
+        asked = [
+            Arm(shots=shots, control=control)
+            for control in self.controls
+            for shots in where
+            if shots or control not in _NEEDS_EXAMPLES
+        ]
+        return (*plain, *asked)
+
+
+class Suite(BaseModel):
+    """Rows with their common sizes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    title: str
+    pages: int = Field(default=200, ge=1)
+    control_pages: int | None = Field(default=None, ge=1)
+    """Pages that are asked wrongly as well; None takes all."""
+    candidates: int = Field(default=50, ge=2)
+    size_px: int = Field(default=128, ge=32)
+    rows: tuple[Row, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "Suite":
+        names = [row.name for row in self.rows]
+        if len(set(names)) < len(names):
+            raise ValueError(f"row names must differ; they are {', '.join(names)}.")
+        return self
+
+    def only(self, names: tuple[str, ...]) -> "Suite":
+        """The suite with the rows named. Raises SourceError for an unknown name."""
+        known = {row.name: row for row in self.rows}
+        for name in names:
+            if name not in known:
+                raise SourceError(f"the suite has no row {name!r}; it has {', '.join(known)}.")
+        return self.model_copy(update={"rows": tuple(known[name] for name in names)})
+
+
+def suite_names() -> tuple[str, ...]:
+    """Suites shipped with the package."""
+    folder = files("triptych.evaluation") / "suites"
+    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+
+
+def load_suite(name_or_path: str) -> Suite:
+    """A suite shipped with the package by name, or the YAML file at a path. Raises SourceError."""
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = Path(str(files("triptych.evaluation") / "suites" / f"{name_or_path}.yaml"))
+    try:
+        suite = Suite.model_validate(yaml.safe_load(path.read_text()))
+    except FileNotFoundError:
+        raise SourceError(
+            f"no suite {name_or_path!r}; name a shipped one ({', '.join(suite_names())}) or a YAML file."
+        ) from None
+    except (yaml.YAMLError, ValidationError) as error:
+        raise SourceError(f"suite {path} cannot be used: {error}") from error
+    for row in suite.rows:
+        rules_of(row)
+    return suite
+
+
+def rules_of(row: Row) -> tuple[Rule, ...]:
+    """The rules a row's pages are made by; `outline+mirror` names a chain. Raises SourceError for an unknown name."""
+    match row.rules:
+        case "maps":
+            return tuple(rule for name, rule in RULES.items() if rule.is_map and name not in HELD_OUT_RULES)
+        case "held-out":
+            return tuple(RULES[name] for name in RULES if name in HELD_OUT_RULES)
+        case "held-out-chains":
+            return tuple(chain(RULES[first], RULES[second]) for first, second in HELD_OUT_CHAINS)
+        case "all":
+            return tuple(RULES.values())
+        case names:
+            return tuple(find_rule(name) for name in names)

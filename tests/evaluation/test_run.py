@@ -1,0 +1,85 @@
+"""`evaluate` end to end on a pocket with random weights."""
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+from triptych.data.rules import RULES
+from triptych.data.sources import ShapeSource
+from triptych.errors import OutputError
+from triptych.evaluation import run
+from triptych.evaluation.run import Progress, evaluate
+from triptych.evaluation.suites import Suite
+from triptych.models.pocket import PocketBackbone
+
+RULE_ROW = {"name": "rules", "title": "Rules", "rules": ["mirror", "grayscale"], "shots": [0, 1], "pages_per_task": 2,
+            "controls": ["other-rule", "copied"]}  # fmt: skip
+
+
+def test_evaluate_suite_scores_every_arm_and_baseline(
+    pocket: PocketBackbone, sprites: Path, suite: Callable[..., Suite], tmp_path: Path
+) -> None:
+    scores = evaluate(pocket, suite(RULE_ROW), out=tmp_path / "run", sprites=sprites, steps=1)
+    row = scores.rows["rules"]
+    assert [page.page for page in row.pages] == ["rules/000-0", "rules/000-1", "rules/001-0", "rules/001-1"]
+    assert {page.rule for page in row.pages} == {"mirror", "grayscale"}
+    arms = ("0 shots", "1 shots", "1 shots, other-rule", "1 shots, copied")
+    assert row.names[:4] == arms
+    assert {"copy", "white", "other object", "ceiling"} <= set(row.names)
+    # An untrained model cannot retrieve what the true answers' own codec copies may.
+    assert row.estimate("copy", "top1").mean == 0.0
+    assert row.estimate("1 shots", "gain").mean < 0.0
+
+
+def test_evaluate_stopped_run_continues_with_same_scores(
+    pocket: PocketBackbone, sprites: Path, suite: Callable[..., Suite], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "_CHUNK_PAGES", 2)
+    whole = evaluate(pocket, suite(RULE_ROW), out=tmp_path / "whole", sprites=sprites, steps=1)
+
+    class Stop(Exception):
+        pass
+
+    def stop(progress: Progress) -> None:
+        if progress.done == 2:
+            raise Stop
+
+    with pytest.raises(Stop):
+        evaluate(pocket, suite(RULE_ROW), out=tmp_path / "run", sprites=sprites, steps=1, on_progress=stop)
+    file = tmp_path / "run" / "rows" / "rules.jsonl"
+    # As after a crash in the middle of a line.
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:1]) + '{"page": "rules/0')
+    again = evaluate(pocket, suite(RULE_ROW), out=tmp_path / "run", sprites=sprites, steps=1)
+    assert sorted(again.rows["rules"].pages, key=lambda page: page.page) == whole.rows["rules"].pages
+
+
+def test_evaluate_folder_of_another_run_is_refused(
+    pocket: PocketBackbone, sprites: Path, suite: Callable[..., Suite], tmp_path: Path
+) -> None:
+    small = suite({"name": "words", "title": "Words", "rules": ["mirror"], "words": "all"}, pages=1)
+    evaluate(pocket, small, out=tmp_path, sprites=sprites, steps=1)
+    with pytest.raises(OutputError, match="seed"):
+        evaluate(pocket, small, out=tmp_path, sprites=sprites, steps=1, seed=5)
+
+
+def test_evaluate_pages_takes_examples_from_the_set(pocket: PocketBackbone, tmp_path: Path) -> None:
+    pages = [
+        RULES[name].draw(Random(index), ShapeSource()).page(Random(index), 64)
+        for index in range(3)
+        for name in ("mirror", "outline")
+    ]
+    scores = evaluate(pocket, pages, out=tmp_path, shots=(0, 1), steps=1)
+    row = scores.rows["pages"]
+    assert row.names[:3] == ("0 shots", "1 shots", "1 shots, other-rule")
+    assert len(row.pages) == 6
+
+
+def test_evaluate_storyboard_judges_character_place_and_framing(
+    pocket: PocketBackbone, sprites: Path, suite: Callable[..., Suite], tmp_path: Path
+) -> None:
+    board = suite(
+        {"name": "board", "title": "B", "rules": ["storyboard"], "words": "all", "kind": "storyboard"}, pages=2
+    )
+    row = evaluate(pocket, board, out=tmp_path, sprites=sprites, steps=1).rows["board"]
+    assert {"place", "framing", "top1"} <= set(row.figures("0 shots"))
