@@ -21,6 +21,8 @@ __all__ = [
     "Conditioning",
     "EncodesMasks",
     "Grid",
+    "KeepsReferences",
+    "ManyField",
     "ReadsConditions",
     "Sequences",
     "Text",
@@ -153,6 +155,32 @@ class Backbone(Protocol):
         ...
 
     def velocity_field(self, sequences: Sequences) -> VelocityField: ...
+
+
+@runtime_checkable
+class ManyField(VelocityField, Protocol):
+    """A velocity field that takes several noisy copies of every page in one batch."""
+
+    def many(
+        self, tokens: Float[Tensor, "batch draws target channels"], t: Float[Tensor, "batch draws"]
+    ) -> Float[Tensor, "batch draws target channels"]:
+        """Velocities of copies that share their page's text and references, each at its own noise level."""
+        ...
+
+
+@runtime_checkable
+class KeepsReferences(Protocol):
+    """A backbone that reads references before the targets and apart from them, so that the reading can be kept."""
+
+    def read_references(self, sequences: Sequences) -> Float[Tensor, "batch blocks 2 reference heads width"]:
+        """Keys and values of the references in every block; gradients flow through them."""
+        ...
+
+    def velocity_field(
+        self, sequences: Sequences, memory: Float[Tensor, "batch blocks 2 reference heads width"] | None = None
+    ) -> ManyField:
+        """As `Backbone.velocity_field`; `memory` is what `read_references` gave for the same references."""
+        ...
 
 
 @runtime_checkable

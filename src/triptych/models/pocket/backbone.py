@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from diffusers.models.transformers.transformer_flux2 import Flux2KVCache
+from einops import rearrange, repeat
 from jaxtyping import Float
 from safetensors import safe_open
 from safetensors.torch import save
@@ -83,13 +84,15 @@ def text_parts(prompt: Prompt, frames: Sequence[int]) -> list[tuple[int, str]]:
 class _Field:
     """Velocity of one batch of pages; the references' keys and values are computed when it is made."""
 
-    def __init__(self, transformer: PocketTransformer, sequences: Sequences) -> None:
+    def __init__(self, transformer: PocketTransformer, sequences: Sequences, memory: Tensor | None) -> None:
         self._transformer = transformer
         self._sequences = sequences
         self._positions = positions(sequences.targets)
         self._reference_positions = positions(sequences.reference_grids)
         self._cache: Flux2KVCache | None = None
-        if sequences.references is not None and sequences.cached:
+        if memory is not None:
+            self._cache = _filled_cache(transformer, memory)
+        elif sequences.references is not None and sequences.cached:
             self._cache = transformer.encode_references(sequences.references, self._reference_positions)
 
     def __call__(self, tokens: Tensor, t: float) -> Tensor:
@@ -115,6 +118,42 @@ class _Field:
             references=self._cache,
         )
         return velocity_from_data(tokens, clean, t)
+
+    def many(
+        self, tokens: Float[Tensor, "batch draws target channels"], t: Float[Tensor, "batch draws"]
+    ) -> Float[Tensor, "batch draws target channels"]:
+        """Velocities of several noisy copies of every page; references must be cached."""
+        draws, text = tokens.shape[1], self._sequences.text
+        samples = rearrange(tokens, "b k n c -> (b k) n c")
+        cache = self._cache
+        if cache is not None:
+            memory = repeat(_memory(cache), "b ... -> (b k) ...", k=draws)
+            cache = _filled_cache(self._transformer, memory)
+        clean = self._transformer.predict(
+            samples,
+            rearrange(t, "b k -> (b k)"),
+            text=repeat(text.embeds, "b l c -> (b k) l c", k=draws),
+            text_positions=text.positions,
+            positions=self._positions,
+            references=cache,
+        )
+        return velocity_from_data(tokens, rearrange(clean, "(b k) n c -> b k n c", k=draws), t[:, :, None, None])
+
+
+def _memory(cache: Flux2KVCache) -> Float[Tensor, "batch blocks 2 reference heads width"]:
+    layers = (*cache.double_block_caches, *cache.single_block_caches)
+    return torch.stack([torch.stack(layer.get(), dim=1) for layer in layers], dim=1)
+
+
+def _filled_cache(
+    transformer: PocketTransformer, memory: Float[Tensor, "batch blocks 2 reference heads width"]
+) -> Flux2KVCache:
+    cache = Flux2KVCache(len(transformer.transformer_blocks), len(transformer.single_transformer_blocks))
+    cache.num_ref_tokens = memory.shape[3]
+    layers = (*cache.double_block_caches, *cache.single_block_caches)
+    for layer, pair in zip(layers, memory.unbind(1), strict=True):
+        layer.store(*pair.unbind(1))
+    return cache
 
 
 class PocketBackbone:
@@ -166,8 +205,15 @@ class PocketBackbone:
         """More steps at high noise, where the conditions are read; the same for any number of tokens."""
         return uniform_schedule(steps, mu=_SCHEDULE_MU)
 
-    def velocity_field(self, sequences: Sequences) -> _Field:
-        return _Field(self.transformer, sequences)
+    def read_references(self, sequences: Sequences) -> Float[Tensor, "batch blocks 2 reference heads width"]:
+        """Keys and values of the references in every block; gradients flow through them."""
+        assert sequences.references is not None, "there must be references to read"
+        places = positions(sequences.reference_grids)
+        return _memory(self.transformer.encode_references(sequences.references, places))
+
+    def velocity_field(self, sequences: Sequences, memory: Tensor | None = None) -> _Field:
+        """`memory` is what `read_references` gave for the same references."""
+        return _Field(self.transformer, sequences, memory)
 
 
 def save_pocket(network: PocketNetwork, tokenizer: Tokenizer, path: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:

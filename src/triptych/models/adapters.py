@@ -1,0 +1,249 @@
+"""LoRA on a backbone's transformer: put in for training, put on for sampling, and taken off without a trace."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+from torch import Tensor, nn
+
+from triptych.errors import SkillError
+from triptych.models.backbone import Backbone
+from triptych.skill import KEY_PREFIX, Skill
+
+__all__ = [
+    "AdapterSpec",
+    "Skills",
+    "adapter_parameters",
+    "check_fit",
+    "eject",
+    "ejecting",
+    "inject",
+    "linear_names",
+    "unheard_by_conditions",
+]
+
+_MERGE_BYTES = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterSpec:
+    """Shape of a new adapter."""
+
+    rank: int
+    alpha: float
+    rank_stabilised: bool = False
+    dropout: float = 0.0
+
+
+def linear_names(module: nn.Module, patterns: Sequence[str] = ("*",)) -> tuple[str, ...]:
+    """Names of the linear layers that match one of the shell patterns, in the module's order.
+
+    Raises SkillError for a pattern that matches none.
+    """
+    names = [name for name, child in module.named_modules() if isinstance(child, nn.Linear)]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise SkillError(f"target {pattern!r} matches no linear layer; there are {', '.join(names[:4])} and others.")
+    return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
+
+
+def inject(
+    module: nn.Module, names: Sequence[str], spec: AdapterSpec, *, adapter: str = "skill", seed: int = 0
+) -> dict[str, nn.Parameter]:
+    """Put a new adapter on the named layers, in place, and return its parameters by the keys of a skill file.
+
+    The module computes what it did before: B starts at zero. A is drawn from `seed`. Everything but the adapter is
+    frozen. The parameters are float32, whatever the module's type.
+    """
+    config = LoraConfig(
+        r=spec.rank,
+        lora_alpha=spec.alpha,  # pyright: ignore[reportArgumentType]
+        use_rslora=spec.rank_stabilised,
+        lora_dropout=spec.dropout,
+        # A pattern of whole names: a list would also match names that only end in one of them.
+        target_modules="|".join(map(re.escape, names)),
+    )
+    _forget_config(module)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        inject_adapter_in_model(config, module, adapter_name=adapter)
+    parameters = adapter_parameters(module, adapter)
+    for parameter in parameters.values():
+        parameter.data = parameter.data.float()
+    return parameters
+
+
+def adapter_parameters(module: nn.Module, adapter: str = "skill") -> dict[str, nn.Parameter]:
+    """Parameters of an injected adapter by the keys of a skill file, sorted."""
+    found: dict[str, nn.Parameter] = {}
+    for name, layer in _lora_layers(module):
+        if adapter in layer.lora_A:
+            found[f"{KEY_PREFIX}{name}.lora_A.weight"] = layer.lora_A[adapter].weight
+            found[f"{KEY_PREFIX}{name}.lora_B.weight"] = layer.lora_B[adapter].weight
+    return dict(sorted(found.items()))
+
+
+def eject(module: nn.Module) -> None:
+    """Take all adapters off: the module has the layers that it had before the first `inject`, the very same objects."""
+    for name, layer in list(_lora_layers(module)):
+        parent, _, own = name.rpartition(".")
+        setattr(module.get_submodule(parent), own, layer.get_base_layer())
+    _forget_config(module)
+
+
+@contextmanager
+def ejecting(module: nn.Module) -> Iterator[None]:
+    """After the `with`, adapters put in inside it are gone, and what could be trained before can be again."""
+    gradients = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
+    try:
+        yield
+    finally:
+        eject(module)
+        for name, parameter in module.named_parameters():
+            parameter.requires_grad_(gradients[name])
+
+
+@contextmanager
+def unheard_by_conditions(transformer: nn.Module) -> Iterator[None]:
+    """Inside the `with`, references are read as if no adapter were there.
+
+    Raises SkillError for a transformer that reads them together with the slots.
+    """
+    read = getattr(transformer, "encode_references", None)
+    if read is None:
+        raise SkillError(
+            "the skill leaves the conditions' path as it was, but this backbone reads conditions and slots in one pass. "
+            "Train with `frozen_conditions: false`."
+        )
+
+    def read_bare(*args: Tensor) -> object:
+        layers = [layer for _, layer in _lora_layers(transformer)]
+        for layer in layers:
+            layer._disable_adapters = True
+        try:
+            return read(*args)
+        finally:
+            for layer in layers:
+                layer._disable_adapters = False
+
+    transformer.encode_references = read_bare
+    try:
+        yield
+    finally:
+        del transformer.encode_references
+
+
+def check_fit(skill: Skill, module: nn.Module) -> None:
+    """Raise SkillError, naming layers, where a skill is for another transformer: a skill is never half applied."""
+    layers = {name: child for name, child in module.named_modules() if isinstance(child, nn.Linear)}
+    missing = [name for name in skill.modules if name not in layers]
+    wrong = []
+    for name in set(skill.modules) - set(missing):
+        down, up = skill.pair(name)
+        if (up.shape[0], down.shape[1]) != (layers[name].out_features, layers[name].in_features):
+            wrong.append(name)
+    if missing or wrong:
+        names = ", ".join(sorted(missing + wrong)[:4])
+        raise SkillError(
+            f"skill {skill.name!r} was trained on {skill.card.backbone}; here {len(missing)} of its layers are missing "
+            f"and {len(wrong)} have another size ({names}). Use it with its own backbone."
+        )
+
+
+class Skills:
+    """One skill or several, each with a weight, put on together; see `triptych.models.backbone.Adapter`."""
+
+    def __init__(self, skills: Skill | Sequence[Skill], *, weights: Sequence[float] | None = None) -> None:
+        self.skills = (skills,) if isinstance(skills, Skill) else tuple(skills)
+        self.weights = (1.0,) * len(self.skills) if weights is None else tuple(weights)
+        if not self.skills or len(self.skills) != len(self.weights):
+            raise SkillError(f"{len(self.weights)} weights for {len(self.skills)} skills; give one weight for each.")
+        if len({skill.card.frozen_conditions for skill in self.skills}) > 1:
+            raise SkillError(
+                f"{self.name}: some of these skills leave the conditions' path as it was and some change it; "
+                "they cannot be put on together. Train them alike."
+            )
+
+    @property
+    def name(self) -> str:
+        """The skills' names, with the weights that are not 1."""
+        parts = zip(self.skills, self.weights, strict=True)
+        return " + ".join(skill.name if weight == 1 else f"{weight:g} x {skill.name}" for skill, weight in parts)
+
+    def applied(self, backbone: Backbone) -> AbstractContextManager[object]:
+        """The backbone adapted inside the `with`. Raises SkillError for a skill of another backbone."""
+        for skill in self.skills:
+            check_fit(skill, backbone.transformer)
+        if not any(skill.card.frozen_conditions for skill in self.skills) and _is_small(backbone.transformer):
+            return _merged(backbone.transformer, self.skills, self.weights)
+        return _beside(backbone.transformer, self.skills, self.weights)
+
+
+def _is_small(transformer: nn.Module) -> bool:
+    """Whether a second copy of the weights is a light price for steps without extra operations."""
+    plain = all(parameter.is_floating_point() and parameter.dtype.itemsize > 1 for parameter in transformer.parameters())
+    return plain and sum(parameter.nbytes for parameter in transformer.parameters()) <= _MERGE_BYTES
+
+
+@contextmanager
+def _merged(transformer: nn.Module, skills: Sequence[Skill], weights: Sequence[float]) -> Iterator[None]:
+    """Each adapted layer gets a new weight, and afterwards its own again."""
+    kept: dict[str, nn.Parameter] = {}
+    try:
+        for name in sorted({module for skill in skills for module in skill.modules}):
+            layer = transformer.get_submodule(name)
+            own = kept[name] = layer.weight
+            total = own.detach().float()
+            for skill, weight in zip(skills, weights, strict=True):
+                if name in skill.modules:
+                    down, up = (side.to(total) for side in skill.pair(name))
+                    total = total + weight * skill.scale * (up @ down)
+            layer.weight = nn.Parameter(total.to(own.dtype), requires_grad=False)
+        yield
+    finally:
+        for name, own in kept.items():
+            transformer.get_submodule(name).weight = own
+
+
+@contextmanager
+def _beside(transformer: nn.Module, skills: Sequence[Skill], weights: Sequence[float]) -> Iterator[None]:
+    """The layers' own weights stay; what the adapters compute is added."""
+    names = [f"skill{number}" for number in range(len(skills))]
+    frozen = skills[0].card.frozen_conditions
+    with ejecting(transformer):
+        for adapter, skill in zip(names, skills, strict=True):
+            _put(transformer, skill, adapter)
+        for _, layer in _lora_layers(transformer):
+            layer.set_adapter([name for name in names if name in layer.lora_A], inference_mode=True)
+            for adapter, weight in zip(names, weights, strict=True):
+                layer.set_scale(adapter, weight)
+        with unheard_by_conditions(transformer) if frozen else nullcontext():
+            yield
+
+
+def _put(transformer: nn.Module, skill: Skill, adapter: str) -> None:
+    card = skill.card
+    spec = AdapterSpec(rank=card.rank, alpha=card.alpha, rank_stabilised=card.rank_stabilised)
+    _fill(inject(transformer, skill.modules, spec, adapter=adapter), skill.tensors)
+
+
+def _fill(parameters: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor]) -> None:
+    for key, parameter in parameters.items():
+        parameter.data.copy_(tensors[key])
+
+
+def _lora_layers(module: nn.Module) -> Iterator[tuple[str, LoraLayer]]:
+    for name, child in module.named_modules():
+        if isinstance(child, LoraLayer):
+            yield name, child
+
+
+def _forget_config(module: nn.Module) -> None:
+    """peft notes its configuration on the module, and warns of a second one."""
+    if hasattr(module, "peft_config"):
+        del module.peft_config

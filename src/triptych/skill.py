@@ -1,0 +1,223 @@
+"""The skill: a trained adapter with the page it was trained for, in one safetensors file.
+
+Tensor keys are `transformer.<module>.lora_A.weight` and `.lora_B.weight`, as diffusers writes LoRAs, so the file
+is at the same time a LoRA that diffusers' `load_lora_weights` reads.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import sqrt
+from pathlib import Path
+
+from jaxtyping import Float
+from PIL.Image import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from triptych.errors import SkillError
+from triptych.images import write_atomic
+from triptych.page import Page, Role
+from triptych.prompts import Template, page_from_template
+
+__all__ = ["KEY_PREFIX", "Skill", "SkillCard", "load_skill", "payload_sha256", "save_skill"]
+
+KEY_PREFIX = "transformer."
+_METADATA = "triptych.skill"
+_VERSION = 1
+_KEY = re.compile(r"transformer\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
+_ARCHITECTURES = {"flux1": "flux-1-dev/lora", "flux2": "flux-2/lora"}
+
+
+class SkillCard(BaseModel):
+    """What a skill says of itself: enough to use it again, and to know where it came from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=100)
+    description: str = ""
+    backbone: str
+    """Name of the backbone that it was trained on."""
+    family: str
+    rank: int = Field(ge=1)
+    alpha: float = Field(gt=0)
+    rank_stabilised: bool = False
+    """Scale by alpha / sqrt(rank) in place of alpha / rank (Kalajdzievski 2023, arXiv:2312.03732)."""
+    frozen_conditions: bool = False
+    """The adapter is not heard while the conditions' keys and values are computed."""
+    template: Template
+    """Prompt template, and in `template.page` the panels with roles, sizes and layout."""
+    trigger: str = ""
+    """Words put in front of the overview."""
+    gutter_px: int = Field(default=0, ge=0)
+    licence: str = ""
+    recipe: dict[str, object] = {}
+    steps: int = Field(default=0, ge=0)
+    pages: int = Field(default=0, ge=0)
+    data_sha256: str = ""
+    """Of the training pages."""
+    date: str = ""
+    """Day of training, ISO 8601."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skill:
+    """A trained adapter: its card, and two tensors a module (A: rank x in, B: out x rank)."""
+
+    card: SkillCard
+    tensors: Mapping[str, Tensor]
+
+    def __post_init__(self) -> None:
+        _check_tensors(self.tensors, self.card.rank)
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    @property
+    def scale(self) -> float:
+        """What the product of B and A is multiplied with."""
+        divisor = sqrt(self.card.rank) if self.card.rank_stabilised else self.card.rank
+        return self.card.alpha / divisor
+
+    @cached_property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the adapted modules, as they are called in the transformer."""
+        found = {match["module"] for key in self.tensors if (match := _KEY.fullmatch(key))}
+        return tuple(sorted(found))
+
+    def pair(self, module: str) -> tuple[Float[Tensor, "rank in"], Float[Tensor, "out rank"]]:
+        """A and B of one module."""
+        return self.tensors[f"{KEY_PREFIX}{module}.lora_A.weight"], self.tensors[f"{KEY_PREFIX}{module}.lora_B.weight"]
+
+    def page(self, images: Sequence[Image], *, instructions: Sequence[str] = (), overview: str = "") -> Page:
+        """The page that the skill was trained for, with `images` in the places of its conditions, in order.
+
+        `instructions` are given for all panels in order, or for the slots only; missing ones are empty.
+        """
+        sketch = self.card.template.page
+        if sketch is None:
+            raise SkillError(f"skill {self.name!r} has no page of its own. Write the page and pass it with the skill.")
+        places = [index for index, panel in enumerate(sketch.panels) if panel.role is not Role.SLOT]
+        slots = [index for index in range(len(sketch.panels)) if index not in places]
+        if len(images) != len(places):
+            raise SkillError(f"skill {self.name!r} takes {len(places)} pictures; {len(images)} are given.")
+        texts = list(instructions)
+        if len(texts) == len(slots) < len(sketch.panels):
+            spread = dict(zip(slots, texts, strict=True))
+            texts = [spread.get(index, "") for index in range(len(sketch.panels))]
+        page = page_from_template(
+            self.card.template,
+            overview=" ".join(filter(None, (self.card.trigger, overview))),
+            instructions=texts,
+            images=dict(zip(places, images, strict=True)),
+        )
+        return replace(page, gutter_px=self.card.gutter_px)
+
+
+def save_skill(skill: Skill, path: str | Path) -> None:
+    """Write the skill as one file, whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(skill.tensors.items())}
+    digest = payload_sha256(save(tensors))
+    metadata = {_METADATA: _written(skill.card), **_model_spec(skill.card, digest), **_peft_metadata(skill)}
+    write_atomic(path, save(tensors, metadata={"format": "pt", **metadata}))
+
+
+def load_skill(path: str | Path) -> Skill:
+    """The skill in a file. Raises SkillError for what is no skill, is truncated, or was changed since it was saved."""
+    path = Path(path)
+    if path.suffix in {".pt", ".pth", ".ckpt", ".bin"}:
+        raise SkillError(f"{path} may run code when it is read; only .safetensors is taken. Convert it with safetensors.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}  # noqa: SIM118
+        digest = payload_sha256(path.read_bytes())
+    except FileNotFoundError:
+        raise SkillError(f"there is no skill {path}. Train one with `triptych train PAGESET --out {path}`.") from None
+    except (OSError, SafetensorError) as error:
+        raise SkillError(f"skill {path} cannot be read: {error}. The file is truncated or no safetensors.") from error
+    if _METADATA not in metadata:
+        raise SkillError(f"{path} is no skill: it has no page. Import a foreign LoRA with `triptych skills import {path}`.")
+    recorded = metadata.get("modelspec.hash_sha256", "")
+    if recorded != f"0x{digest}":
+        raise SkillError(f"skill {path} is damaged: its tensors are not those that were saved. Fetch it again.")
+    try:
+        return Skill(card=_read(metadata[_METADATA], path), tensors=tensors)
+    except SkillError as error:
+        raise SkillError(f"skill {path}: {error}") from error
+
+
+def payload_sha256(data: bytes) -> str:
+    """SHA-256 of all that stands behind the header of a safetensors file, as ModelSpec wants it."""
+    header = int.from_bytes(data[:8], "little")
+    return hashlib.sha256(memoryview(data)[8 + header :]).hexdigest()
+
+
+def _written(card: SkillCard) -> str:
+    return json.dumps({"version": _VERSION, **card.model_dump(mode="json")}, ensure_ascii=False, sort_keys=True)
+
+
+def _read(text: str, path: Path) -> SkillCard:
+    try:
+        data = json.loads(text)
+        version = data.pop("version")
+        if version != _VERSION:
+            raise SkillError(f"it has version {version}; this triptych reads version {_VERSION}. Update triptych.")
+        return SkillCard.model_validate(data)
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        what = error.errors()[0] if isinstance(error, ValidationError) else error
+        raise SkillError(f"the card in {path.name} cannot be used: {what}.") from error
+
+
+def _check_tensors(tensors: Mapping[str, Tensor], rank: int) -> None:
+    if not tensors:
+        raise SkillError("there are no tensors in it; an adapter has two for each module.")
+    sides: dict[str, set[str]] = {}
+    for key, tensor in tensors.items():
+        match = _KEY.fullmatch(key)
+        if match is None:
+            raise SkillError(f"the key {key!r} is not transformer.<module>.lora_A.weight or .lora_B.weight.")
+        axis = 0 if match["side"] == "A" else 1
+        if tensor.ndim != 2 or tensor.shape[axis] != rank:
+            raise SkillError(f"{key} has the shape {tuple(tensor.shape)}; the card says rank {rank}.")
+        sides.setdefault(match["module"], set()).add(match["side"])
+    for module, found in sides.items():
+        if len(found) != 2:
+            raise SkillError(f"module {module} has only lora_{found.pop()}; an adapter has A and B for each module.")
+
+
+def _peft_metadata(skill: Skill) -> dict[str, str]:
+    """The scale as diffusers reads it back."""
+    config = {
+        "r": skill.card.rank,
+        "lora_alpha": skill.card.alpha,
+        "use_rslora": skill.card.rank_stabilised,
+        "target_modules": list(skill.modules),
+    }
+    return {"lora_adapter_metadata": json.dumps({f"{KEY_PREFIX}{key}": value for key, value in config.items()})}
+
+
+def _model_spec(card: SkillCard, digest: str) -> dict[str, str]:
+    """ModelSpec 1.0.1 (github.com/Stability-AI/ModelSpec): the keys that other programs show."""
+    sizes = [panel.size_px for panel in card.template.page.panels] if card.template.page else []
+    width, height = max(sizes, default=(0, 0))
+    facts = {
+        "sai_model_spec": "1.0.1",
+        "architecture": _ARCHITECTURES.get(card.family, f"{card.family}/lora"),
+        "implementation": "diffusers",
+        "title": card.name,
+        "description": card.description,
+        "date": card.date,
+        "license": card.licence,
+        "resolution": f"{width}x{height}" if sizes else "",
+        "trigger_phrase": " ".join(filter(None, (card.template.opening, card.trigger))),
+        "prediction_type": "velocity",
+        "hash_sha256": f"0x{digest}",
+    }
+    return {f"modelspec.{key}": value for key, value in facts.items() if value}
