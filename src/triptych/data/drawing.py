@@ -25,6 +25,7 @@ __all__ = [
     "on_colour",
     "place",
     "stamp",
+    "toned",
 ]
 
 Colour = tuple[int, int, int]
@@ -130,6 +131,12 @@ def stamp(canvas: Image.Image, sprite: Image.Image, x: float, y: float, side: fl
     """Paint a sprite's drawn part on a square canvas, in place; centre and longer side in units of the canvas."""
     size_px = canvas.width
     place(canvas, fitted(sprite, max(1, round(side * size_px))), (x * size_px, y * size_px))
+
+
+def toned(picture: Image.Image, curve: Callable[[int], float]) -> Image.Image:
+    """Every channel's values through `curve` (0..255 to a number, cut to 0..255)."""
+    table = [max(0, min(255, int(curve(value)))) for value in range(256)]
+    return picture.point(table * len(picture.getbands()))
 
 
 def filled(figure: Image.Image, colour: Colour) -> Image.Image:

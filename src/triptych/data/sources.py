@@ -66,10 +66,11 @@ class Source(Protocol):
 
 def actor(source: Source, rng: Random, *, style: str | None = None) -> Sprite:
     """An object with colours of its own; a single-colour drawing is tinted."""
+    found = source.sprite(rng, style=style)
     for _ in range(12):
-        found = source.sprite(rng, style=style)
         if not found.ink:
             return found
+        found = source.sprite(rng, style=style)
     return found.tinted(rng.choice([colour for name, colour in COLOURS.items() if name not in ("white", "yellow")]))
 
 

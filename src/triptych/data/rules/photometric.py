@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from triptych.data.drawing import COLOURS, PALE, Look, blank
+from triptych.data.drawing import COLOURS, PALE, Look, blank, toned
 from triptych.data.rules.base import Change, picture_rule
 from triptych.data.rules.verifiers import alike, all_of, ground_colour, near
 
@@ -82,27 +82,27 @@ def duotone(rng: Random) -> Change:
     )
 
 
-@picture_rule("fog", "photometric", "the picture fades into fog, thicker towards the bottom or the top")
+@picture_rule("fog", "photometric", "the picture fades into fog, thicker towards the bottom or the top", check=_HUE)
 def fog(rng: Random) -> Change:
     upward = rng.random() < 0.5
 
     def misty(look: Look) -> Look:
         size = look.size_px
         ramp = Image.linear_gradient("L").resize((size, size))
-        thick = (ImageOps.flip(ramp) if upward else ramp).point(lambda v: int(50 + v * 0.55))
+        thick = toned(ImageOps.flip(ramp) if upward else ramp, lambda v: 30 + v * 0.65)
         return Look.flat(Image.composite(blank(size, (236, 238, 242)), look.render(), thick), look.mask)
 
     where = "top" if upward else "bottom"
     return Change(says=(f"add fog, thick at the {where}", f"mist that thickens towards the {where}"), apply=misty)
 
 
-@picture_rule("glow", "photometric", "light of a named colour around the object", figure=True)
+@picture_rule("glow", "photometric", "light of a named colour around the object", figure=True, check=_HUE)
 def glow(rng: Random) -> Change:
     name = rng.choice(_STRONG)
 
     def shine(look: Look) -> Look:
         size = look.size_px
-        halo = look.mask.filter(ImageFilter.GaussianBlur(size / 16)).point(lambda v: min(255, int(v * 2.2)))
+        halo = toned(look.mask.filter(ImageFilter.GaussianBlur(size / 16)), lambda v: v * 2.2)
         lit = look.ground.copy()
         lit.paste(COLOURS[name], (0, 0, size, size), halo)
         return Look(ground=lit, figure=look.figure)

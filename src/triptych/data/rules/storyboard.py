@@ -31,10 +31,11 @@ _CREATURES = re.compile(
 
 def hero(source: Source, rng: Random) -> Sprite:
     """A character: a person, an animal or another creature where the source has one, otherwise any object."""
+    found = actor(source, rng)
     for _ in range(8):
-        found = actor(source, rng)
         if _CREATURES.search(found.name):
             break
+        found = actor(source, rng)
     return found
 
 

@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
-from triptych.data.drawing import COLOURS, Look, blank
+from triptych.data.drawing import COLOURS, Look, blank, toned
 from triptych.data.rules.base import Change, picture_rule
 from triptych.data.rules.verifiers import near
 
@@ -15,7 +15,7 @@ __all__ = ["RULES"]
 def _grown(mask: Image.Image, radius_px: float) -> Image.Image:
     """The mask grown by about `radius_px`, with a soft edge."""
     wide = mask.filter(ImageFilter.GaussianBlur(radius_px * 0.75))
-    return wide.point(lambda v: max(0, min(255, (v - 20) * 6)))
+    return toned(wide, lambda v: (v - 20) * 6)
 
 
 @picture_rule("silhouette", "structural", "the object as one flat shape", figure=True)
@@ -24,7 +24,7 @@ def silhouette(rng: Random) -> Change:
 
     def flat(look: Look) -> Look:
         paper = Image.new("RGBA", look.figure.size, (*COLOURS[name], 255))
-        paper.putalpha(look.mask.point(lambda v: min(255, v * 3)))
+        paper.putalpha(toned(look.mask, lambda v: v * 3))
         return Look(ground=blank(look.size_px), figure=paper)
 
     return Change(says=(f"a {name} silhouette on white", f"the silhouette of it in {name} on white"), apply=flat)
@@ -38,7 +38,7 @@ def outline(rng: Random) -> Change:  # noqa: ARG001
         edges = ImageChops.subtract(smooth.filter(ImageFilter.MaxFilter(3)), smooth.filter(ImageFilter.MinFilter(3)))
         red, green, blue = edges.split()
         strongest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
-        drawn = strongest.point(lambda v: 255 - max(0, min(235, (v - 14) * 4)))
+        drawn = toned(strongest, lambda v: max(20, 255 - max(0, (v - 14) * 4)))
         return Look.flat(drawn.convert("RGB"), look.mask)
 
     return Change(
@@ -55,7 +55,7 @@ def sticker(rng: Random) -> Change:
         rim = _grown(look.mask, size / 24)
         shade = ImageChops.offset(rim, size // 50, size // 50).filter(ImageFilter.GaussianBlur(size / 64))
         ground = blank(size, COLOURS[name])
-        ground.paste((40, 40, 50), (0, 0, size, size), shade.point(lambda v: int(v * 0.45)))
+        ground.paste((40, 40, 50), (0, 0, size, size), toned(shade, lambda v: v * 0.45))
         ground.paste((255, 255, 255), (0, 0, size, size), rim)
         return Look(ground=ground, figure=look.figure)
 
@@ -85,8 +85,8 @@ def x_ray(rng: Random) -> Change:  # noqa: ARG001
         size = look.size_px
         grey = ImageOps.invert(look.figure.convert("L"))
         inside = look.mask.filter(ImageFilter.GaussianBlur(size / 28))
-        rim = ImageChops.subtract(look.mask, inside.point(lambda v: max(0, (v - 110) * 2)))
-        light = ImageChops.add(grey.point(lambda v: 40 + v // 3), rim.point(lambda v: v // 2))
+        rim = ImageChops.subtract(look.mask, toned(inside, lambda v: (v - 110) * 2))
+        light = ImageChops.add(toned(grey, lambda v: 40 + v / 3), toned(rim, lambda v: v / 2))
         picture = ImageOps.colorize(light, black=(4, 8, 16), mid=(70, 120, 165), white=(225, 245, 255))
         picture.putalpha(look.mask)
         return Look(ground=blank(size, (4, 8, 16)), figure=picture)
@@ -109,7 +109,7 @@ def cast_shadow(rng: Random) -> Change:
         size = look.size_px
         shade = Image.new("L", (size, size), 0)
         shade.paste(look.mask, (dx * size // 9, dy * size // 9))
-        soft = shade.filter(ImageFilter.GaussianBlur(size / 90)).point(lambda v: int(v * 0.55))
+        soft = toned(shade.filter(ImageFilter.GaussianBlur(size / 90)), lambda v: v * 0.55)
         ground = look.ground.copy()
         ground.paste((20, 20, 40), (0, 0, size, size), soft)
         return Look(ground=ground, figure=look.figure)

@@ -124,7 +124,7 @@ def _arrow_card(size_px: int, degrees: int, colour: Colour) -> Image.Image:
     """A straight arrow on white, turned clockwise from pointing right."""
     card = blank(size_px)
     arrow = draw_shape("arrow", "shape-filled", colour).rotate(-degrees, Image.Resampling.BICUBIC)
-    place(card, arrow.resize((round(size_px * 0.8),) * 2, Image.Resampling.BICUBIC), (size_px / 2, size_px / 2))
+    place(card, fitted(arrow, round(size_px * 0.7)), (size_px / 2, size_px / 2))
     return card
 
 

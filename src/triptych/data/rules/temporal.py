@@ -59,7 +59,7 @@ def _motion(name: str, description: str, says: str, *, given: tuple[int, ...], w
         name,
         "temporal",
         description,
-        check=all_of(near(share=0.2), cells(16, 16, tolerance=0.2, margin=0.0, share=0.97)),
+        check=all_of(near(share=0.1), cells(16, 16, tolerance=0.2, margin=0.0, share=0.97)),
     )(make)
 
 
