@@ -1,12 +1,13 @@
 """What the commands say: results on stdout, everything else on stderr."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-__all__ = ["complain", "out", "progress", "say", "working"]
+__all__ = ["complain", "out", "progress", "remarks", "say", "working"]
 
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -20,6 +21,16 @@ def out(text: str) -> None:
 def say(text: str) -> None:
     """A remark for a person."""
     _err.print(text, markup=False, style="dim")
+
+
+class _Remarks(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+def remarks() -> logging.Handler:
+    """A handler that says what modules log."""
+    return _Remarks()
 
 
 def complain(text: str) -> None:
@@ -45,6 +56,6 @@ def progress(text: str, total: int) -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    with Progress(*columns, console=_err, transient=True) as bar:
+    with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
         bar.add_task(text, total=total)
         yield bar

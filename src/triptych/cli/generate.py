@@ -18,7 +18,7 @@ from triptych.page import Page
 
 __all__ = ["add_to"]
 
-_PageFile = Annotated[Path | None, typer.Argument(metavar="[PAGE]", help="A page file: .yaml, .yml or .json.")]
+_PageFile = Annotated[Path | None, typer.Argument(metavar="PAGE", help="A page file: .yaml, .yml or .json.")]
 # The parser never sees these four: PanelCommand takes them in order. They are declared for --help.
 _Condition = Annotated[
     list[str] | None,
@@ -56,7 +56,7 @@ _Conditioning = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("generate", cls=PanelCommand, no_args_is_help=True)(generate)
+    app.command("generate", cls=PanelCommand)(generate)
 
 
 def generate(

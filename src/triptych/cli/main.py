@@ -1,5 +1,7 @@
 """The command line's entry: all commands, and the one place where errors become messages and exit codes."""
 
+import logging
+import os
 from typing import Annotated, Any
 
 import typer
@@ -7,7 +9,8 @@ from typer.core import TyperGroup
 
 from triptych import __version__
 from triptych.cli import generate, replay
-from triptych.cli.console import complain
+from triptych.cli.console import complain, remarks
+from triptych.cli.demo import command as demo
 from triptych.errors import TriptychError
 
 __all__ = ["app", "run"]
@@ -38,6 +41,23 @@ app = typer.Typer(
 )
 
 
+_CHATTY = ("accelerate", "diffusers", "huggingface_hub", "peft", "torch.utils._pytree", "torchao", "transformers")
+
+
+def _quiet(verbose: bool) -> None:
+    """Say what our own modules log; of the libraries' remarks, only errors."""
+    log = logging.getLogger("triptych")
+    log.handlers = [remarks()]
+    log.setLevel(logging.INFO)
+    if verbose:
+        return
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # These two set their own levels when they are imported.
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"triptych {__version__}")
@@ -46,9 +66,10 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Also show what the libraries below remark.")] = False,
 ) -> None:
     """Pages in, pictures out: in-context image generation.
 
@@ -59,10 +80,12 @@ def _root(
       triptych demo
       triptych generate --condition fox.png "<Leo> the fox" --slot "wide shot, on a beach at dusk"
     """
+    _quiet(verbose)
 
 
 generate.add_to(app)
 replay.add_to(app)
+demo.add_to(app)
 
 
 def run() -> None:

@@ -32,7 +32,7 @@ def requested_page(
     if file is not None and arguments:
         raise typer.BadParameter("give a page file, or panels with --condition and --slot; not both.")
     if file is None and not arguments:
-        raise typer.BadParameter("give a page file, or at least one --slot.")
+        raise typer.BadParameter("give a page file, or at least one --slot; --help shows examples.")
     if shots is not None and examples is None:
         raise typer.BadParameter("--shots counts the pages of --examples DIR; give that too.")
     page = load_page(file) if file is not None else Page(panels=read_panels(arguments))

@@ -1,0 +1,52 @@
+"""Render the demo's pictures from the npm packages that `triptych pocket sprites` installs.
+
+Run as `python scripts/demo_assets.py PACKAGES`, where PACKAGES holds `node_modules`. Only objects that are held out
+from training are taken, so that the demo shows what the model never saw.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from triptych.data.sprites import SpriteSource, is_held_out, render_sprites
+
+ASSETS = Path(__file__).resolve().parents[1] / "src" / "triptych" / "cli" / "demo" / "assets"
+OBJECTS = {
+    "fluent-emoji-flat": ("avocado", "birthday-cake", "cheese-wedge", "dog", "fire-engine", "guitar", "taco", "wolf"),
+    "fluent-emoji-3d": ("avocado", "birthday-cake", "cheese-wedge", "dog", "fire-engine", "guitar", "taco", "wolf"),
+    "noto": (
+        "automobile",
+        "beer-mug",
+        "boar",
+        "crayon",
+        "dog",
+        "egg",
+        "evergreen-tree",
+        "moose",
+        "otter",
+        "princess",
+        "sailboat",
+        "sandwich",
+        "shopping-cart",
+        "swan",
+        "wolf",
+    ),
+}
+
+
+def main(packages: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for style, count in render_sprites(packages, Path(folder), styles=tuple(OBJECTS)):
+            print(style, count)
+        sprites = SpriteSource(Path(folder))
+        for style, names in OBJECTS.items():
+            for name in names:
+                if not is_held_out(name):
+                    raise SystemExit(f"{name} is trained on; choose another object.")
+                path = ASSETS / style / f"{name}.webp"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                sprites.sprite(style, name).save(path, lossless=True, method=6)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,71 @@
+"""`triptych demo`: make the exhibits and write the page."""
+
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import triptych as tt
+from triptych.cli import console, options
+from triptych.cli.output import prepare_folder, write_group
+
+__all__ = ["add_to"]
+
+_Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for demo.html; made if missing.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    out: _Out = Path("demo-out"),
+    backbone: options.BackboneName = "pocket",
+    seed: options.Seed = 7,
+    steps: options.Steps = None,
+) -> None:
+    """Show what it does, from pictures in the package: a style, a rule, a storyboard, an instruction a panel.
+
+    Writes one HTML page with inputs, outputs, prompts and timings. Takes under two minutes on two cores, and no
+    network.
+
+    \b
+    Examples:
+      triptych demo
+      triptych demo --out show --seed 1
+    """
+    from triptych.cli.demo.exhibits import exhibits
+    from triptych.cli.demo.report import Shown, render_report
+
+    began = time.perf_counter()
+    prepare_folder(out)
+    with console.working(f"loading {backbone}"):
+        loaded = tt.load(backbone)
+    loading_s = time.perf_counter() - began
+    found = exhibits()
+    shown: list[Shown] = []
+    with console.progress("pages", total=sum(len(exhibit.pages) for exhibit in found)) as bar:
+        for exhibit in found:
+            results = []
+            for page in exhibit.pages:
+                results.append(tt.generate(loaded, page, seed=seed, steps=steps))
+                bar.advance(bar.task_ids[0])
+            shown.append(Shown(exhibit=exhibit, results=tuple(results)))
+    facts = (
+        ("model", loaded.card.name),
+        ("steps", str(steps or loaded.card.steps)),
+        ("seed", str(seed)),
+        ("machine", f"{platform.machine()}, {os.cpu_count()} cores, no GPU" if loaded.device.type == "cpu" else "GPU"),
+        ("loading", f"{loading_s:.1f} s"),
+        ("version", tt.__version__),
+    )
+    (path,) = write_group(out, {"demo.html": render_report(tuple(shown), facts=facts).encode()})
+    console.out(str(path.resolve()))
+    pictures = sum(len(result.images) for each in shown for result in each.results)
+    console.say(
+        f"{pictures} pictures in {sum(s.seconds for s in shown):.1f} s; all took {time.perf_counter() - began:.1f} s"
+    )

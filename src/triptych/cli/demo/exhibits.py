@@ -1,0 +1,126 @@
+"""The pages of the demo, made of objects that the pocket backbone never saw in training."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from random import Random
+
+from PIL import Image
+
+from triptych.data.drawing import PALE, Look, blank, clear, fitted, place
+from triptych.data.rules import Change, find_rule
+from triptych.data.scenes import Framing, Light, Shot, Side, compose_shot
+from triptych.data.sources import ShapeSource
+from triptych.page import Page, Role, condition, slot
+
+__all__ = ["Exhibit", "exhibits"]
+
+_SIDE_PX = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exhibit:
+    """One thing that the model can do: answered pages, and what to look for."""
+
+    title: str
+    lead: str
+    pages: tuple[Page, ...]
+
+
+def exhibits() -> tuple[Exhibit, ...]:
+    """The demo, in the order in which it is shown."""
+    return (_style(), _rule(), _storyboard(), _per_panel())
+
+
+@cache
+def _sprite(style: str, name: str) -> Image.Image:
+    """A picture of the package, RGBA."""
+    with (files("triptych.cli.demo") / "assets" / style / f"{name}.webp").open("rb") as file:
+        return Image.open(file).convert("RGBA")
+
+
+def _look(name: str, colour: str, *, style: str = "noto", share: float = 0.72) -> Look:
+    look = Look(ground=blank(_SIDE_PX, PALE[colour]), figure=clear(_SIDE_PX))
+    place(look.figure, fitted(_sprite(style, name), round(share * _SIDE_PX)), (_SIDE_PX / 2, _SIDE_PX / 2))
+    return look
+
+
+def _shown(before: Image.Image, after: Image.Image, words: str = "") -> Page:
+    return Page(panels=(condition(before, role=Role.EDIT), slot(words, answer=after)))
+
+
+def _style() -> Exhibit:
+    def page(name: str, colour: str) -> Page:
+        # The whole drawing, not its drawn part, so that the two styles lie on each other as their authors aligned them.
+        pair = []
+        for style in ("fluent-emoji-3d", "fluent-emoji-flat"):
+            picture = blank(_SIDE_PX, PALE[colour])
+            place(picture, _sprite(style, name).resize((108, 108), Image.Resampling.BICUBIC), (64, 64))
+            pair.append(picture)
+        return _shown(*pair)
+
+    examples = (page("guitar", "cream"), page("taco", "sky blue"), page("fire-engine", "mint"))
+    asked = (page("avocado", "rose"), page("birthday-cake", "sky blue"), page("wolf", "cream"))
+    return Exhibit(
+        title="A style, from examples alone",
+        lead="Three finished pages show a change of style: from 3D renders to flat drawings. No word is said. "
+        "The model redraws objects it has never seen.",
+        pages=tuple(one.with_context(*examples) for one in asked),
+    )
+
+
+def _change(rule: str, seed: int) -> Change:
+    """A rule's map from picture to picture, its parameters fixed by `seed`."""
+    change = find_rule(rule).make(Random(seed), ShapeSource()).change
+    assert change is not None, f"rule {rule} is a map from picture to picture"
+    return change
+
+
+def _rule() -> Exhibit:
+    def page(rule: str, name: str, colour: str) -> Page:
+        look = _look(name, colour)
+        return _shown(look.render(), _change(rule, 0).apply(look).render())
+
+    tiled = page("tile", "moose", "cream").with_context(
+        page("tile", "beer-mug", "sky blue"), page("tile", "egg", "mint")
+    )
+    mirrored = page("mirror", "otter", "lavender").with_context(
+        page("mirror", "shopping-cart", "light grey"), page("mirror", "swan", "sky blue")
+    )
+    return Exhibit(
+        title="A rule, from examples alone",
+        lead="The same again with visual rules: each page shows two examples of one rule, "
+        "and the model applies it to a third object.",
+        pages=(tiled, mirrored),
+    )
+
+
+def _storyboard() -> Exhibit:
+    shots = (
+        Shot(place="beach", framing=Framing.WIDE, light=Light.DUSK, side=Side.LEFT),
+        Shot(place="forest", framing=Framing.MEDIUM, light=Light.NOON, side=Side.CENTRE),
+        Shot(place="city", framing=Framing.CLOSE, light=Light.NIGHT, side=Side.CENTRE),
+    )
+    character = _sprite("noto", "wolf")
+    portrait = _look("wolf", "white", share=0.8).render()
+    slots = tuple(slot(s.words, answer=compose_shot(character, s, Random(7), _SIDE_PX)) for s in shots)
+    return Exhibit(
+        title="A storyboard",
+        lead="One portrait and an instruction a shot: the same character in three shots that differ in place, framing "
+        "and light. All three are made together.",
+        pages=(Page(panels=(condition(portrait), *slots), overview="a storyboard of this character"),),
+    )
+
+
+def _per_panel() -> Exhibit:
+    look = _look("princess", "mint")
+    changes = [_change(name, seed) for name, seed in (("grayscale", 0), ("background-colour", 2), ("outline", 0))]
+    slots = [slot(change.says[0], answer=change.apply(look).render()) for change in changes]
+    first = Page(panels=(condition(look.render(), role=Role.EDIT), *slots))
+    swapped = Page(panels=(first.panels[0], *reversed(slots)))
+    return Exhibit(
+        title="An instruction for each panel",
+        lead="One picture, three slots, three instructions. In the second row the same instructions stand in another "
+        "order, and the pictures follow them.",
+        pages=(first, swapped),
+    )
