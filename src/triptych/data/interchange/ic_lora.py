@@ -1,0 +1,85 @@
+"""IC-LoRA: a stitched picture a page with a .txt prompt of the same name, and a card to take it apart again."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from triptych.canvas import arrange, panel_sizes, split, stitch
+from triptych.data.interchange.rows import new_folder, picture_at, save_picture
+from triptych.errors import PageError
+from triptych.images import write_atomic
+from triptych.page import Layout, Page, Panel, Role
+from triptych.prompts import read_prompt, write_prompt
+
+__all__ = ["read", "write"]
+
+_CARD = "triptych.json"
+
+
+def write(pages: Iterable[Page], folder: Path) -> None:
+    """Write `NAME.png` and `NAME.txt` for every answered page, with all panels' texts in the prompt.
+
+    `triptych.json` keeps what a composite does not show (roles, sizes, template); trainers do not read it.
+    """
+    cards: dict[str, Any] = {}
+    with new_folder(folder) as out:
+        for number, page in enumerate(pages, 1):
+            if page.context or not page.is_answered:
+                raise PageError(f"page {number} ({page.page_id!r}) is no single finished page; composites hold those.")
+            stem = re.sub(r"[^A-Za-z0-9._+-]", "_", page.page_id)[:80] or "page"
+            name = f"{number:06d}-{stem}"
+            pictures = [panel.picture for panel in page.panels]
+            save_picture(stitch(arrange(page), pictures), out, f"{name}.png")
+            write_atomic(out / f"{name}.txt", write_prompt(page).text.encode())
+            cards[name] = {
+                "page_id": page.page_id,
+                "roles": [panel.role.value for panel in page.panels],
+                "sizes_px": [list(size) for size in panel_sizes(page)],
+                "layout": page.layout.value,
+                "gutter_px": page.gutter_px,
+                "template": page.template,
+                "rule": page.rule,
+            }
+        write_atomic(out / _CARD, json.dumps(cards, indent=1).encode())
+
+
+def read(folder: Path) -> list[Page]:
+    """The pages that `write` made, with their roles. Composites of others are read by `importing.composites`."""
+    try:
+        cards = json.loads((folder / _CARD).read_text())
+    except (OSError, ValueError) as error:
+        raise PageError(
+            f"{folder / _CARD} cannot be read ({error}); composites without it are imported with a layout."
+        ) from error
+    return [_page(folder, name, card) for name, card in cards.items()]
+
+
+def _page(folder: Path, name: str, card: dict[str, Any]) -> Page:
+    where = f"{folder / _CARD}, {name}"
+    try:
+        layout, gutter = Layout(card["layout"]), int(card["gutter_px"])
+        canvas = arrange([(int(w), int(h)) for w, h in card["sizes_px"]], layout, gutter)
+        roles = [Role(role) for role in card["roles"]]
+        shell = Page(
+            panels=(Panel(role=Role.SLOT),),
+            layout=layout,
+            gutter_px=gutter,
+            template=card["template"],
+            page_id=card["page_id"],
+            rule=card["rule"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise PageError(f"{where} is no card of a page: {error!r}.") from error
+    pictures = split(canvas, picture_at(folder, f"{name}.png", where))
+    overview, texts = read_prompt((folder / f"{name}.txt").read_text(), shell.template)
+    texts = (*texts, *[""] * (len(roles) - len(texts)))
+    panels = tuple(
+        Panel(role=role, answer=picture, instruction=text)
+        if role is Role.SLOT
+        else Panel(role=role, image=picture, instruction=text)
+        for role, picture, text in zip(roles, pictures, texts, strict=True)
+    )
+    return replace(shell, panels=panels, overview=overview)

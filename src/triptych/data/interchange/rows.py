@@ -1,0 +1,126 @@
+"""What the formats of other trainers share: one row is conditions, a text and one answer; pictures are PNG files."""
+
+import contextlib
+import json
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from triptych.errors import OutputError, PageError
+from triptych.images import load_image, png_bytes, write_atomic
+from triptych.page import Page, Role, condition, slot
+
+__all__ = [
+    "Row",
+    "listed",
+    "new_folder",
+    "page_of",
+    "picture_at",
+    "read_lines",
+    "rows_of",
+    "save_picture",
+    "write_lines",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One slot of a page with all its conditions: as much as the other formats hold."""
+
+    name: str
+    conditions: tuple[Image.Image, ...]
+    text: str
+    answer: Image.Image
+
+
+def rows_of(pages: Iterable[Page]) -> Iterator[Row]:
+    """One row for each slot; the text is the overview and the slot's instruction. Roles and layouts are not kept.
+
+    Raises PageError for a slot without an answer and for example pages.
+    """
+    for number, page in enumerate(pages, 1):
+        where = f"page {number} ({page.page_id!r})"
+        if page.context:
+            raise PageError(f"{where} has example pages, which this format cannot hold. Export pages without context.")
+        images = tuple(panel.image for panel in page.conditions if panel.image is not None)
+        stem = re.sub(r"[^A-Za-z0-9._+-]", "_", page.page_id)[:80] or "page"
+        for position, panel in enumerate(page.slots, 1):
+            if panel.answer is None:
+                raise PageError(f"{where} has a slot without an answer; training sets hold finished pages.")
+            suffix = f"-{position}" if len(page.slots) > 1 else ""
+            text = " ".join(filter(None, (page.overview, panel.instruction)))
+            yield Row(name=f"{number:06d}-{stem}{suffix}", conditions=images, text=text, answer=panel.answer)
+
+
+def page_of(name: str, conditions: Iterable[Image.Image], text: str, answer: Image.Image) -> Page:
+    """A page of one slot; conditions get the role `edit`, since these formats know no roles."""
+    shown = (condition(image, role=Role.EDIT) for image in conditions)
+    return Page(panels=(*shown, slot(text, answer=answer)), page_id=name)
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `folder` at the end, or vanishes on an error. Raises OutputError."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"{folder} is there already and not empty. Choose another folder or remove it.")
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.rename(folder)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}. Choose another folder.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def save_picture(image: Image.Image, folder: Path, name: str) -> str:
+    """Write `folder/name` as PNG; returns `name`."""
+    write_atomic(folder / name, png_bytes(image))
+    return name
+
+
+def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write one JSON object a line."""
+    write_atomic(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode())
+
+
+def read_lines(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, object) of every line. Raises PageError naming file and line for bad JSON or a missing text."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PageError(f"{path} cannot be read: {error}. Name a folder in this format.") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        where = f"{path}, line {number}"
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise PageError(f"{where} is no JSON: {error}.") from error
+        if not isinstance(record, dict) or not all(isinstance(record.get(key), str) for key in required):
+            raise PageError(f"{where} needs the texts {', '.join(required)}.")
+        yield where, record
+
+
+def listed(value: object, where: str) -> tuple[str, ...]:
+    """A path or list of paths as a tuple; None is none. Raises PageError beginning with `where`."""
+    items = [] if value is None else [value] if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise PageError(f"{where}: {value!r} is no path and no list of paths.")
+    return tuple(str(item) for item in items)
+
+
+def picture_at(folder: Path, name: str, where: str) -> Image.Image:
+    """The picture at `name`, absolute or relative to `folder`, never outside of it. Raises PageError and ImageError."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise PageError(f"{where}: {name!r} leaves the folder {folder}. Move the pictures into it.")
+    return load_image(path, panel=where)

@@ -1,0 +1,193 @@
+"""Every format: there and back again, and through the tool's own reader where it can be had."""
+
+import json
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from triptych.data.interchange import FORMATS, diffsynth, find_format, parquet
+from triptych.data.rules import RULES
+from triptych.data.sources import ShapeSource
+from triptych.errors import ImageError, OutputError, PageError
+from triptych.page import Page
+
+SOURCE = ShapeSource()
+
+
+def _pages(rule: str, count: int = 3) -> list[Page]:
+    from dataclasses import replace
+
+    task = RULES[rule].draw(Random(1), SOURCE)
+    return [replace(task.page(Random(seed), 32), page_id=f"{rule}/{seed}") for seed in range(count)]
+
+
+def _same(first: Image.Image | None, second: Image.Image | None) -> bool:
+    assert first is not None
+    assert second is not None
+    return first.size == second.size and first.tobytes() == second.tobytes()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_format_one_condition_pages_come_back_to_the_pixel(name: str, tmp_path: Path) -> None:
+    pages = _pages("tint")
+    find_format(name).write(iter(pages), tmp_path / "set")
+    back = find_format(name).read(tmp_path / "set")
+    assert len(back) == len(pages)
+    for page, other in zip(pages, back, strict=True):
+        assert _same(page.conditions[0].image, other.conditions[0].image)
+        assert _same(page.slots[0].answer, other.slots[0].answer)
+        assert page.slots[0].instruction == other.slots[0].instruction
+
+
+@pytest.mark.parametrize("name", ["musubi", "omnigen2", "diffsynth", "ai-toolkit"])
+def test_format_three_conditions_keep_their_order(name: str, tmp_path: Path) -> None:
+    pages = _pages("next-frame")
+    find_format(name).write(pages, tmp_path / "set")
+    for page, other in zip(pages, find_format(name).read(tmp_path / "set"), strict=True):
+        assert len(other.conditions) == 3
+        assert all(_same(a.image, b.image) for a, b in zip(page.conditions, other.conditions, strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name, entry in FORMATS.items() if entry.keeps_pages])
+def test_format_that_keeps_pages_returns_equal_values(name: str, tmp_path: Path) -> None:
+    pages = [*_pages("per-panel", 2), *_pages("subject-into-scene", 2)]
+    find_format(name).write(pages, tmp_path / "set")
+    for page, other in zip(pages, find_format(name).read(tmp_path / "set"), strict=True):
+        assert (page.overview, page.page_id, page.rule) == (other.overview, other.page_id, other.rule)
+        assert [(p.role, p.instruction) for p in page.panels] == [(p.role, p.instruction) for p in other.panels]
+        assert all(_same(a.picture, b.picture) for a, b in zip(page.panels, other.panels, strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name, entry in FORMATS.items() if not entry.keeps_pages])
+def test_format_of_rows_several_slots_become_several_pages(name: str, tmp_path: Path) -> None:
+    (page,) = _pages("per-panel", 1)
+    find_format(name).write([page], tmp_path / "set")
+    back = find_format(name).read(tmp_path / "set")
+    assert len(back) == len(page.slots)
+    for slot, other in zip(page.slots, back, strict=True):
+        assert _same(slot.answer, other.slots[0].answer)
+        assert other.slots[0].instruction == f"{page.overview} {slot.instruction}"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_write_folder_with_files_is_refused_and_kept(name: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(OutputError, match="not empty"):
+        find_format(name).write(_pages("tint", 1), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_write_unanswered_page_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
+    pages = [*_pages("tint", 1), _pages("tint", 1)[0].without_answers()]
+    with pytest.raises(PageError):
+        find_format(name).write(pages, tmp_path / "set")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["diffusers", "easycontrol"])
+def test_write_two_conditions_where_one_fits_raises(name: str, tmp_path: Path) -> None:
+    with pytest.raises(PageError, match="2 conditions"):
+        find_format(name).write(_pages("recolour-as", 1), tmp_path / "set")
+
+
+@pytest.mark.parametrize("name", ["musubi", "omnigen2", "easycontrol", "diffsynth", "diffusers"])
+def test_read_line_that_leaves_the_folder_is_refused(name: str, tmp_path: Path) -> None:
+    find_format(name).write(_pages("tint", 1), tmp_path / "set")
+    Image.new("RGB", (4, 4)).save(tmp_path / "secret.png")
+    (lines,) = (tmp_path / "set").glob("*.jsonl")
+    record = json.loads(lines.read_text())
+    key = next(key for key in ("image_path", "output_image", "target", "image", "image_file_name") if key in record)
+    record[key] = "../secret.png"
+    lines.write_text(json.dumps(record))
+    with pytest.raises(PageError, match="leaves the folder"):
+        find_format(name).read(tmp_path / "set")
+
+
+@pytest.mark.parametrize("name", ["musubi", "omnigen2", "easycontrol", "diffsynth", "diffusers"])
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "no JSON"), ("[]", "needs the texts"), ('{"a": 1}', "needs the texts")]
+)
+def test_read_bad_line_names_file_and_line(name: str, text: str, message: str, tmp_path: Path) -> None:
+    find_format(name).write(_pages("tint", 1), tmp_path / "set")
+    (lines,) = (tmp_path / "set").glob("*.jsonl")
+    lines.write_text(lines.read_text() + text)
+    with pytest.raises(PageError, match=f"line 2.*{message}"):
+        find_format(name).read(tmp_path / "set")
+
+
+def test_read_missing_picture_names_it(tmp_path: Path) -> None:
+    find_format("musubi").write(_pages("tint", 1), tmp_path / "set")
+    next((tmp_path / "set/images").iterdir()).unlink()
+    with pytest.raises(ImageError, match="does not exist"):
+        find_format("musubi").read(tmp_path / "set")
+
+
+def test_diffusers_folder_is_what_datasets_reads(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    pages = _pages("tint")
+    find_format("diffusers").write(pages, tmp_path / "set")
+    table = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"))
+    rows = list(table["train"])
+    assert set(rows[0]) == {"image", "cond_image", "text"}
+    for page, row in zip(pages, rows, strict=True):
+        assert _same(page.slots[0].answer, row["image"].convert("RGB"))
+        assert _same(page.conditions[0].image, row["cond_image"].convert("RGB"))
+
+
+def test_parquet_is_what_datasets_reads(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    pages = _pages("per-panel")
+    parquet.write(
+        pages, tmp_path / "set", card=parquet.DataCard(license="mit", seed=3, sources={"shapes": "Apache-2.0"})
+    )
+    table = datasets.load_dataset(str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"))["train"]
+    for page, row in zip(pages, table, strict=True):
+        assert row["instructions"] == [panel.instruction for panel in page.panels]
+        shown = [np.asarray(image.convert("RGB")) for image in row["images"]]
+        assert all((a == np.asarray(b.picture)).all() for a, b in zip(shown, page.panels, strict=True))
+    card = (tmp_path / "set/README.md").read_text()
+    header = yaml.safe_load(card.split("---")[1])
+    assert header["license"] == "mit"
+    assert "- seed: 3\n- source: shapes, licence Apache-2.0" in card
+
+
+def test_omnigen2_lines_are_what_its_loader_reads(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    pages = _pages("next-frame")
+    find_format("omnigen2").write(pages, tmp_path / "set")
+    mix = yaml.safe_load((tmp_path / "set/mix.yml").read_text())
+    path = mix["data"][0]["path"]
+    rows = datasets.load_dataset("json", data_files=path, cache_dir=str(tmp_path / "cache"))["train"]
+    for page, row in zip(pages, rows, strict=True):
+        assert row["task_type"] == "edit"
+        assert _same(page.slots[0].answer, Image.open(row["output_image"]))
+        assert _same(page.conditions[2].image, Image.open(row["input_images"][2]))
+
+
+def test_diffsynth_kontext_key_is_read_back(tmp_path: Path) -> None:
+    diffsynth.write(_pages("tint", 1), tmp_path / "set", key="kontext_images")
+    assert "kontext_images" in (tmp_path / "set/metadata.jsonl").read_text()
+    assert len(diffsynth.read(tmp_path / "set")[0].conditions) == 1
+
+
+def test_ai_toolkit_entry_names_folders_that_are_there(tmp_path: Path) -> None:
+    find_format("ai-toolkit").write(_pages("recolour-as"), tmp_path / "set")
+    (entry,) = yaml.safe_load((tmp_path / "set/dataset.yaml").read_text())
+    names = [sorted(p.stem for p in Path(f).glob("*.png")) for f in (entry["folder_path"], *entry["control_path"])]
+    assert len(names) == 3
+    assert names[0] == names[1] == names[2]
+
+
+def test_ai_toolkit_pages_of_different_counts_raise(tmp_path: Path) -> None:
+    with pytest.raises(PageError, match=r"\[1, 2\] conditions"):
+        find_format("ai-toolkit").write([*_pages("tint", 1), *_pages("recolour-as", 1)], tmp_path / "set")
+
+
+def test_find_format_unknown_lists_all() -> None:
+    with pytest.raises(PageError, match="choose one of ic-lora"):
+        find_format("kohya")
