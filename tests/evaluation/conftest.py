@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from triptych.data.drawing import COLOURS
 from triptych.data.shapes import SHAPES, draw_shape
 from triptych.data.sprites import is_held_out

@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+
 from triptych.data.rules import RULES
 from triptych.data.sources import ShapeSource
 from triptych.errors import OutputError
@@ -38,14 +39,14 @@ def test_evaluate_stopped_run_continues_with_same_scores(
     monkeypatch.setattr(run, "_CHUNK_PAGES", 2)
     whole = evaluate(pocket, suite(RULE_ROW), out=tmp_path / "whole", sprites=sprites, steps=1)
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def stop(progress: Progress) -> None:
         if progress.done == 2:
-            raise Stop
+            raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         evaluate(pocket, suite(RULE_ROW), out=tmp_path / "run", sprites=sprites, steps=1, on_progress=stop)
     file = tmp_path / "run" / "rows" / "rules.jsonl"
     # As after a crash in the middle of a line.

@@ -1,6 +1,6 @@
 """Cases: pages with known answers, their examples, their wrong examples and the candidates they are found among."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from random import Random
@@ -72,7 +72,7 @@ class _Directed(SpriteScenes):
         return self._pair
 
 
-def _keeps(objects: Objects):  # noqa: ANN202
+def _keeps(objects: Objects) -> Callable[[str], bool] | None:
     match objects:
         case Objects.HELD_OUT:
             return is_held_out
@@ -127,7 +127,7 @@ def _group(
     pool = _different_pages(task, sprites, rng, max(candidates, wanted + max(row.shots)), size_px)
     features = _features(pool[:candidates])
     wrong = _wrong_pages(row, rule, pool[0], sprites, Random(f"{seed}:{group}:wrong"), size_px)
-    trained = _trained(row, task, sprites, pair, style, f"{seed}:{group}", size_px) if row.nearest else ()
+    trained = _trained(task, sprites, pair, style, f"{seed}:{group}", size_px) if row.nearest else ()
     trained_features = _features_of(trained) if trained else None
     cases = []
     for index in range(min(wanted, len(pool))):
@@ -202,7 +202,6 @@ def _wrong_pages(
 
 
 def _trained(
-    row: Row,
     task: Task,
     sprites: NotedSprites,
     pair: tuple[str, str] | None,

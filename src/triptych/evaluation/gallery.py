@@ -56,7 +56,7 @@ _Cell = tuple[Image.Image, str]
 
 
 def contact_sheet(results: Sequence[Result], *, columns: int = 2, cell_px: int = 96) -> Image.Image:
-    """Results as strips: examples, conditions, what was made (blue) and, where the page knows it, the answer (green)."""
+    """Results as strips: examples, conditions, what was made (blue) and, where it is known, the answer (green)."""
     strips = []
     for result in results:
         page = result.page

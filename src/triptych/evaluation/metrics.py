@@ -94,7 +94,7 @@ def _gradient(grey: Array) -> Array:
 
 
 def gradient_deviation(given: Array, right: Array) -> float:
-    """GMSD of two grey arrays in 0..1 at half their size, as its authors compute it (their constant is 170 of 255^2)."""
+    """GMSD of two grey arrays in 0..1 at half their size; the authors' constant, 170 of 255^2."""
     fine = [_gradient(ndimage.uniform_filter(grey, 2)[::2, ::2]) for grey in (given, right)]
     constant = 170 / 255**2
     similarity = (2 * fine[0] * fine[1] + constant) / (fine[0] ** 2 + fine[1] ** 2 + constant)

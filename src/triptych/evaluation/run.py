@@ -1,6 +1,7 @@
 """`evaluate`: ask every page of a suite or a page set in every way, score it, and keep the scores."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,12 +124,9 @@ def _from_sprites(suite: Suite, sprites: Path | None, seed: int) -> _Maker:
 
     def make(row: Row, done: frozenset[str]) -> Iterator[list[Case]]:
         pages, size = row.pages or suite.pages, row.pages_per_task
-        groups = {key.rpartition("-")[0] for key in done}
+        counts = Counter(key.rpartition("-")[0] for key in done)
         whole = frozenset(
-            group
-            for group in groups
-            if sum(key.startswith(f"{group}-") for key in done)
-            >= min(size, pages - size * int(group.rpartition("/")[2]))
+            group for group, count in counts.items() if count >= min(size, pages - size * int(group.rpartition("/")[2]))
         )
         found = cases_of_row(
             row,

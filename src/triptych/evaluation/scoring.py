@@ -11,7 +11,7 @@ from triptych.evaluation.retrieval import embed, rank_of
 from triptych.evaluation.storyboards import ShotJudge
 from triptych.page import Page
 
-__all__ = ["confusion", "score_pictures"]
+__all__ = ["confusion", "confusion_key", "score_pictures"]
 
 _SEEN_PX = 64
 _COPY_DB = 20.0
@@ -47,6 +47,11 @@ def score_pictures(
             np.mean([index in found for index, found in enumerate(confusion(pictures, answers))])
         )
         values["all_panels"] = float(values["own_panel"] == 1.0)
+        for slot, nearest in enumerate(places, 1):
+            values |= {
+                confusion_key(slot, answer): float(answer - 1 in nearest) / len(nearest)
+                for answer in range(1, len(answers) + 1)
+            }
     values |= _copies(asked, pictures, answers)
     if judge is not None:
         values |= _shots(judge, pictures)
@@ -61,6 +66,11 @@ def _top1(case: Case, pictures: Sequence[Image.Image]) -> float:
         for slot, row in enumerate(embed(pictures))
     ]
     return float(np.mean([rank == 0 for rank in ranks]))
+
+
+def confusion_key(panel: int, instruction: int) -> str:
+    """Name of the figure that says how often the panel's picture is nearest to the instruction's answer."""
+    return f"panel {panel} as {instruction}"
 
 
 def confusion(pictures: Sequence[Image.Image], answers: Sequence[Image.Image]) -> list[tuple[int, ...]]:
@@ -79,7 +89,7 @@ def _seen(picture: Image.Image) -> np.ndarray:
 
 
 def _copies(asked: Page, pictures: Sequence[Image.Image], answers: Sequence[Image.Image]) -> Mapping[str, float]:
-    """Shares of slots that are a copy: at least 20 dB from a picture on the page, 3 dB nearer to it than to the answer."""
+    """Shares of slots that are a copy: 20 dB or more to a picture on the page, 3 dB nearer to it than to the answer."""
     inputs = [_seen(panel.image) for panel in asked.conditions if panel.image is not None]
     shown = [_seen(panel.picture) for example in asked.context for panel in example.panels if panel.picture is not None]
     copied = {"copied_input": inputs, "copied_example": shown}
