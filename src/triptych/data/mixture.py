@@ -38,6 +38,8 @@ class Entry:
     weight: float = 1.0
     chained: float = 0.0
     """Share of pages made by two rules in a row."""
+    slots: tuple[int, ...] = ()
+    """Numbers of slots that are wanted; empty takes what the rule gives."""
     first_batch: int = 0
     """The entry is drawn from this batch on: a curriculum."""
 
@@ -99,7 +101,7 @@ class Mixture:
             page = few_shot(self._task(entry, rng), rng.choice(entry.shots), rng, self.size_px)
             while shape_of(page)[0] > self.max_given and page.context:
                 page = replace(page, context=page.context[:-1])
-            if shape_of(page)[0] <= self.max_given:
+            if shape_of(page)[0] <= self.max_given and (not entry.slots or len(page.slots) in entry.slots):
                 return with_words(page, entry.words)
         raise SourceError(f"entry {entry.name!r} makes no page of at most {self.max_given} given pictures.")
 

@@ -17,7 +17,8 @@ OVERVIEW_FRAME = -10
 
 MAX_PART_TOKENS = 64
 _PAD, _UNKNOWN = "[PAD]", "[UNK]"
-_BLOCK = 4
+_BLOCKS = (4, 16, 32, MAX_PART_TOKENS)
+"""Lengths of a block: few, so that pages share shapes."""
 
 
 def train_tokenizer(texts: Iterable[str], *, size: int = 6000) -> Tokenizer:
@@ -47,8 +48,7 @@ class TextBlocks:
 def lay_out(pages: Sequence[Sequence[tuple[int, str]]], tokenizer: Tokenizer) -> TextBlocks:
     """Place each page's (frame, text) parts: one padded block a frame, its words counted on the last axis.
 
-    A block is as long as its longest text in the batch, rounded up to a multiple of four; the overview's block is
-    always there. Raises PromptError for a part of more than 64 tokens.
+    A block holds 4, 16, 32 or 64 tokens, as its longest text in the batch asks; the overview's block is always there. Raises PromptError for a part of more than 64 tokens.
     """
     encoded = [
         {frame: tokenizer.encode(text).ids for frame, text in ((OVERVIEW_FRAME, ""), *parts)} for parts in pages
@@ -63,8 +63,8 @@ def lay_out(pages: Sequence[Sequence[tuple[int, str]]], tokenizer: Tokenizer) ->
     columns: list[Tensor] = []
     places: list[Tensor] = []
     for frame in sorted({frame for parts in encoded for frame in parts}):
-        length = max(1, *(len(parts.get(frame, ())) for parts in encoded))
-        length = -(-length // _BLOCK) * _BLOCK
+        longest = max(len(parts.get(frame, ())) for parts in encoded)
+        length = next(size for size in _BLOCKS if size >= longest)
         block = torch.zeros(len(encoded), length, dtype=torch.long)
         for row, parts in enumerate(encoded):
             ids = parts.get(frame, [])

@@ -6,13 +6,22 @@ from typing import Any
 import torch
 from diffusers import Flux2Transformer2DModel
 from diffusers.models.transformers.transformer_flux2 import Flux2KVCache, Flux2Transformer2DModelOutput
+from einops import repeat
 from jaxtyping import Float
 from torch import Tensor
 
 from triptych.flow import velocity_from_data
 from triptych.models.pocket.attention import PocketAttnProcessor, PocketParallelAttnProcessor
 
-__all__ = ["PocketTransformer"]
+__all__ = ["PocketTransformer", "repeat_references"]
+
+
+def repeat_references(cache: Flux2KVCache, draws: int) -> Flux2KVCache:
+    """Each page's keys and values `draws` times in a row, in place, for several noise levels of one page."""
+    for layer in (*cache.double_block_caches, *cache.single_block_caches):
+        key, value = layer.get()
+        layer.store(repeat(key, "b ... -> (b k) ...", k=draws), repeat(value, "b ... -> (b k) ...", k=draws))
+    return cache
 
 
 class PocketTransformer(Flux2Transformer2DModel):
@@ -82,7 +91,7 @@ class PocketTransformer(Flux2Transformer2DModel):
         kv_cache_mode: str | None = None,
         num_ref_tokens: int = 0,
         ref_fixed_timestep: float = 0.0,
-    ) -> Flux2Transformer2DModelOutput | tuple[Tensor, ...]:
+    ) -> Flux2Transformer2DModelOutput | tuple[Tensor | Flux2KVCache, ...]:
         """Velocity of the target tokens; arguments and result as `Flux2Transformer2DModel.forward`."""
         output = super().forward(
             hidden_states,

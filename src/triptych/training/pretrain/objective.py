@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-from diffusers.models.transformers.transformer_flux2 import Flux2KVCache
 from einops import repeat
 from jaxtyping import Float
 from torch import Tensor
@@ -11,6 +10,7 @@ from torch import Tensor
 from triptych.flow import interpolate, logit_normal
 from triptych.models.backbone import Grid
 from triptych.models.pocket.backbone import PocketNetwork, positions
+from triptych.models.pocket.transformer import repeat_references
 from triptych.training.pretrain.batches import PageBatch, to_unit
 from triptych.training.pretrain.recipe import PretrainRecipe
 
@@ -30,15 +30,6 @@ def draw_levels(count: int, recipe: PretrainRecipe, generator: torch.Generator) 
     levels = logit_normal(count, mean=recipe.noise_mean, std=recipe.noise_std, generator=generator)
     pure = torch.rand(count, generator=generator) < recipe.pure_noise_share
     return torch.where(pure, torch.ones(()), levels)
-
-
-def _repeated(cache: Flux2KVCache, draws: int) -> Flux2KVCache:
-    for layer in (*cache.double_block_caches, *cache.single_block_caches):
-        key, value = layer.get()
-        layer.store(
-            repeat(key, "b ... -> (b k) ...", k=draws), repeat(value, "b ... -> (b k) ...", k=draws)
-        )
-    return cache
 
 
 def _canvas(grids: tuple[Grid, ...]) -> tuple[Tensor, ...]:
@@ -84,7 +75,7 @@ def page_loss(
         places = torch.cat(own)
         noisy = torch.cat((interpolate(clean_given, torch.randn(clean_given.shape, generator=generator), t), noisy), 1)
     elif given:
-        references = _repeated(
+        references = repeat_references(
             network.transformer.encode_references(clean_given, positions(batch.given_grids)), draws
         )
     predicted = network.transformer.predict(

@@ -30,6 +30,7 @@ class EntryRecipe(_Strict):
     words: Words = Words.ALL
     weight: float = Field(gt=0)
     chained: float = Field(default=0.0, ge=0, le=1)
+    slots: tuple[int, ...] = ()
     first_batch: int = Field(default=0, ge=0)
 
 
@@ -109,6 +110,7 @@ def mixture_of(recipe: PretrainRecipe, sprites: SpriteSource) -> Mixture:
             words=entry.words,
             weight=entry.weight,
             chained=entry.chained,
+            slots=entry.slots,
             first_batch=entry.first_batch,
         )
         for entry in recipe.mixture

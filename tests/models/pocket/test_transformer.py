@@ -1,0 +1,120 @@
+"""The pocket transformer against diffusers' own processors, and the promises of its cache."""
+
+import torch
+from diffusers.models.transformers.transformer_flux2 import Flux2KVAttnProcessor, Flux2KVParallelSelfAttnProcessor
+
+from triptych.flow import data_from_velocity
+from triptych.models.backbone import Grid, Sequences, Text
+from triptych.models.pocket import PocketBackbone
+from triptych.models.pocket.backbone import positions
+from triptych.models.pocket.transformer import PocketTransformer
+
+REFERENCES = positions([Grid(frame=10, rows=2, columns=3), Grid(frame=20, rows=2, columns=2)])
+TARGETS = positions([Grid(frame=0, rows=2, columns=3)])
+
+
+def _inputs(batch: int = 2) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return {
+        "references": torch.randn(batch, len(REFERENCES), 16, generator=generator),
+        "tokens": torch.randn(batch, len(TARGETS), 16, generator=generator),
+        "text": torch.randn(batch, 5, 24, generator=generator),
+        "t": torch.tensor([0.4, 1.0])[:batch],
+    }
+
+
+def _text_positions(length: int = 5) -> torch.Tensor:
+    places = torch.zeros(length, 4)
+    places[:, 3] = torch.arange(length)
+    return places
+
+
+def _extracted(transformer: PocketTransformer, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    return transformer(
+        torch.cat((inputs["references"], inputs["tokens"]), dim=1),
+        encoder_hidden_states=inputs["text"],
+        timestep=inputs["t"],
+        img_ids=torch.cat((REFERENCES, TARGETS)),
+        txt_ids=_text_positions(),
+        kv_cache_mode="extract",
+        num_ref_tokens=len(REFERENCES),
+        return_dict=False,
+    )[0]
+
+
+def test_processors_against_diffusers_own_agree(pocket: PocketBackbone) -> None:
+    ours = _extracted(pocket.transformer, _inputs())
+    for block in pocket.transformer.transformer_blocks:
+        block.attn.set_processor(Flux2KVAttnProcessor())
+    for block in pocket.transformer.single_transformer_blocks:
+        block.attn.set_processor(Flux2KVParallelSelfAttnProcessor())
+    theirs = _extracted(pocket.transformer, _inputs())
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+def test_encode_references_then_predict_equals_one_pass_over_everything(pocket: PocketBackbone) -> None:
+    inputs = _inputs()
+    cache = pocket.transformer.encode_references(inputs["references"], REFERENCES)
+    clean = pocket.transformer.predict(
+        inputs["tokens"],
+        inputs["t"],
+        text=inputs["text"],
+        text_positions=_text_positions(),
+        positions=TARGETS,
+        references=cache,
+    )
+    velocity = _extracted(pocket.transformer, inputs)
+    expected = data_from_velocity(inputs["tokens"], velocity, inputs["t"].view(-1, 1, 1))
+    torch.testing.assert_close(clean, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_references_keys_do_not_depend_on_tokens_or_noise_level(pocket: PocketBackbone) -> None:
+    inputs = _inputs()
+    alone = pocket.transformer.encode_references(inputs["references"], REFERENCES)
+    beside = pocket.transformer(
+        torch.cat((inputs["references"], inputs["tokens"]), dim=1),
+        encoder_hidden_states=inputs["text"],
+        timestep=inputs["t"],
+        img_ids=torch.cat((REFERENCES, TARGETS)),
+        txt_ids=_text_positions(),
+        kv_cache_mode="extract",
+        num_ref_tokens=len(REFERENCES),
+    ).kv_cache
+    for one, other in zip(alone.single_block_caches, beside.single_block_caches, strict=True):
+        torch.testing.assert_close(one.k_ref, other.k_ref, atol=1e-5, rtol=1e-5)
+
+
+def test_field_cached_and_uncached_give_the_same_velocity(pocket: PocketBackbone) -> None:
+    inputs = _inputs()
+    text = Text(embeds=inputs["text"], positions=_text_positions())
+    fields = [
+        pocket.velocity_field(
+            Sequences(
+                text=text,
+                targets=(Grid(frame=0, rows=2, columns=3),),
+                reference_grids=(Grid(frame=10, rows=2, columns=3), Grid(frame=20, rows=2, columns=2)),
+                references=inputs["references"],
+                cached=cached,
+            )
+        )
+        for cached in (True, False)
+    ]
+    torch.testing.assert_close(fields[0](inputs["tokens"], 0.6), fields[1](inputs["tokens"], 0.6), atol=1e-5, rtol=1e-5)
+
+
+def test_gradients_flow_through_the_references_cache(pocket: PocketBackbone) -> None:
+    pocket.transformer.requires_grad_(True)
+    inputs = _inputs()
+    references = inputs["references"].requires_grad_()
+    cache = pocket.transformer.encode_references(references, REFERENCES)
+    clean = pocket.transformer.predict(
+        inputs["tokens"],
+        inputs["t"],
+        text=inputs["text"],
+        text_positions=_text_positions(),
+        positions=TARGETS,
+        references=cache,
+    )
+    clean.square().sum().backward()
+    assert references.grad is not None
+    assert references.grad.abs().sum() > 0
