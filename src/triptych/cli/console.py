@@ -1,13 +1,13 @@
 """What the commands say: results on stdout, everything else on stderr."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-__all__ = ["complain", "out", "progress", "remarks", "say", "working"]
+__all__ = ["complain", "out", "progress", "remarks", "say", "table", "working"]
 
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -16,6 +16,14 @@ def out(text: str) -> None:
     """A line of a command's result, as it is: scripts read it."""
     # Not rich: it would wrap, and colour brackets.
     print(text)
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns on stdout, two spaces apart."""
+    lines = [list(headers), *map(list, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
+    for line in lines:
+        out("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def say(text: str) -> None:

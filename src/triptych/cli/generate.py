@@ -79,6 +79,7 @@ def generate(
     conditioning: _Conditioning = None,
     guidance: options.Guidance = None,
     backbone: options.BackboneName = "pocket",
+    skill: options.SkillFiles = None,
     preview: _Preview = False,
     canvas: _Canvas = False,
     dry_run: _DryRun = False,
@@ -94,13 +95,23 @@ def generate(
       triptych generate --condition fox.png "<Leo> the fox" --slot "wide shot, on a beach at dusk" \\
           --slot "close-up, laughing" --overview "a storyboard of this character" --out story
       triptych generate --condition cat.png --slot --examples line-drawings --shots 3
+      triptych generate --condition fox.png --skill storyboard.safetensors
       triptych generate --slot "a red fox in flat style" --number 4
       triptych generate page.yaml --dry-run
     """
+    skills = options.read_skills(skill)
     asked = requested_page(
-        page, panel_arguments(ctx), overview=overview, layout=layout, template=template, examples=examples, shots=shots
+        page,
+        panel_arguments(ctx),
+        overview=overview,
+        layout=layout,
+        template=template,
+        examples=examples,
+        shots=shots,
+        skill=skills.skills[0] if skills else None,
     )
     settings: dict[str, Any] = {
+        "skill": skills,
         "steps": steps,
         "size_px": options.parse_size(size),
         "conditioning": options.parse_conditioning(conditioning),

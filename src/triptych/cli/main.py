@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from triptych import __version__
-from triptych.cli import generate, replay
+from triptych.cli import build, generate, models, pocket, replay, rules
 from triptych.cli.console import complain, remarks
 from triptych.cli.demo import command as demo
 from triptych.errors import TriptychError
@@ -83,9 +83,8 @@ def _root(
     _quiet(verbose)
 
 
-generate.add_to(app)
-replay.add_to(app)
-demo.add_to(app)
+for command in (generate, replay, demo, build, rules, models, pocket):
+    command.add_to(app)
 
 
 def run() -> None:

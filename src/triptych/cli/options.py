@@ -1,6 +1,8 @@
 """Options that several commands share, and how their values are read."""
 
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +11,7 @@ import typer
 from triptych.page import Layout
 
 if TYPE_CHECKING:
+    from triptych.models.adapters import Skills
     from triptych.models.backbone import Conditioning
 
 __all__ = [
@@ -17,10 +20,13 @@ __all__ = [
     "Guidance",
     "OutFolder",
     "Seed",
-    "SkillFile",
+    "SkillFiles",
+    "SpriteFolder",
     "Steps",
     "parse_conditioning",
     "parse_size",
+    "read_skills",
+    "sprite_folder",
 ]
 
 BackboneName = Annotated[
@@ -30,8 +36,15 @@ CanvasLayout = Annotated[Layout | None, typer.Option(help="How panels are arrang
 Guidance = Annotated[float | None, typer.Option(min=0, help="Guidance scale, for backbones that take one.")]
 OutFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write into; made if missing.")]
 Seed = Annotated[int, typer.Option(help="Seed of the noise: the same seed gives the same pixels.")]
-SkillFile = Annotated[
-    Path | None, typer.Option("--skill", metavar="FILE", help="A skill made by `triptych train`.", show_default=False)
+SkillFiles = Annotated[
+    list[str] | None,
+    typer.Option("--skill", metavar="FILE[@WEIGHT]", help="A skill made by `triptych train`; may stand several times."),
+]
+SpriteFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--sprites", metavar="DIR", help="Rendered picture sets; by default those of `triptych pocket sprites`."
+    ),
 ]
 Steps = Annotated[int | None, typer.Option(min=1, max=1000, help="Solver steps; by default the backbone's own.")]
 
@@ -59,3 +72,24 @@ def parse_conditioning(text: str | None) -> "Conditioning | None":
     if text not in ways:
         raise typer.BadParameter(f"{text!r} is none of {', '.join(ways)}.", param_hint="--conditioning")
     return Conditioning(text)
+
+
+def read_skills(texts: Sequence[str] | None) -> "Skills | None":
+    """Skill files, each perhaps with `@WEIGHT` behind its name. Raises SkillError."""
+    if not texts:
+        return None
+    from triptych.models.adapters import Skills
+    from triptych.skill import load_skill
+
+    files, weights = [], []
+    for text in texts:
+        match = re.fullmatch(r"(.+)@(-?\d+(?:\.\d+)?)", text)
+        files.append(match[1] if match else text)
+        weights.append(float(match[2]) if match else 1.0)
+    return Skills([load_skill(file) for file in files], weights=weights)
+
+
+def sprite_folder(named: Path | None) -> Path:
+    """The folder named, or the one in the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return named or Path(cache).expanduser() / "triptych" / "sprites"

@@ -1,16 +1,19 @@
 """`triptych replay`: a generated PNG made again from what it says of itself."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from PIL import ImageChops
 
 import triptych as tt
-from triptych.cli import console
+from triptych.cli import console, options
 from triptych.cli.output import prepare_folder, write_group
-from triptych.errors import OutputError
+from triptych.errors import OutputError, SkillError
 from triptych.images import load_image, png_bytes
+
+if TYPE_CHECKING:
+    from triptych.models.adapters import Skills
 
 __all__ = ["add_to"]
 
@@ -26,7 +29,12 @@ def add_to(app: typer.Typer) -> None:
     app.command("replay", no_args_is_help=True)(replay)
 
 
-def replay(pictures: _Pictures, out: _Out = Path("replayed"), backbone: _Other = None) -> None:
+def replay(
+    pictures: _Pictures,
+    out: _Out = Path("replayed"),
+    backbone: _Other = None,
+    skill: options.SkillFiles = None,
+) -> None:
     """Make pictures again from the page and the seed that they carry, and compare the pixels.
 
     Exit code 1 if one comes out differently: another machine, another version, other weights.
@@ -37,18 +45,24 @@ def replay(pictures: _Pictures, out: _Out = Path("replayed"), backbone: _Other =
       triptych replay out/*.png --out again
     """
     prepare_folder(out)
-    same = [_replay(path, out, backbone) for path in pictures]
+    skills = options.read_skills(skill)
+    same = [_replay(path, out, backbone, skills) for path in pictures]
     if not all(same):
         raise typer.Exit(1)
 
 
-def _replay(path: Path, out: Path, backbone_name: str | None) -> bool:
+def _replay(path: Path, out: Path, backbone_name: str | None, skill: "Skills | None") -> bool:
     from triptych.sampling.record import read_record, recorded_page, result_text
 
     recorded = read_record(path)
     target = out / path.name
     if target.resolve() == path.resolve():
         raise OutputError(f"{path} would be overwritten by its replay. Choose another --out.")
+    used = skill.name if skill else None
+    if used != recorded.skill:
+        raise SkillError(
+            f"{path} was made with the skill {recorded.skill!r}, not {used!r}. Name its file with --skill."
+        )
     with console.working(f"loading {backbone_name or recorded.backbone}"):
         backbone = tt.load(backbone_name or recorded.backbone)
     with console.progress("steps", total=recorded.steps) as bar:
@@ -60,6 +74,7 @@ def _replay(path: Path, out: Path, backbone_name: str | None) -> bool:
             conditioning=recorded.conditioning,
             guidance=recorded.guidance,
             size_px=recorded.size_px,
+            skill=skill,
             on_step=lambda _: bar.advance(bar.task_ids[0]),
         )
     image = result.images[recorded.slot - 1]

@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from triptych.cli.panels import PanelArgument, read_panels
 from triptych.data.pagesets import load_pageset
 from triptych.errors import PageError
-from triptych.page import Layout, Page
+from triptych.images import load_image
+from triptych.page import Layout, Page, Role
 from triptych.pagefile import load_page
+
+if TYPE_CHECKING:
+    from triptych.skill import Skill
 
 __all__ = ["requested_page"]
 
@@ -24,8 +29,11 @@ def requested_page(
     template: str | None,
     examples: Path | None,
     shots: int | None,
+    skill: "Skill | None" = None,
 ) -> Page:
     """The page of a file, or of the panels on the command line, behind its example pages.
+
+    A `skill` that knows its page gives panels their places: the pictures, and the words if there are any, fill it.
 
     Raises PageError, ImageError, and typer.BadParameter for arguments that exclude each other.
     """
@@ -35,10 +43,32 @@ def requested_page(
         raise typer.BadParameter("give a page file, or at least one --slot; --help shows examples.")
     if shots is not None and examples is None:
         raise typer.BadParameter("--shots counts the pages of --examples DIR; give that too.")
-    page = load_page(file) if file is not None else Page(panels=read_panels(arguments))
+    if file is not None:
+        page = load_page(file)
+    elif skill is not None and skill.card.template.page is not None:
+        page, overview = _filled(skill, arguments, overview or ""), None
+    else:
+        page = Page(panels=read_panels(arguments))
     asked = {"overview": overview, "layout": layout, "template": template}
     page = replace(page, **{name: value for name, value in asked.items() if value is not None})
     return page if examples is None else page.with_context(*_examples(examples, shots))
+
+
+def _filled(skill: "Skill", arguments: Sequence[PanelArgument], overview: str) -> Page:
+    """The skill's page with the pictures in its conditions and the texts where its panels of each kind stand."""
+    given = [argument for argument in arguments if argument.file is not None]
+    images = [load_image(argument.file, panel=number) for number, argument in enumerate(given, 1) if argument.file]
+    texts = {
+        False: [argument.text for argument in given],
+        True: [argument.text for argument in arguments if argument.file is None],
+    }
+    sketches = skill.card.template.page.panels if skill.card.template.page else ()
+    slots = sum(sketch.role is Role.SLOT for sketch in sketches)
+    if len(texts[True]) > slots:
+        raise PageError(f"skill {skill.name!r} makes {slots} pictures; {len(texts[True])} --slot are given.")
+    queues = {is_slot: iter(found) for is_slot, found in texts.items()}
+    instructions = [next(queues[sketch.role is Role.SLOT], "") for sketch in sketches]
+    return skill.page(images, instructions=instructions, overview=overview)
 
 
 def _examples(folder: Path, shots: int | None) -> list[Page]:

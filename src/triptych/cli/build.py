@@ -1,0 +1,69 @@
+"""`triptych build`: a page set from a rule."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from triptych.cli import console
+from triptych.cli.output import write_group
+from triptych.cli.sources import SourceName, find_source
+from triptych.images import png_bytes
+from triptych.page import Page
+
+__all__ = ["add_to"]
+
+_RuleName = Annotated[str, typer.Argument(metavar="RULE", help="A name, `a+b` for a chain, or file.py:name.")]
+_Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the page set; must be new.")]
+_Count = Annotated[int, typer.Option("--count", min=1, max=1_000_000, help="How many pages.")]
+_Seed = Annotated[int, typer.Option(help="The same seed writes the same bytes.")]
+_Size = Annotated[int, typer.Option("--size", min=32, max=1024, help="Side of the panels in pixels.")]
+_OneTask = Annotated[bool, typer.Option("--one-task", help="The same colour, angle or map on every page.")]
+_Preview = Annotated[bool, typer.Option("--preview", help="Also write DIR-preview.png, a sheet of the first pages.")]
+_PREVIEWED = 24
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("build", no_args_is_help=True)(build_pages)
+
+
+def build_pages(
+    rule: _RuleName,
+    out: _Out,
+    count: _Count = 10,
+    seed: _Seed = 0,
+    source: SourceName = "shapes",
+    size: _Size = 128,
+    one_task: _OneTask = False,
+    preview: _Preview = False,
+) -> None:
+    """Write a page set that a rule makes: for training, for evaluation, or as examples in front of a page.
+
+    \b
+    Examples:
+      triptych build outline --count 10 --out outlines --preview
+      triptych build outline+mirror --source photos --count 100 --seed 3 --out set
+      triptych build my_rules.py:double --count 1000 --out doubles
+    """
+    from triptych.data.build import build
+    from triptych.data.rules import find_rule
+    from triptych.data.sheets import contact_sheet
+
+    first: list[Page] = []
+    found, drawn_from = find_rule(rule), find_source(source)
+    with console.progress("pages", total=count) as bar:
+
+        def on_page(page: Page) -> None:
+            bar.advance(bar.task_ids[0])
+            if len(first) < _PREVIEWED:
+                first.append(page)
+
+        # Few pages are made sooner than a second process is.
+        workers = min(os.cpu_count() or 1, 1 + count // 100)
+        build(found, drawn_from, count, seed, out, workers=workers, size_px=size, one_task=one_task, on_page=on_page)
+    console.out(str(out))
+    if preview:
+        (path,) = write_group(out.parent, {f"{out.name}-preview.png": png_bytes(contact_sheet(first))})
+        console.out(str(path))

@@ -1,0 +1,105 @@
+"""`triptych pocket`: making the small backbone from nothing: pictures, codec, pretraining."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from triptych.cli import console, options
+from triptych.errors import TrainingError
+
+__all__ = ["add_to"]
+
+_Recipe = Annotated[str, typer.Argument(metavar="[RECIPE]", help="A shipped recipe or a YAML file.")]
+_Run = Annotated[Path, typer.Option("--run", metavar="DIR", help="Folder of the run; an unfinished one goes on.")]
+_Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for the pictures.")]
+_Packages = Annotated[
+    Path | None,
+    typer.Option("--packages", metavar="DIR", help="Folder with node_modules, where that is there already."),
+]
+_Codec = Annotated[
+    Path | None, typer.Option("--codec", metavar="FILE", help="A trained codec; by default DIR/codec, trained first.")
+]
+_CodecSteps = Annotated[int, typer.Option(min=1, help="Steps of the codec's training.")]
+_Start = Annotated[Path | None, typer.Option("--start", metavar="FILE", help="An earlier pocket to begin from.")]
+_Workers = Annotated[int, typer.Option(min=1, max=64, help="Processes that make pages.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = typer.Typer(
+        no_args_is_help=True, help="The pocket backbone: the pictures it learns from, and its training."
+    )
+    group.command("sprites")(sprites)
+    group.command("pretrain")(pretrain_pocket)
+    app.add_typer(group, name="pocket")
+
+
+def sprites(out: _Out = None, packages: _Packages = None) -> None:
+    """Fetch the permitted picture sets with npm and render them, once. Needs Node.js, and the network for npm.
+
+    \b
+    Examples:
+      triptych pocket sprites
+      triptych pocket sprites --packages icons --out sprites
+    """
+    from triptych.data.sprites import STYLES, install_packages, render_sprites
+
+    folder = options.sprite_folder(out)
+    source = packages or folder.with_name(f"{folder.name}-packages")
+    if packages is None:
+        with console.working("npm install"):
+            install_packages(source)
+    with console.progress("styles", total=len(STYLES)) as bar:
+        for style, count in render_sprites(source, folder):
+            bar.advance(bar.task_ids[0])
+            console.say(f"{style}: {count} objects")
+    console.out(str(folder))
+
+
+def pretrain_pocket(
+    run: _Run,
+    recipe: _Recipe = "pocket",
+    sprites: options.SpriteFolder = None,
+    codec: _Codec = None,
+    codec_steps: _CodecSteps = 12_000,
+    start: _Start = None,
+    workers: _Workers = 1,
+) -> None:
+    """Train the pocket backbone from nothing, on pages made on the fly. Takes hours; a stopped run goes on.
+
+    Writes DIR/pocket.safetensors, which --backbone takes, and DIR/log.jsonl.
+
+    \b
+    Examples:
+      triptych pocket pretrain --run runs/pocket
+      triptych pocket pretrain my-recipe.yaml --run runs/mine --codec runs/pocket/codec/codec.safetensors
+    """
+    from triptych.data.sprites import SpriteSource
+    from triptych.training.pretrain.codec import train_codec
+    from triptych.training.pretrain.loop import Progress, pretrain
+    from triptych.training.pretrain.recipe import load_recipe, mixture_of
+
+    chosen, source = load_recipe(recipe), SpriteSource(options.sprite_folder(sprites))
+    mixture = mixture_of(chosen, source)
+    if codec is None:
+        with console.progress("codec", total=codec_steps) as bar:
+            codec = train_codec(
+                mixture,
+                run / "codec",
+                steps=codec_steps,
+                on_progress=lambda step, _: bar.update(bar.task_ids[0], completed=step),
+            )
+    elif not codec.is_file():
+        raise TrainingError(f"no codec {codec}; leave --codec out to train one.")
+
+    with console.progress("pretraining", total=chosen.steps) as bar:
+
+        def on_progress(reached: Progress) -> None:
+            text = f"loss {reached.loss:.4f}, {reached.seconds:.2f} s a step"
+            bar.update(bar.task_ids[0], completed=reached.step, description=text)
+
+        released = pretrain(
+            chosen, mixture, source.names, run, codec=codec, start=start, workers=workers, on_progress=on_progress
+        )
+    console.out(str(released))
