@@ -130,7 +130,7 @@ def frozen(module: torch.nn.Module) -> torch.nn.Module:
     for name, parameter in module.named_parameters():
         if parameter.ndim > 1:
             parameter.data.normal_(0, parameter[0].numel() ** -0.5, generator=generator)
-        elif "norm" not in name:
+        elif name.endswith("bias"):
             parameter.data.normal_(0, 0.1, generator=generator)
     return module.eval().requires_grad_(False)
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from diffusers import FluxFillPipeline, FluxInpaintPipeline, FluxKontextPipeline, FluxPipeline
 from einops import rearrange
-from tiny_models import assert_same, filled, flux1, picture, start
 
+from tiny_models import assert_same, filled, flux1, picture, start
 from triptych.canvas import composite
 from triptych.errors import PromptError
 from triptych.models.backbone import Conditioning, Grid, Sequences, Text

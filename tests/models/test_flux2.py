@@ -6,6 +6,8 @@ import pytest
 import torch
 from diffusers import Flux2KleinKVPipeline, Flux2KleinPipeline, Flux2Pipeline
 from einops import rearrange
+from torch import Tensor
+
 from tiny_models import (
     LAYERS,
     assert_same,
@@ -20,8 +22,6 @@ from tiny_models import (
     start,
     tokenizer,
 )
-from torch import Tensor
-
 from triptych.errors import PromptError
 from triptych.models.backbone import Conditioning, Grid, Sequences
 from triptych.models.flux2 import Flux2, MistralText, References

@@ -4,10 +4,10 @@ import pytest
 import torch
 from diffusers import QwenImageEditPlusPipeline
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
-from tiny_models import VISION, assert_same, filled, picture, qwen_edit, start
 from torch import nn
 from transformers import BatchFeature, Qwen2VLProcessor
 
+from tiny_models import VISION, assert_same, filled, picture, qwen_edit, start
 from triptych.errors import PromptError
 from triptych.models.backbone import Conditioning, ReadsConditions
 from triptych.models.qwen import QwenEdit

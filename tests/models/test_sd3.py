@@ -3,8 +3,8 @@
 import pytest
 import torch
 from diffusers import StableDiffusion3InpaintPipeline, StableDiffusion3Pipeline
-from tiny_models import assert_same, filled, picture, sd3, start
 
+from tiny_models import assert_same, filled, picture, sd3, start
 from triptych.canvas import composite
 from triptych.errors import BackboneError, PromptError
 from triptych.models.backbone import Conditioning

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from tiny_models import klein, picture
 
+from tiny_models import klein, picture
 from triptych.errors import BackboneError, LayoutError, PageError
 from triptych.models.backbone import Backbone, Conditioning
 from triptych.models.flux2 import References

@@ -95,6 +95,7 @@ class _Field:
         self._backbone, self._sequences = backbone, sequences
         targets, references = backbone.places(sequences)
         self._places = torch.cat((targets, references)).to(backbone.device)
+        backbone.forget_steps()
 
     def __call__(
         self, tokens: Float[Tensor, "batch target channels"], t: float
@@ -105,13 +106,15 @@ class _Field:
             inputs = torch.cat((inputs, self._sequences.extra.to(inputs)), dim=2)
         if self._sequences.references is not None:
             inputs = torch.cat((inputs, self._sequences.references), dim=1)
-        return transformer(
-            hidden_states=inputs,
-            timestep=torch.full((tokens.shape[0],), t, device=tokens.device),
-            guidance=distilled_guidance(self._backbone, self._sequences, tokens),
-            pooled_projections=text.pooled,
-            encoder_hidden_states=text.embeds,
-            txt_ids=text.positions,
-            img_ids=self._places,
-            return_dict=False,
-        )[0][:, : tokens.shape[1]]
+        with self._backbone.cache_context(self._sequences, text):
+            velocity = transformer(
+                hidden_states=inputs,
+                timestep=torch.full((tokens.shape[0],), t, device=tokens.device),
+                guidance=distilled_guidance(self._backbone, self._sequences, tokens),
+                pooled_projections=text.pooled,
+                encoder_hidden_states=text.embeds,
+                txt_ids=text.positions,
+                img_ids=self._places,
+                return_dict=False,
+            )[0]
+        return velocity[:, : tokens.shape[1]]

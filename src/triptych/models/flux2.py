@@ -154,11 +154,16 @@ class _Field:
             places = [positions(grid, frame=grid.frame, axes=4) for grid in sequences.reference_grids]
             self._references = torch.cat(places).to(backbone.device)
         self._cache: Flux2KVCache | None = None
+        backbone.forget_steps()
 
     def __call__(
         self, tokens: Float[Tensor, "batch target channels"], t: float
     ) -> Float[Tensor, "batch target channels"]:
-        return guided(self._sequences, lambda text: self._pass(tokens, t, text))
+        def velocity(text: Text) -> Tensor:
+            with self._backbone.cache_context(self._sequences, text):
+                return self._pass(tokens, t, text)
+
+        return guided(self._sequences, velocity)
 
     def _pass(self, tokens: Tensor, t: float, text: Text) -> Tensor:
         transformer, references = self._backbone.transformer, self._sequences.references

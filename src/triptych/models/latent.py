@@ -1,11 +1,13 @@
 """What all families of latent diffusion transformers share: codec, schedule and where tensors live."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
+from diffusers.models.cache_utils import CacheMixin
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -25,6 +27,7 @@ class LatentBackbone:
         self.codec = codec
         self._transformer = transformer
         self._scheduler = scheduler
+        self._device: torch.device | None = None
 
     @property
     def transformer(self) -> nn.Module:
@@ -32,7 +35,12 @@ class LatentBackbone:
 
     @property
     def device(self) -> torch.device:
-        return next(self._transformer.parameters()).device
+        """Where it computes; weights that are offloaded wait elsewhere."""
+        return self._device or next(self._transformer.parameters()).device
+
+    def runs_on(self, device: torch.device) -> None:
+        """Say where inputs go, for a backbone whose weights come and go."""
+        self._device = device
 
     @property
     def dtype(self) -> torch.dtype:
@@ -49,6 +57,18 @@ class LatentBackbone:
     ) -> Float[Tensor, "batch 3 height width"]:
         """Tokens to pictures, clamped to [-1, 1]."""
         return self.codec.decode(tokens, grid).clamp(-1, 1)
+
+    def cache_context(self, sequences: Sequences, text: Text) -> AbstractContextManager[object]:
+        """The context in which diffusers' step caches tell the passes of a step apart."""
+        transformer = self._transformer
+        if not isinstance(transformer, CacheMixin):
+            return nullcontext()
+        return transformer.cache_context("uncond" if text is sequences.negative else "cond")
+
+    def forget_steps(self) -> None:
+        """Clear what step caches kept of the page before."""
+        if isinstance(self._transformer, CacheMixin) and self._transformer.is_cache_enabled:
+            self._transformer._reset_stateful_cache()
 
     def _levels(self, steps: int, *, mu: float | None) -> tuple[float, ...]:
         """The checkpoint's own scheduler on evenly spaced noise levels."""

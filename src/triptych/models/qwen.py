@@ -130,6 +130,7 @@ class _Field:
                 "must be made slot by slot."
             )
         self._backbone, self._sequences = backbone, sequences
+        backbone.forget_steps()
         self._shapes = [(1, grid.rows, grid.columns) for grid in (*sequences.targets, *sequences.reference_grids)]
 
     def __call__(
@@ -147,11 +148,13 @@ class _Field:
     def _pass(self, tokens: Tensor, t: float, text: Text) -> Tensor:
         references = self._sequences.references
         inputs = tokens if references is None else torch.cat((tokens, references), dim=1)
-        return self._backbone.transformer(
-            hidden_states=inputs,
-            timestep=torch.full((tokens.shape[0],), t, device=tokens.device),
-            encoder_hidden_states=text.embeds,
-            encoder_hidden_states_mask=text.mask,
-            img_shapes=[self._shapes] * tokens.shape[0],
-            return_dict=False,
-        )[0][:, : tokens.shape[1]]
+        with self._backbone.cache_context(self._sequences, text):
+            velocity = self._backbone.transformer(
+                hidden_states=inputs,
+                timestep=torch.full((tokens.shape[0],), t, device=tokens.device),
+                encoder_hidden_states=text.embeds,
+                encoder_hidden_states_mask=text.mask,
+                img_shapes=[self._shapes] * tokens.shape[0],
+                return_dict=False,
+            )[0]
+        return velocity[:, : tokens.shape[1]]

@@ -1,0 +1,164 @@
+"""The parts of a checkpoint, loaded with their options and put together by family."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from triptych.errors import BackboneError
+from triptych.models.backbone import Card
+from triptych.models.catalog import CHECKPOINTS, Checkpoint
+from triptych.models.flux1 import Flux1, Flux1Text
+from triptych.models.flux1_fill import Flux1Fill
+from triptych.models.flux2 import Flux2, MistralText, QwenText, References
+from triptych.models.kontext import Kontext
+from triptych.models.latent import LatentBackbone
+from triptych.models.options import LoadOptions
+from triptych.models.placing import compile_blocks, enable_step_cache, place, quantisation
+from triptych.models.qwen import QwenEdit, QwenEditText
+from triptych.models.sd3 import SD3, SD3Text
+
+__all__ = ["Parts", "assemble", "load_parts"]
+
+_LIBRARIES = ("diffusers", "transformers")
+_UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The components of a pipeline, by the names that `model_index.json` gives them."""
+
+    by_name: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.by_name:
+            raise BackboneError(f"the checkpoint has no part {name!r}; it has: {', '.join(self.by_name)}.")
+        return self.by_name[name]
+
+
+def load_parts(
+    source: str, index: Mapping[str, Any], options: LoadOptions, *, transformer_file: Path | None = None
+) -> Parts:
+    """Every component from its subfolder, safetensors only. Raises BackboneError naming the part that failed."""
+    loaded = {}
+    for name, entry in index.items():
+        if not isinstance(entry, list) or name in _UNUSED or entry[0] is None:
+            continue
+        library, class_name = entry
+        if library not in _LIBRARIES:
+            raise BackboneError(f"{source}: part {name!r} is of the library {library!r}; known are {_LIBRARIES}.")
+        loaded[name] = _load_part(source, name, library, class_name, options, transformer_file)
+    return Parts(by_name=loaded)
+
+
+def assemble(
+    parts: Parts, index: Mapping[str, Any], checkpoint: Checkpoint | None, options: LoadOptions, *, name: str
+) -> LatentBackbone:
+    """The family's room around the parts, on its device. Raises BackboneError for a pipeline without a room."""
+    pipeline = index.get("_class_name", "")
+    card = checkpoint.card if checkpoint else _card_of(pipeline, index, parts, name)
+    backbone = _room(pipeline, card, parts, options)
+    backbone.card = replace(card, factor=backbone.codec.factor, channels=backbone.codec.channels)
+    place(backbone, _modules(parts), options)
+    enable_step_cache(backbone, options)
+    if options.compile:
+        compile_blocks(backbone)
+    return backbone
+
+
+def _load_part(
+    source: str, name: str, library: str, class_name: str, options: LoadOptions, transformer_file: Path | None
+) -> Any:
+    kind = getattr(importlib.import_module(library), class_name, None)
+    if kind is None:
+        raise BackboneError(f"{source}: part {name!r} is a {class_name}; this version of {library} has none.")
+    is_module = issubclass(kind, nn.Module)
+    settings: dict[str, Any] = {}
+    if is_module:
+        settings = {"torch_dtype" if library == "diffusers" else "dtype": options.dtype}
+        if name != "vae":
+            settings |= quantisation(library, options)
+    try:
+        if name == "transformer" and transformer_file is not None:
+            return kind.from_single_file(str(transformer_file), config=source, subfolder="transformer", **settings)
+        if is_module:
+            settings["use_safetensors"] = True
+        part = kind.from_pretrained(source, subfolder=name, **settings)
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        raise BackboneError(f"{source}: the part {name!r} could not be loaded: {error}") from error
+    return part.eval().requires_grad_(False) if is_module else part
+
+
+def _modules(parts: Parts) -> dict[str, nn.Module]:
+    return {name: part for name, part in parts.by_name.items() if isinstance(part, nn.Module)}
+
+
+def _card_of(pipeline: str, index: Mapping[str, Any], parts: Parts, name: str) -> Card:
+    """The card of a checkpoint that is not in the catalogue: that of its kin, with its own name and no promises."""
+    kin = [each.card for each in CHECKPOINTS if each.pipeline == pipeline]
+    if not kin:
+        known = ", ".join(sorted({each.pipeline for each in CHECKPOINTS}))
+        raise BackboneError(f"{name} is a {pipeline or 'checkpoint of no pipeline'}; known are: {known}.")
+    card = kin[0]
+    if pipeline == "Flux2KleinPipeline":
+        distilled = bool(index.get("is_distilled"))
+        card = next(each for each in kin if (each.negative is None) is distilled)
+    elif pipeline == "FluxPipeline":
+        guided = bool(parts["transformer"].config.guidance_embeds)
+        card = next(each for each in kin if (each.guidance is not None) is guided)
+    return replace(card, name=name, licence="see the card of the checkpoint")
+
+
+def _room(pipeline: str, card: Card, parts: Parts, options: LoadOptions) -> LatentBackbone:
+    shared: dict[str, Any] = {
+        "card": card,
+        "transformer": parts["transformer"],
+        "vae": parts["vae"],
+        "scheduler": parts["scheduler"],
+    }
+    limit = card.max_text_tokens
+    match pipeline:
+        case "FluxPipeline":
+            return Flux1(text=_flux1_text(parts, limit), **shared)
+        case "FluxFillPipeline":
+            return Flux1Fill(text=_flux1_text(parts, limit), **shared)
+        case "FluxKontextPipeline":
+            return Kontext(text=_flux1_text(parts, limit), **shared)
+        case "Flux2Pipeline":
+            text = MistralText(parts["text_encoder"], parts["tokenizer"], limit=limit)
+            return Flux2(text=text, references=options.references or References.JOINT, **shared)
+        case "Flux2KleinPipeline" | "Flux2KleinKVPipeline":
+            text = QwenText(parts["text_encoder"], parts["tokenizer"], limit=limit)
+            native = References.ALONE if pipeline == "Flux2KleinKVPipeline" else References.JOINT
+            return Flux2(text=text, references=options.references or native, **shared)
+        case "QwenImageEditPlusPipeline":
+            processor = getattr(parts["processor"], "image_processor", parts["processor"])
+            return QwenEdit(
+                text=QwenEditText(parts["text_encoder"], parts["tokenizer"], processor, limit=limit), **shared
+            )
+        case "StableDiffusion3Pipeline":
+            return SD3(text=_sd3_text(parts, limit), **shared)
+    raise BackboneError(f"{card.name} is a {pipeline}, for which there is no room.")
+
+
+def _flux1_text(parts: Parts, limit: int) -> Flux1Text:
+    return Flux1Text(
+        clip=parts["text_encoder"],
+        clip_tokenizer=parts["tokenizer"],
+        t5=parts["text_encoder_2"],
+        t5_tokenizer=parts["tokenizer_2"],
+        limit=limit,
+    )
+
+
+def _sd3_text(parts: Parts, limit: int) -> SD3Text:
+    return SD3Text(
+        clips=(parts["text_encoder"], parts["text_encoder_2"]),
+        clip_tokenizers=(parts["tokenizer"], parts["tokenizer_2"]),
+        t5=parts["text_encoder_3"],
+        t5_tokenizer=parts["tokenizer_3"],
+        limit=limit,
+    )

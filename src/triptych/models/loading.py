@@ -1,0 +1,149 @@
+"""From a name, a folder or a file to a backbone."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from triptych.errors import BackboneError
+from triptych.models.assembly import assemble, load_parts
+from triptych.models.backbone import Backbone
+from triptych.models.catalog import CHECKPOINTS, Checkpoint, find_checkpoint
+from triptych.models.memory import choose, free_bytes
+from triptych.models.options import LoadOptions, Offload, Quantise
+from triptych.models.pocket import load_pocket
+
+__all__ = ["load"]
+
+_log = logging.getLogger(__name__)
+_PICKLED = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
+
+
+def load(source: str | Path = "pocket", options: LoadOptions | None = None) -> Backbone:
+    """A backbone: `pocket`, a name on the Hub, a folder as diffusers writes it, or one safetensors file.
+
+    The network is used only for a name that is neither a folder nor a file here. What `options` leave open is chosen
+    from the device's free memory, and the reason is logged. Raises BackboneError for what is unknown, incomplete,
+    not safetensors, or too large.
+    """
+    options = options or LoadOptions()
+    device = options.device or _best_device()
+    name = str(source)
+    if name == "pocket":
+        return load_pocket(dtype=options.dtype, device=device)
+    path = Path(name).expanduser()
+    if path.is_file():
+        return _from_file(path, options, device)
+    if path.is_dir():
+        return _from_index(name, _read_index(path), find_checkpoint(path.name), options, device)
+    checkpoint = find_checkpoint(name)
+    if checkpoint is None and ("/" not in name or path.is_absolute() or name.startswith(".")):
+        known = ", ".join(["pocket", *(each.card.name for each in CHECKPOINTS)])
+        raise BackboneError(f"{name!r} is no folder, no file and no known backbone. Known are: {known}.")
+    hub_name = checkpoint.card.name if checkpoint else name
+    return _from_index(hub_name, _fetch_index(hub_name, checkpoint), checkpoint, options, device)
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _best_dtype(device: str) -> torch.dtype:
+    if device == "cpu":
+        # Without the instructions for it bfloat16 is many times slower than float32.
+        return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+    return torch.bfloat16
+
+
+def _from_file(path: Path, options: LoadOptions, device: str) -> Backbone:
+    if path.suffix.lower() in _PICKLED:
+        raise BackboneError(
+            f"{path.name} may run code when it is opened. Only safetensors files are loaded; convert it, on a machine "
+            "you can spare, with `safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'out.safetensors')`."
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise BackboneError(f"{path} is no readable safetensors file: {error}.") from error
+    if {"config", "tokenizer"} <= metadata.keys():
+        return load_pocket(path, dtype=options.dtype, device=device)
+    if options.base is None:
+        raise BackboneError(
+            f"{path.name} holds a transformer alone. Name the checkpoint that it belongs to, for its text encoder and "
+            "codec: LoadOptions(base='black-forest-labs/FLUX.2-klein-4B')."
+        )
+    folder = Path(options.base).expanduser()
+    checkpoint = find_checkpoint(folder.name if folder.is_dir() else options.base)
+    index = _read_index(folder) if folder.is_dir() else _fetch_index(options.base, checkpoint)
+    return _from_index(options.base, index, checkpoint, options, device, transformer_file=path)
+
+
+def _read_index(folder: Path) -> Mapping[str, Any]:
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise BackboneError(
+            f"{folder} has no model_index.json, so it is no checkpoint as diffusers writes it. Give its folder, or a "
+            "single safetensors file with LoadOptions(base=...)."
+        )
+    try:
+        return json.loads(index.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise BackboneError(f"{index} is not JSON: {error}.") from error
+
+
+def _fetch_index(name: str, checkpoint: Checkpoint | None) -> Mapping[str, Any]:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return json.loads(Path(hf_hub_download(name, "model_index.json")).read_text(encoding="utf-8"))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        licence = ""
+        if checkpoint is not None and checkpoint.gated:
+            licence = (
+                f" Its licence ({checkpoint.card.licence}) must be accepted there first, then run `hf auth login`."
+            )
+        raise BackboneError(
+            f"{name} cannot be fetched from the Hugging Face Hub ({type(error).__name__}).{licence} Or fetch it "
+            "elsewhere and give its folder."
+        ) from error
+
+
+def _from_index(
+    source: str,
+    index: Mapping[str, Any],
+    checkpoint: Checkpoint | None,
+    options: LoadOptions,
+    device: str,
+    *,
+    transformer_file: Path | None = None,
+) -> Backbone:
+    dtype = options.dtype or _best_dtype(device)
+    if checkpoint is not None and None in (options.quantise, options.offload):
+        choice = choose(
+            checkpoint.shape,
+            free=free_bytes(device),
+            device=device,
+            dtype=dtype,
+            quantise=options.quantise,
+            offload=options.offload,
+        )
+        _log.info("%s: %s", checkpoint.card.name, choice.reason)
+        options = replace(options, quantise=choice.quantise, offload=choice.offload)
+    options = replace(
+        options,
+        device=device,
+        dtype=dtype,
+        quantise=options.quantise or Quantise.NONE,
+        offload=options.offload or Offload.NONE,
+    )
+    parts = load_parts(source, index, options, transformer_file=transformer_file)
+    return assemble(parts, index, checkpoint, options, name=source)

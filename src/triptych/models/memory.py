@@ -1,0 +1,140 @@
+"""What a page costs in memory, computed from sizes; and the choice that fits, with its reason."""
+
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from triptych.errors import BackboneError
+from triptych.models.catalog import Shape
+from triptych.models.options import Offload, Quantise
+
+__all__ = ["Choice", "Estimate", "choose", "estimate", "free_bytes", "page_tokens"]
+
+_GIB = 2**30
+_ACTIVATIONS = 20
+"""Rows of the network's width alive at once for every token: in a single-stream block the residual and its norm (2),
+queries, keys, values with their rotated copies (6), the gated feed-forward's two halves and product (9), and the
+concatenation that is projected back (4); one is reused."""
+_CODEC_ROWS = 4 * 256
+"""Numbers alive at once for every pixel while a picture is decoded: four maps of 256 channels at full size."""
+_SPARE = 1.1
+"""Fragmentation and the libraries' own buffers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """Bytes on the device, by stage; the stages follow each other."""
+
+    text: int
+    steps: int
+    decode: int
+
+    @property
+    def peak(self) -> int:
+        return max(self.text, self.steps, self.decode)
+
+    @property
+    def peak_gib(self) -> float:
+        return self.peak / _GIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """How to load, and why: the reason is written for the user."""
+
+    quantise: Quantise
+    offload: Offload
+    reason: str
+
+
+def page_tokens(conditions: int, slots: int, side_px: int, factor: int = 16) -> int:
+    """Picture tokens of a page of square panels."""
+    return (conditions + slots) * (side_px // factor) ** 2
+
+
+def estimate(
+    shape: Shape,
+    *,
+    conditions: int = 1,
+    slots: int = 1,
+    side_px: int = 1024,
+    text_tokens: int = 512,
+    quantise: Quantise = Quantise.NONE,
+    offload: Offload = Offload.NONE,
+    dtype: torch.dtype = torch.bfloat16,
+    cached: bool = False,
+) -> Estimate:
+    """Peak memory of one page of square panels.
+
+    Weights: parameters x bits / 8 for transformer and text encoder, and the codec at `dtype`. A step: 20 x width x
+    tokens numbers, and where the conditions are `cached` 2 x width x blocks x condition tokens more, while a step then
+    has only the slots' tokens. Decoding: 1024 numbers a pixel of one panel.
+    """
+    size = dtype.itemsize
+    scale = quantise.bits / 16 * size / 2 if quantise is Quantise.NONE else quantise.bits / 16
+    transformer, text = (int(1e9 * billions * 2 * scale) for billions in (shape.transformer, shape.text))
+    codec = int(1e9 * shape.codec * size)
+    given, made = page_tokens(conditions, 0, side_px), page_tokens(0, slots, side_px)
+    moving = made + text_tokens + given
+    step = _ACTIVATIONS * shape.width * moving * size
+    if cached:
+        step += 2 * shape.width * shape.blocks * given * size
+    reading = text_tokens * 4096 * 40 * size
+    decoding = _CODEC_ROWS * side_px**2 * size
+    match offload:
+        case Offload.NONE:
+            rest = transformer + text + codec
+            stages = (rest + reading, rest + step, rest + decoding)
+        case Offload.PARTS:
+            stages = (text + reading, transformer + step, codec + decoding)
+        case Offload.LAYERS:
+            # Two layers at a time: one computes while the next arrives.
+            stages = (2 * text // 32 + reading, 2 * transformer // shape.blocks + step, codec + decoding)
+    text_stage, step_stage, decode_stage = (int(stage * _SPARE) for stage in stages)
+    return Estimate(text=text_stage, steps=step_stage, decode=decode_stage)
+
+
+def choose(
+    shape: Shape,
+    *,
+    free: int,
+    device: str,
+    side_px: int = 1024,
+    dtype: torch.dtype = torch.bfloat16,
+    quantise: Quantise | None = None,
+    offload: Offload | None = None,
+) -> Choice:
+    """The first of the ways to load that fits in `free` bytes, the truest and fastest first.
+
+    What the user fixed stays fixed. Raises BackboneError with the least that would be needed where nothing fits.
+    """
+    gpu = device != "cpu"
+    kinds = [quantise] if quantise else [Quantise.NONE, Quantise.INT8, *([Quantise.NF4] if device == "cuda" else [])]
+    moves = [offload] if offload else [Offload.NONE, *([Offload.PARTS, Offload.LAYERS] if gpu else [])]
+    # Taking turns changes no bit, so it comes before storing weights in fewer bits.
+    tried = [(kind, move) for move in moves[:2] for kind in kinds[:1]]
+    tried += [(kind, move) for kind in kinds[1:] for move in moves[:2]]
+    tried += [(kind, move) for kind in kinds for move in moves[2:]]
+    needs: list[tuple[float, str]] = []
+    for kind, move in tried:
+        need = estimate(shape, side_px=side_px, quantise=kind, offload=move, dtype=dtype)
+        stored = str(dtype).removeprefix("torch.") if kind is Quantise.NONE else kind.value
+        label = f"weights {stored}, offload {move.value}"
+        if need.peak <= free:
+            passed = "".join(f"; {name} would need {gib:.1f} GiB" for gib, name in needs[:1])
+            reason = f"{label}: needs {need.peak_gib:.1f} GiB of {free / _GIB:.1f} GiB free on {device}{passed}"
+            return Choice(quantise=kind, offload=move, reason=reason)
+        needs.append((need.peak_gib, label))
+    least, label = min(needs)
+    raise BackboneError(
+        f"{free / _GIB:.1f} GiB are free on {device}; even the least ({label}) needs {least:.1f} GiB at {side_px} px. "
+        "Free memory, choose a smaller backbone or smaller panels, or another device."
+    )
+
+
+def free_bytes(device: str) -> int:
+    """Memory that can be used now on 'cpu', 'cuda' or 'mps'."""
+    if device.startswith("cuda"):
+        return torch.cuda.mem_get_info(torch.device(device))[0]
+    return psutil.virtual_memory().available

@@ -1,0 +1,74 @@
+"""How a backbone is loaded: one frozen value."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+
+from triptych.errors import BackboneError
+from triptych.models.flux2 import References
+
+__all__ = ["LoadOptions", "Offload", "Quantise", "StepCache"]
+
+
+class Quantise(StrEnum):
+    """How the weights of the transformer and the text encoder are stored."""
+
+    NONE = "none"
+    INT8 = "int8"
+    """torchao, weights only: about half of bf16, errors hard to see."""
+    FP8 = "fp8"
+    """torchao, weights only: the same size; fast where the GPU computes in it (Hopper, Ada)."""
+    NF4 = "nf4"
+    """bitsandbytes: about 0.28 of bf16, errors to be seen in fine detail; CUDA only."""
+
+    @property
+    def bits(self) -> float:
+        """Bits a weight, with the scales."""
+        return {"none": 16.0, "int8": 8.25, "fp8": 8.25, "nf4": 4.5}[self.value]
+
+
+class Offload(StrEnum):
+    """What waits in main memory."""
+
+    NONE = "none"
+    PARTS = "parts"
+    """Text encoder, transformer and codec take turns on the device: a few seconds a page."""
+    LAYERS = "layers"
+    """Even the transformer comes layer by layer: fits nearly anywhere, several times slower."""
+
+
+class StepCache(StrEnum):
+    """Approximations that leave out work between steps; the picture changes. Off unless asked for."""
+
+    NONE = "none"
+    FIRST_BLOCK = "first-block"
+    TAYLORSEER = "taylorseer"
+    MAGCACHE = "magcache"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """None means: choose from the device and its free memory, and say why."""
+
+    device: str | None = None
+    dtype: torch.dtype | None = None
+    quantise: Quantise | None = None
+    offload: Offload | None = None
+    compile: bool = False
+    """Compile the repeated blocks: the first page waits a minute, the others are 1.2 to 2 times faster."""
+    references: References | None = None
+    """FLUX.2 only: `References.ALONE` on dev or klein caches the conditions, which is an approximation there."""
+    step_cache: StepCache = StepCache.NONE
+    step_cache_threshold: float = 0.05
+    """Relative change of the first block below which a step is left out (first-block, MagCache)."""
+    base: str | None = None
+    """For a single file, which holds only a transformer: the folder or name of the checkpoint for the other parts."""
+
+    def __post_init__(self) -> None:
+        if self.quantise is Quantise.NF4 and self.device == "cpu":
+            raise BackboneError("nf4 weights need a CUDA device. On the CPU choose int8, or none.")
+        if self.offload not in (None, Offload.NONE) and self.device == "cpu":
+            raise BackboneError(f"offload {self.offload.value!r} moves weights to main memory, but device is 'cpu'.")
+        if not 0 < self.step_cache_threshold < 1:
+            raise BackboneError(f"step_cache_threshold is {self.step_cache_threshold}; it must lie between 0 and 1.")

@@ -1,0 +1,171 @@
+"""Checkpoints written by diffusers and read by us: folders, single files, options, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import Flux2KleinKVPipeline, Flux2KleinPipeline, FluxPipeline, StableDiffusion3Pipeline
+from safetensors.torch import save_file
+
+from tiny_models import dynamic_scheduler, filled, flux1, flux2_transformer, flux2_vae, picture, qwen3, sd3, tokenizer
+from triptych.errors import BackboneError
+from triptych.models.backbone import Conditioning
+from triptych.models.flux1 import Flux1
+from triptych.models.flux2 import Flux2, QwenText, References
+from triptych.models.loading import load
+from triptych.models.options import LoadOptions, Offload, Quantise
+from triptych.models.sd3 import SD3
+from triptych.page import Page, condition, slot
+
+ON_CPU = LoadOptions(device="cpu", dtype=torch.float32)
+PAGE = Page(panels=(condition(picture(1), "a fox"), slot("on the beach", size_px=(64, 64))))
+
+
+def write_klein(folder: Path, kind: type = Flux2KleinPipeline, **more: object) -> Path:
+    # The layers that klein's text is taken from (9, 18, 27) must exist.
+    pipeline = kind(
+        scheduler=dynamic_scheduler(),
+        vae=flux2_vae(),
+        text_encoder=qwen3(layers=28),
+        tokenizer=tokenizer(),
+        transformer=flux2_transformer(),
+        **more,
+    )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def klein_folder(tmp_path_factory) -> Path:
+    return write_klein(tmp_path_factory.mktemp("klein"), is_distilled=True)
+
+
+def test_load_klein_folder_equals_the_same_parts_in_memory(klein_folder):
+    loaded = load(klein_folder, ON_CPU)
+    assert isinstance(loaded, Flux2)
+    assert loaded.references is References.JOINT
+    assert (loaded.card.factor, loaded.card.channels, loaded.card.negative) == (4, 16, None)
+    in_memory = Flux2(
+        card=loaded.card,
+        transformer=flux2_transformer(),
+        vae=flux2_vae(),
+        text=QwenText(qwen3(layers=28), tokenizer(), limit=512),
+        scheduler=dynamic_scheduler(),
+    )
+    ours, expected = (filled(each, PAGE, Conditioning.REFERENCE, steps=2)[0] for each in (loaded, in_memory))
+    torch.testing.assert_close(ours, expected)
+
+
+def test_load_klein_base_folder_has_guidance(tmp_path):
+    card = load(write_klein(tmp_path, is_distilled=False), ON_CPU).card
+    assert (card.guidance, card.negative) == (4.0, "")
+
+
+def test_load_klein_kv_folder_reads_references_alone(tmp_path):
+    backbone = load(write_klein(tmp_path, Flux2KleinKVPipeline), ON_CPU)
+    assert isinstance(backbone, Flux2)
+    assert backbone.references is References.ALONE
+
+
+def test_load_klein_with_references_alone_approximates_klein(klein_folder):
+    exact = load(klein_folder, ON_CPU)
+    approximate = load(klein_folder, LoadOptions(device="cpu", dtype=torch.float32, references=References.ALONE))
+    pictures = [filled(each, PAGE, Conditioning.REFERENCE, steps=2)[0] for each in (exact, approximate)]
+    assert not torch.allclose(*pictures, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [Flux1, SD3])
+def test_load_folder_of_text_to_picture_families_equals_the_same_parts_in_memory(kind, tmp_path):
+    made = flux1(Flux1) if kind is Flux1 else sd3(guidance=4.5, negative="")
+    text = made.text
+    clips = (text.clip, None) if kind is Flux1 else text.clips
+    parts = {"text_encoder": clips[0], "tokenizer": tokenizer(), "text_encoder_2": text.t5, "tokenizer_2": tokenizer()}
+    if kind is SD3:
+        parts |= {"text_encoder_2": clips[1], "text_encoder_3": text.t5, "tokenizer_3": tokenizer()}
+    pipeline = FluxPipeline if kind is Flux1 else StableDiffusion3Pipeline
+    pipeline(scheduler=made._scheduler, vae=made.codec.vae, transformer=made.transformer, **parts).save_pretrained(
+        tmp_path
+    )
+    loaded = load(tmp_path, ON_CPU)
+    assert isinstance(loaded, kind)
+    loaded.text.limit, loaded.text.clip_limit = text.limit, text.clip_limit
+    settings = {"steps": 2, "guidance": 4.5 if kind is SD3 else 3.5}
+    ours, expected = (filled(each, PAGE, Conditioning.REPAINT, **settings)[0] for each in (loaded, made))
+    torch.testing.assert_close(ours, expected)
+
+
+def test_load_int8_weights_change_the_picture_little(klein_folder):
+    pytest.importorskip("torchao")
+    exact = load(klein_folder, ON_CPU)
+    small = load(klein_folder, LoadOptions(device="cpu", dtype=torch.float32, quantise=Quantise.INT8))
+    assert type(small.transformer.proj_out.weight) is not type(exact.transformer.proj_out.weight)
+    pictures = [filled(each, PAGE, Conditioning.REFERENCE, steps=2)[0] for each in (exact, small)]
+    assert 0 < (pictures[0] - pictures[1]).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("offload", [Offload.PARTS, Offload.LAYERS])
+def test_load_offloaded_parts_give_the_same_picture(klein_folder, offload):
+    # Both devices are the CPU here: what is tested is that hooks and inputs meet, not that memory is saved.
+    backbone = load(klein_folder, LoadOptions(device="cpu:0", dtype=torch.float32, offload=offload))
+    ours, expected = (filled(each, PAGE, Conditioning.REFERENCE)[0] for each in (backbone, load(klein_folder, ON_CPU)))
+    torch.testing.assert_close(ours, expected)
+
+
+def test_load_single_file_takes_its_other_parts_from_base(klein_folder, tmp_path):
+    file = tmp_path / "transformer.safetensors"
+    weights = {name: tensor.clone() for name, tensor in flux2_transformer().state_dict().items()}
+    weights["proj_out.weight"] *= 2
+    save_file(weights, file)
+    with pytest.raises(BackboneError, match="holds a transformer alone"):
+        load(file, ON_CPU)
+    backbone = load(file, LoadOptions(device="cpu", dtype=torch.float32, base=str(klein_folder)))
+    torch.testing.assert_close(backbone.transformer.proj_out.weight, weights["proj_out.weight"])
+
+
+def test_load_pickle_is_refused_with_how_to_convert_it(tmp_path):
+    file = tmp_path / "model.ckpt"
+    file.write_bytes(b"anything")
+    with pytest.raises(BackboneError, match=r"Only safetensors.*save_file"):
+        load(file)
+
+
+def test_load_broken_safetensors_is_refused(tmp_path):
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"not weights")
+    with pytest.raises(BackboneError, match="no readable safetensors"):
+        load(file)
+
+
+def test_load_folder_of_pickled_weights_names_the_part(klein_folder, tmp_path):
+    for item in klein_folder.rglob("*"):
+        target = tmp_path / item.relative_to(klein_folder)
+        if item.is_dir():
+            target.mkdir(exist_ok=True)
+        elif item.name != "diffusion_pytorch_model.safetensors":
+            target.write_bytes(item.read_bytes())
+    with pytest.raises(BackboneError, match=r"the part '(transformer|vae)' could not be loaded"):
+        load(tmp_path, ON_CPU)
+
+
+def test_load_folder_without_index_says_what_is_missing(tmp_path):
+    with pytest.raises(BackboneError, match=r"no model_index\.json"):
+        load(tmp_path)
+
+
+def test_load_foreign_library_in_the_index_is_refused(tmp_path):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "Flux2KleinPipeline", "vae": ["os", "system"]}')
+    with pytest.raises(BackboneError, match="library 'os'"):
+        load(tmp_path, ON_CPU)
+
+
+@pytest.mark.parametrize("name", ["nonsense", "./nowhere", "/no/such/folder"])
+def test_load_unknown_name_lists_the_known(name):
+    with pytest.raises(BackboneError, match=r"no known backbone\. Known are: pocket, black-forest-labs/FLUX\.1-dev"):
+        load(name)
+
+
+def test_load_options_that_cannot_be_together_are_refused():
+    with pytest.raises(BackboneError, match="nf4"):
+        LoadOptions(device="cpu", quantise=Quantise.NF4)
+    with pytest.raises(BackboneError, match="main memory"):
+        LoadOptions(device="cpu", offload=Offload.PARTS)

@@ -1,0 +1,62 @@
+"""Memory computed from sizes, and the choice made from it."""
+
+import pytest
+import torch
+
+from triptych.errors import BackboneError
+from triptych.models.catalog import CHECKPOINTS, find_checkpoint
+from triptych.models.memory import choose, estimate
+from triptych.models.options import Offload, Quantise
+
+GIB = 2**30
+KLEIN = find_checkpoint("FLUX.2-klein-4B").shape
+DEV = find_checkpoint("black-forest-labs/flux.2-dev").shape
+
+
+def test_estimate_weights_alone_are_parameters_times_bytes():
+    least = estimate(KLEIN, conditions=0, side_px=16, text_tokens=1).peak
+    assert least == pytest.approx(1.1 * 2e9 * (KLEIN.transformer + KLEIN.text + KLEIN.codec), rel=0.01)
+
+
+def test_estimate_grows_with_panels_side_and_precision():
+    base = estimate(KLEIN, conditions=1, slots=1, side_px=512).steps
+    assert base < estimate(KLEIN, conditions=3, slots=1, side_px=512).steps
+    assert base < estimate(KLEIN, conditions=1, slots=3, side_px=512).steps
+    assert base < estimate(KLEIN, conditions=1, slots=1, side_px=1024).steps
+    assert base < estimate(KLEIN, conditions=1, slots=1, side_px=512, dtype=torch.float32).steps
+    assert base < estimate(KLEIN, conditions=1, slots=1, side_px=512, cached=True).steps
+
+
+def test_choose_takes_the_truest_that_fits_and_says_why():
+    choices = [choose(KLEIN, free=gib * GIB, device="cuda") for gib in (40, 14, 8)]
+    assert (choices[0].quantise, choices[0].offload) == (Quantise.NONE, Offload.NONE)
+    assert (choices[1].quantise, choices[1].offload) == (Quantise.NONE, Offload.PARTS)
+    assert choices[2].quantise is not Quantise.NONE
+    assert "GiB of 14.0 GiB free on cuda" in choices[1].reason
+    assert "would need" in choices[1].reason
+
+
+def test_choose_keeps_what_the_user_fixed():
+    choice = choose(DEV, free=100 * GIB, device="cuda", quantise=Quantise.NF4)
+    assert choice.quantise is Quantise.NF4
+
+
+def test_choose_never_takes_more_than_is_free():
+    for checkpoint in CHECKPOINTS:
+        for gib in (6, 12, 24, 48, 80):
+            try:
+                choice = choose(checkpoint.shape, free=gib * GIB, device="cuda")
+            except BackboneError:
+                continue
+            need = estimate(checkpoint.shape, quantise=choice.quantise, offload=choice.offload)
+            assert need.peak <= gib * GIB
+
+
+def test_choose_without_room_names_the_least_that_would_do():
+    with pytest.raises(BackboneError, match=r"1\.0 GiB are free on cpu; even the least .* needs"):
+        choose(DEV, free=GIB, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["flux.2-klein-4b", "black-forest-labs/FLUX.2-klein-4B", "FLUX.2-klein-4B/"])
+def test_find_checkpoint_minds_neither_case_nor_owner(name):
+    assert find_checkpoint(name).card.name == "black-forest-labs/FLUX.2-klein-4B"
