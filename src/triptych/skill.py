@@ -132,7 +132,9 @@ def load_skill(path: str | Path) -> Skill:
     """The skill in a file. Raises SkillError for what is no skill, is truncated, or was changed since it was saved."""
     path = Path(path)
     if path.suffix in {".pt", ".pth", ".ckpt", ".bin"}:
-        raise SkillError(f"{path} may run code when it is read; only .safetensors is taken. Convert it with safetensors.")
+        raise SkillError(
+            f"{path} may run code when it is read; only .safetensors is taken. Convert it with safetensors."
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -143,7 +145,9 @@ def load_skill(path: str | Path) -> Skill:
     except (OSError, SafetensorError) as error:
         raise SkillError(f"skill {path} cannot be read: {error}. The file is truncated or no safetensors.") from error
     if _METADATA not in metadata:
-        raise SkillError(f"{path} is no skill: it has no page. Import a foreign LoRA with `triptych skills import {path}`.")
+        raise SkillError(
+            f"{path} is no skill: it has no page. Import a foreign LoRA with `triptych skills import {path}`."
+        )
     recorded = metadata.get("modelspec.hash_sha256", "")
     if recorded != f"0x{digest}":
         raise SkillError(f"skill {path} is damaged: its tensors are not those that were saved. Fetch it again.")

@@ -1,7 +1,7 @@
 """LoRA on a backbone's transformer: put in for training, put on for sampling, and taken off without a trace."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -10,6 +10,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
 
 from triptych.errors import SkillError
 from triptych.models.backbone import Backbone
@@ -24,6 +25,7 @@ __all__ = [
     "ejecting",
     "inject",
     "linear_names",
+    "shard_frozen",
     "unheard_by_conditions",
 ]
 
@@ -48,7 +50,9 @@ def linear_names(module: nn.Module, patterns: Sequence[str] = ("*",)) -> tuple[s
     names = [name for name, child in module.named_modules() if isinstance(child, nn.Linear)]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise SkillError(f"target {pattern!r} matches no linear layer; there are {', '.join(names[:4])} and others.")
+            raise SkillError(
+                f"target {pattern!r} matches no linear layer; there are {', '.join(names[:4])} and others."
+            )
     return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
 
 
@@ -106,6 +110,18 @@ def ejecting(module: nn.Module) -> Iterator[None]:
         eject(module)
         for name, parameter in module.named_parameters():
             parameter.requires_grad_(gradients[name])
+
+
+def shard_frozen(transformer: nn.Module, adapter: Iterable[nn.Parameter]) -> None:
+    """Spread each block's frozen weights over the processes of the run (FSDP2); `adapter` stays whole on every one.
+
+    Sharded modules cannot be made whole again in place: load the backbone anew to use it otherwise.
+    """
+    kept = set(adapter)
+    for child in transformer.children():
+        if isinstance(child, nn.ModuleList):
+            for block in child:
+                fully_shard(block, ignored_params=kept)
 
 
 @contextmanager
@@ -186,7 +202,9 @@ class Skills:
 
 def _is_small(transformer: nn.Module) -> bool:
     """Whether a second copy of the weights is a light price for steps without extra operations."""
-    plain = all(parameter.is_floating_point() and parameter.dtype.itemsize > 1 for parameter in transformer.parameters())
+    plain = all(
+        parameter.is_floating_point() and parameter.dtype.itemsize > 1 for parameter in transformer.parameters()
+    )
     return plain and sum(parameter.nbytes for parameter in transformer.parameters()) <= _MERGE_BYTES
 
 

@@ -1,0 +1,151 @@
+"""Prepared pages on disk: each is found by the content of its page, its settings and the backbone that encoded it."""
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from triptych.images import write_atomic
+from triptych.models.backbone import Backbone, Grid, Sequences, Text
+from triptych.page import Page, slot
+from triptych.prompts import Prompt, PromptPart
+from triptych.sampling.encode import encode_picture, encode_text
+from triptych.skill import payload_sha256
+from triptych.training.prepare import Prepared, Setting, prepare_page
+from triptych.training.variants import page_sha256
+
+__all__ = ["PageCache", "fingerprint"]
+
+_IN_MEMORY = 512
+_SAMPLED = 64
+
+
+@torch.no_grad()
+def fingerprint(backbone: Backbone) -> str:
+    """Changes when the backbone's codec, text encoder or transformer changes.
+
+    Codec and text encoder are known by what they make of a fixed page, the transformer by a sample of every weight.
+    """
+    digest = hashlib.sha256(backbone.card.name.encode())
+    side = 4 * backbone.card.factor
+    probe = Image.linear_gradient("L").resize((side, side)).convert("RGB")
+    digest.update(_bytes(encode_picture(backbone, probe)))
+    digest.update(_bytes(encode_text(backbone, [_probe_page()]).embeds))
+    for name, parameter in backbone.transformer.named_parameters():
+        flat = parameter.detach().flatten()
+        sample = flat[:: max(1, flat.numel() // _SAMPLED)]
+        digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode() + _bytes(sample))
+    return digest.hexdigest()
+
+
+def _probe_page() -> Page:
+    return Page(panels=(slot("a red fox"),), overview="a picture")
+
+
+class PageCache:
+    """Makes each page ready once. What is on disk and damaged, or of other content, is made again."""
+
+    def __init__(self, backbone: Backbone, folder: Path) -> None:
+        self._backbone, self._folder = backbone, folder
+        self._fingerprint = fingerprint(backbone)
+        self._recent: OrderedDict[str, Prepared] = OrderedDict()
+        self.made = 0
+        """How many pages had to be encoded."""
+
+    def get(self, page: Page, setting: Setting) -> Prepared:
+        key = self._key(page, setting)
+        if key in self._recent:
+            self._recent.move_to_end(key)
+            return self._recent[key]
+        prepared = self._read(key) or self._make(key, lambda: prepare_page(self._backbone, page, setting))
+        self._recent[key] = prepared
+        if len(self._recent) > _IN_MEMORY:
+            self._recent.popitem(last=False)
+        return prepared
+
+    def _key(self, page: Page, setting: Setting) -> str:
+        facts = json.dumps([self._fingerprint, page_sha256(page), asdict(setting)], sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key[:40]}.safetensors"
+
+    def _make(self, key: str, make: Callable[[], Prepared]) -> Prepared:
+        prepared = make()
+        self.made += 1
+        tensors, facts = _flat(prepared)
+        digest = payload_sha256(save(tensors))
+        metadata = {"key": key, "sha256": digest, "facts": json.dumps(facts)}
+        write_atomic(self._path(key), save(tensors, metadata=metadata))
+        return prepared
+
+    def _read(self, key: str) -> Prepared | None:
+        path = self._path(key)
+        try:
+            with safe_open(path, framework="pt", device=str(self._backbone.device)) as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if metadata.get("key") != key or metadata.get("sha256") != payload_sha256(path.read_bytes()):
+                return None
+            return _unflat(tensors, json.loads(metadata["facts"]))
+        except (OSError, SafetensorError):
+            return None
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+
+
+def _flat(prepared: Prepared) -> tuple[dict[str, Tensor], dict[str, object]]:
+    sequences = prepared.sequences
+    tensors = {
+        "clean": prepared.clean,
+        "weights": prepared.weights,
+        "memory": prepared.memory,
+        "references": sequences.references,
+        "extra": sequences.extra,
+        "text.embeds": sequences.text.embeds,
+        "text.positions": sequences.text.positions,
+        "text.pooled": sequences.text.pooled,
+        "text.mask": sequences.text.mask,
+    }
+    facts: dict[str, object] = {
+        "targets": [asdict(grid) for grid in sequences.targets],
+        "reference_grids": [asdict(grid) for grid in sequences.reference_grids],
+        "guidance": sequences.guidance,
+        "cached": sequences.cached,
+        "prompt": asdict(prepared.prompt),
+        "frames": prepared.frames,
+    }
+    # Cloned: safetensors refuses tensors that share memory, as expanded ones do.
+    return {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items() if tensor is not None}, facts
+
+
+def _unflat(tensors: dict[str, Tensor], facts: dict) -> Prepared:
+    text = {name.removeprefix("text."): value for name, value in tensors.items() if name.startswith("text.")}
+    sequences = Sequences(
+        text=Text(embeds=text["embeds"], positions=text["positions"], pooled=text.get("pooled"), mask=text.get("mask")),
+        targets=tuple(Grid(**grid) for grid in facts["targets"]),
+        reference_grids=tuple(Grid(**grid) for grid in facts["reference_grids"]),
+        references=tensors.get("references"),
+        extra=tensors.get("extra"),
+        guidance=facts["guidance"],
+        cached=facts["cached"],
+    )
+    prompt = facts["prompt"]
+    return Prepared(
+        sequences=sequences,
+        clean=tensors["clean"],
+        weights=tensors["weights"],
+        prompt=Prompt(text=prompt["text"], parts=tuple(PromptPart(**part) for part in prompt["parts"])),
+        frames=tuple(facts["frames"]),
+        memory=tensors.get("memory"),
+    )

@@ -1,0 +1,84 @@
+"""The loss of a skill: flow matching on the slots' tokens, several noise draws a page; conditions are never in it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from triptych.flow import data_from_velocity, interpolate, logit_normal, velocity
+from triptych.models.backbone import Backbone, KeepsReferences
+from triptych.training.prepare import Prepared, join
+from triptych.training.recipe import Levels, LossSpace
+
+__all__ = ["Item", "draw_item", "group_items", "group_losses"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One page with its draws of noise."""
+
+    page: Prepared
+    levels: Float[Tensor, " draws"]
+    noise: Float[Tensor, "draws target channels"]
+
+
+def draw_item(page: Prepared, *, draws: int, levels: Levels, seed: int) -> Item:
+    """Noise and noise levels from `seed` alone, so that an item is the same in whatever batch and process it is."""
+    generator = torch.Generator().manual_seed(seed)
+    free = logit_normal(draws, mean=levels.mean, std=levels.std, generator=generator)
+    is_pure = torch.rand(draws, generator=generator) < levels.pure_share
+    noise = torch.randn(draws, *page.clean.shape[1:], generator=generator)
+    return Item(page=page, levels=torch.where(is_pure, torch.ones(()), free), noise=noise)
+
+
+def group_items(backbone: Backbone, items: Sequence[Item]) -> Iterator[list[Item]]:
+    """Items that go through the network together: those of one shape where the backbone takes many, else each alone."""
+    if not isinstance(backbone, KeepsReferences):
+        yield from ([item] for item in items)
+        return
+    groups: dict[object, list[Item]] = {}
+    for item in items:
+        groups.setdefault(item.page.shape, []).append(item)
+    yield from groups.values()
+
+
+def group_losses(
+    backbone: Backbone,
+    items: Sequence[Item],
+    *,
+    space: LossSpace,
+    channel_weights: Float[Tensor, " channels"] | None = None,
+) -> Float[Tensor, " items"]:
+    """Each item's mean squared error over its draws and counting tokens, from one group of `group_items`."""
+    device = backbone.device
+    clean = torch.stack([item.page.clean[0] for item in items]).to(device)[:, None]
+    noise = torch.stack([item.noise for item in items]).to(device)
+    t = torch.stack([item.levels for item in items]).to(device)
+    levels = t[:, :, None, None]
+    noisy = interpolate(clean, noise, levels)
+    predicted = _velocities(backbone, items, noisy.to(backbone.dtype), t).float()
+    if space is LossSpace.DATA:
+        error = (data_from_velocity(noisy, predicted, levels) - clean).square()
+    else:
+        error = (predicted - velocity(clean, noise)).square()
+    if channel_weights is not None:
+        error = error * channel_weights.to(device)
+    weights = torch.stack([item.page.weights[0] for item in items]).to(device)
+    each = (error.mean(dim=-1) * weights[:, None]).sum(dim=-1) / weights.sum(dim=-1).clamp_min(1e-12)[:, None]
+    return each.mean(dim=1)
+
+
+def _velocities(
+    backbone: Backbone,
+    items: Sequence[Item],
+    noisy: Float[Tensor, "items draws target channels"],
+    t: Float[Tensor, "items draws"],
+) -> Float[Tensor, "items draws target channels"]:
+    sequences, memory = join(backbone, [item.page for item in items])
+    if isinstance(backbone, KeepsReferences):
+        return backbone.velocity_field(sequences, memory).many(noisy, t.to(noisy.dtype))
+    # One field for all draws: where a family keeps its references, they are read by the first call only.
+    field = backbone.velocity_field(sequences)
+    return torch.stack([field(noisy[:, draw], float(t[0, draw])) for draw in range(noisy.shape[1])], dim=1)

@@ -1,0 +1,102 @@
+"""Optimizers and learning rates of an adapter, and their state as tensors and plain values."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from triptych.errors import TrainingError
+from triptych.training.recipe import Decay, OptimizerKind, OptimizerRecipe
+
+__all__ = ["flat_state", "load_flat_state", "make_optimizer", "rate_share", "set_rate", "show_average"]
+
+
+def make_optimizer(parameters: Mapping[str, nn.Parameter], recipe: OptimizerRecipe) -> Optimizer:
+    """Two groups: all A, and all B at `b_ratio` times their learning rate. Raises TrainingError for a missing library."""
+    sides = {side: [value for name, value in parameters.items() if f".lora_{side}." in name] for side in "AB"}
+    groups = [{"params": sides["A"], "ratio": 1.0}, {"params": sides["B"], "ratio": recipe.b_ratio}]
+    rate = recipe.learning_rate
+    for group in groups:
+        group["lr"] = rate * group["ratio"]
+    match recipe.kind:
+        case OptimizerKind.ADAMW:
+            return torch.optim.AdamW(groups, lr=rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
+        case OptimizerKind.PRODIGY:
+            library = _library("prodigyopt", recipe.kind)
+            return library.Prodigy(groups, lr=rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
+        case OptimizerKind.SCHEDULE_FREE:
+            library = _library("schedulefree", recipe.kind)
+            made = library.AdamWScheduleFree(groups, lr=rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
+            made.train()
+            return made
+
+
+def _library(name: str, kind: OptimizerKind) -> Any:
+    try:
+        return __import__(name)
+    except ImportError:
+        raise TrainingError(
+            f"optimizer {kind.value!r} needs the package {name}: pip install 'triptych[train]'."
+        ) from None
+
+
+def rate_share(step: int, steps: int, recipe: OptimizerRecipe) -> float:
+    """The share of the full learning rate at `step`, counted from 0."""
+    if step < recipe.warmup:
+        return (step + 1) / (recipe.warmup + 1)
+    done = (step - recipe.warmup) / max(1, steps - recipe.warmup)
+    match recipe.decay:
+        case Decay.NONE:
+            return 1.0
+        case Decay.LINEAR:
+            return 1 - done
+        case Decay.COSINE:
+            return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def set_rate(optimizer: Optimizer, rate: float) -> None:
+    """Give every group its own multiple of `rate`."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["ratio"]
+
+
+def show_average(optimizer: Optimizer, *, shown: bool) -> None:
+    """Schedule-free optimizers keep two sets of weights: one is trained at, the other is the result."""
+    switch = getattr(optimizer, "eval" if shown else "train", None)
+    if switch is not None:
+        switch()
+
+
+def flat_state(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The whole state: tensors by name, and the rest as values that JSON keeps exactly."""
+    state = optimizer.state_dict()
+    tensors: dict[str, Tensor] = {}
+    values: dict[str, Any] = {"groups": state["param_groups"], "state": {}}
+    for index, entry in state["state"].items():
+        for name, value in entry.items():
+            if isinstance(value, Tensor):
+                tensors[f"{index}.{name}"] = value
+            else:
+                values["state"].setdefault(str(index), {})[name] = value
+    for number, group in enumerate(state["param_groups"]):
+        for name, value in list(group.items()):
+            if isinstance(value, Tensor):
+                tensors[f"group{number}.{name}"] = value
+    values["groups"] = [{k: v for k, v in group.items() if not isinstance(v, Tensor)} for group in values["groups"]]
+    return tensors, values
+
+
+def load_flat_state(optimizer: Optimizer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+    """The inverse of `flat_state`, in place."""
+    state = {int(index): dict(entry) for index, entry in values["state"].items()}
+    groups = [dict(group) for group in values["groups"]]
+    for key, tensor in tensors.items():
+        place, name = key.split(".", 1)
+        if place.startswith("group"):
+            groups[int(place.removeprefix("group"))][name] = tensor
+        else:
+            state.setdefault(int(place), {})[name] = tensor.clone()
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

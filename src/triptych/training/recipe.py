@@ -1,0 +1,251 @@
+"""Recipes of skills, as files: everything that decides an adapter's weights besides the pages and the backbone."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from triptych.errors import TrainingError
+from triptych.models.backbone import Conditioning
+
+__all__ = [
+    "AdapterRecipe",
+    "Decay",
+    "Levels",
+    "LossSpace",
+    "OptimizerKind",
+    "OptimizerRecipe",
+    "Precision",
+    "Quantised",
+    "Recipe",
+    "Variety",
+    "Watch",
+    "load_recipe",
+    "recipe_names",
+]
+
+_MOST_PARENTS = 5
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OptimizerKind(StrEnum):
+    """`prodigy` finds its own learning rate (arXiv:2306.06101); `schedule_free` needs no schedule (arXiv:2405.15682)."""
+
+    ADAMW = "adamw"
+    PRODIGY = "prodigy"
+    SCHEDULE_FREE = "schedule_free"
+
+
+class Decay(StrEnum):
+    """How the learning rate falls to zero after the warm-up."""
+
+    NONE = "none"
+    LINEAR = "linear"
+    COSINE = "cosine"
+
+
+class LossSpace(StrEnum):
+    """What is compared: velocities, or the clean tokens they lead to (the same error times t squared)."""
+
+    VELOCITY = "velocity"
+    DATA = "data"
+
+
+class Precision(StrEnum):
+    """Of the arithmetic; `auto` is bf16 where the hardware has it."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
+class Quantised(StrEnum):
+    """Weights of the backbone while an adapter is trained on it."""
+
+    NF4 = "nf4"
+    INT8 = "int8"
+
+
+class AdapterRecipe(_Strict):
+    """Shape of the adapter; `targets` are shell patterns over the names of the transformer's linear layers."""
+
+    rank: int = Field(default=16, ge=1, le=1024)
+    alpha: float = Field(default=16.0, gt=0)
+    targets: tuple[str, ...] = Field(default=("*",), min_length=1)
+    rank_stabilised: bool = False
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+class OptimizerRecipe(_Strict):
+    """Optimizer and learning rate."""
+
+    kind: OptimizerKind = OptimizerKind.ADAMW
+    learning_rate: float = Field(default=1e-4, gt=0)
+    b_ratio: float = Field(default=1.0, gt=0)
+    """Learning rate of B over that of A (LoRA+, arXiv:2402.12354); 1 treats them alike."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip: float = Field(default=1.0, gt=0)
+    """Most norm of a step's gradient."""
+    warmup: int = Field(default=0, ge=0)
+    """Steps in which the learning rate rises."""
+    decay: Decay = Decay.NONE
+
+
+class Levels(_Strict):
+    """Noise levels: a share at exactly 1, where only the conditions help, the rest sigmoid(mean + std * normal)."""
+
+    pure_share: float = Field(default=0.0, ge=0, le=1)
+    mean: float = 0.0
+    std: float = Field(default=1.0, gt=0)
+
+
+class Variety(_Strict):
+    """Chances that a page is changed each time it is seen."""
+
+    random_slots: float = Field(default=0.0, ge=0, le=1)
+    """That other panels become the slots, at least one and not all."""
+    condition_dropout: float = Field(default=0.0, ge=0, le=1)
+    """For each condition, that it is left out."""
+    instruction_dropout: float = Field(default=0.0, ge=0, le=1)
+    """That all words of the page are left out."""
+    shots: tuple[int, ...] = Field(default=(0,), min_length=1)
+    """How many other pages stand in front as examples: one of these, each as likely."""
+
+
+class Watch(_Strict):
+    """What is saved and shown on the way. It decides no weights, so it may be changed between resumptions."""
+
+    save_every: int = Field(default=200, ge=1)
+    keep: int = Field(default=3, ge=2)
+    """Checkpoints kept: two at least, so that one may be damaged."""
+    sample_every: int = Field(default=0, ge=0)
+    """Steps between rows of the contact sheet; 0 makes none on the way."""
+    seeds: tuple[int, ...] = Field(default=(101,), min_length=1)
+    samples: int = Field(default=4, ge=0)
+    """Held-out pages in the contact sheet."""
+    held_out_every: int = Field(default=0, ge=0)
+    """Steps between measurements of the held-out loss; 0 measures at the end only."""
+
+
+class Recipe(_Strict):
+    """How a skill is trained."""
+
+    title: str = ""
+    backbone: str = "pocket"
+    template: str | None = None
+    """Prompt template of all pages; None takes the one that each page names."""
+    trigger: str = ""
+    """Words put in front of every overview."""
+    seed: int = Field(default=0, ge=0)
+    conditioning: Conditioning | None = None
+    """None is the backbone's native way."""
+    frozen_conditions: bool = False
+    """Leave the conditions' path as it was: their keys and values are computed once and kept."""
+    sides_px: tuple[int, ...] = ()
+    """Working sizes of panels, one drawn for each page seen; empty is the backbone's own."""
+    guidance: float | None = None
+    """What guidance-distilled backbones are told while training."""
+    steps: int = Field(gt=0)
+    batch: int = Field(default=1, ge=1)
+    """Pages a process takes at once."""
+    accumulation: int = Field(default=1, ge=1)
+    """Batches whose gradients make one step."""
+    draws: int = Field(default=1, ge=1)
+    """Noise draws of each page in a batch."""
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    """Decay of the moving average that is released; 0 releases the last weights."""
+    adapter: AdapterRecipe = AdapterRecipe()
+    optimizer: OptimizerRecipe = OptimizerRecipe()
+    levels: Levels = Levels()
+    loss: LossSpace = LossSpace.VELOCITY
+    decoder_weights: bool = False
+    """Weigh channels by how much each moves the decoded picture."""
+    canvas_loss: bool = False
+    """On one canvas, also compare the conditions' part, as In-Context LoRA was trained."""
+    slot_weights: tuple[float, ...] = ()
+    """Weight of the first slot's error, of the second's, ...; missing ones are 1."""
+    variety: Variety = Variety()
+    precision: Precision = Precision.AUTO
+    gradient_checkpointing: bool = False
+    quantised: Quantised | None = None
+    sharded: bool = False
+    """Spread the frozen weights over the processes (FSDP); the adapter stays whole on each."""
+    most_bad_steps: int = Field(default=5, ge=1)
+    """Steps in a row that may end in NaN or infinity before training stops."""
+    licence: str = ""
+    watch: Watch = Watch()
+
+    @model_validator(mode="after")
+    def _check(self) -> "Recipe":
+        if self.optimizer.warmup > self.steps:
+            raise ValueError(f"warmup is {self.optimizer.warmup}, longer than all {self.steps} steps")
+        if any(weight < 0 for weight in self.slot_weights) or any(side < 16 for side in self.sides_px):
+            raise ValueError("slot_weights must not be negative, and sides_px must be 16 or more")
+        if any(count < 0 for count in self.variety.shots):
+            raise ValueError("variety.shots must not be negative")
+        return self
+
+    def deciding(self) -> dict[str, Any]:
+        """What decides the weights, as plain values: a run may only be resumed with the same."""
+        return self.model_dump(mode="json", exclude={"watch", "title", "licence"})
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names of the recipes in the package, sorted."""
+    folder = files("triptych.training") / "recipes"
+    return tuple(sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml")))
+
+
+def load_recipe(name: str | Path, changes: Mapping[str, object] | None = None) -> Recipe:
+    """The recipe of that name in the package or in a YAML file; `changes` replaces values by dotted key.
+
+    A recipe may begin with `extends: NAME` and give only what differs. Raises TrainingError naming the key.
+    """
+    data = _read(str(name), parents=0)
+    for key, value in (changes or {}).items():
+        *way, last = key.split(".")
+        place = data
+        for part in way:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise TrainingError(f"recipe {name}: key {key!r} does not exist; {part!r} has no keys of its own.")
+        place[last] = value
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        problems = [f"key {'.'.join(map(str, one['loc'])) or 'recipe'}: {one['msg']}" for one in error.errors()]
+        raise TrainingError(f"recipe {name}: {'; '.join(problems)}.") from error
+
+
+def _read(name: str, *, parents: int) -> dict[str, Any]:
+    if parents > _MOST_PARENTS:
+        raise TrainingError(f"recipe {name}: `extends` goes round in a circle or over more than {_MOST_PARENTS} files.")
+    path = Path(name)
+    if path.suffix not in {".yaml", ".yml"}:
+        if name not in recipe_names():
+            raise TrainingError(f"no recipe {name!r}; there are {', '.join(recipe_names())}, or name a .yaml file.")
+        path = Path(str(files("triptych.training") / "recipes" / f"{name}.yaml"))
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise TrainingError(f"recipe {path} cannot be read: {error}.") from error
+    if not isinstance(data, dict):
+        raise TrainingError(f"recipe {path} is no list of keys and values.")
+    parent = data.pop("extends", None)
+    return data if parent is None else _merged(_read(str(parent), parents=parents + 1), data)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged

@@ -1,0 +1,182 @@
+"""What one sees of a run: progress, held-out loss, a growing contact sheet, warnings, and a summary at the end."""
+
+import importlib.util
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from triptych.images import png_bytes, write_atomic
+from triptych.models.backbone import Backbone
+from triptych.page import Page
+from triptych.sampling import generate
+from triptych.skill import Skill
+from triptych.training.measure import copies
+from triptych.training.recipe import Recipe
+from triptych.training.summary import summary_text, write_plot
+
+__all__ = ["Progress", "Watcher"]
+
+_THUMB_PX = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a run is after a step."""
+
+    step: int
+    steps: int
+    loss: float
+    learning_rate: float
+    seconds_per_step: float
+    held_out_loss: float | None
+    """As last measured."""
+    note: str = ""
+    """Something to tell the user; the other values are those of the last step."""
+
+    @property
+    def seconds_left(self) -> float:
+        return (self.steps - self.step) * self.seconds_per_step
+
+
+class Watcher:
+    """Writes `log.jsonl`, `contact-sheet.png`, `summary.md` and `loss.png` into the run's folder; only on one process.
+
+    TensorBoard gets the same numbers where it is installed, and trackio too.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe, on_progress: Callable[[Progress], None], *, is_main: bool) -> None:
+        self._folder, self._recipe, self._on_progress, self._is_main = folder, recipe, on_progress, is_main
+        self._last = Progress(
+            step=0, steps=recipe.steps, loss=0.0, learning_rate=0.0, seconds_per_step=0.0, held_out_loss=None
+        )
+        self._trackers = _trackers(folder) if is_main else []
+
+    def step(self, step: int, loss: float, *, learning_rate: float, seconds_per_step: float) -> None:
+        self._last = Progress(
+            step=step,
+            steps=self._recipe.steps,
+            loss=loss,
+            learning_rate=learning_rate,
+            seconds_per_step=seconds_per_step,
+            held_out_loss=self._last.held_out_loss,
+        )
+        self._log({"step": step, "loss": loss, "learning_rate": learning_rate})
+        self._tell(self._last)
+
+    def held_out(self, step: int, loss: float) -> None:
+        self._last = replace(self._last, held_out_loss=loss)
+        self._log({"step": step, "held_out_loss": loss})
+        self._tell(self._last)
+
+    def note(self, text: str) -> None:
+        self._log({"step": self._last.step, "note": text})
+        self._tell(replace(self._last, note=text))
+
+    def sample(self, step: int, backbone: Backbone, pages: Sequence[Page], training: Sequence[Page]) -> None:
+        """One more row of the contact sheet, its pages and seeds always the same; warns of copies."""
+        shown = list(pages[: self._recipe.watch.samples])
+        if not shown:
+            return
+        for number, seed in enumerate(self._recipe.watch.seeds):
+            results = generate(
+                backbone,
+                [_asked(page) for page in shown],
+                seed=seed,
+                conditioning=self._recipe.conditioning,
+            )
+            pictures = [image for result in results for image in result.images]
+            self._grow(step, pictures, heading=shown if number == 0 else ())
+            for page, result in zip(shown, results, strict=True):
+                for what in copies(page, result.images, training):
+                    self.note(f"step {step}, page {page.page_id!r}: {what}.")
+
+    def summarise(self, skill: Skill) -> None:
+        """`summary.md`, and `loss.png` where matplotlib is installed."""
+        rows = self.rows()
+        plotted = write_plot(rows, self._folder / "loss.png")
+        write_atomic(self._folder / "summary.md", summary_text(skill, rows, plotted=plotted).encode())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The log so far; a line that a killed run left unfinished is passed over."""
+        rows = []
+        path = self._folder / "log.jsonl"
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                continue
+        return rows
+
+    def _log(self, row: dict[str, Any]) -> None:
+        if not self._is_main:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        for track in self._trackers:
+            track(row)
+
+    def _tell(self, progress: Progress) -> None:
+        if self._is_main:
+            self._on_progress(progress)
+
+    def _grow(self, step: int, pictures: Sequence[Image.Image], *, heading: Sequence[Page]) -> None:
+        path = self._folder / "contact-sheet.png"
+        rows: list[Image.Image] = []
+        if path.exists():
+            with Image.open(path) as old:
+                rows.append(old.convert("RGB"))
+        elif heading:
+            rows.append(_row([panel.picture for page in heading for panel in page.conditions]))
+            rows.append(_row([panel.answer for page in heading for panel in page.slots]))
+        rows.append(_row(list(pictures)))
+        sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
+        top = 0
+        for row in rows:
+            sheet.paste(row, (0, top))
+            top += row.height
+        write_atomic(path, png_bytes(sheet, {"Description": f"last row: step {step}"}))
+
+
+def _asked(page: Page) -> Page:
+    """The page without answers, its slots as large as these were."""
+    sizes = [slot.answer.size if slot.answer else None for slot in page.slots]
+    queue = iter(sizes)
+    panels = tuple(
+        replace(panel, answer=None, size_px=panel.size_px or next(queue)) if panel.is_slot else panel
+        for panel in page.panels
+    )
+    return replace(page, panels=panels)
+
+
+def _row(pictures: Sequence[Image.Image | None]) -> Image.Image:
+    strip = Image.new("RGB", (_THUMB_PX * max(1, len(pictures)), _THUMB_PX), "white")
+    for column, picture in enumerate(pictures):
+        if picture is not None:
+            thumb = picture.copy()
+            thumb.thumbnail((_THUMB_PX, _THUMB_PX))
+            strip.paste(thumb, (column * _THUMB_PX, 0))
+    return strip
+
+
+def _trackers(folder: Path) -> list[Callable[[dict[str, Any]], None]]:
+    trackers: list[Callable[[dict[str, Any]], None]] = []
+    if importlib.util.find_spec("tensorboard"):
+        from torch.utils.tensorboard import SummaryWriter
+
+        writer = SummaryWriter(str(folder / "tensorboard"))
+        trackers.append(lambda row: [writer.add_scalar(k, v, row["step"]) for k, v in row.items() if _is_number(k, v)])
+    if importlib.util.find_spec("trackio"):
+        import trackio
+
+        trackio.init(project="triptych", name=folder.stem, embed=False)
+        trackers.append(lambda row: trackio.log({k: v for k, v in row.items() if _is_number(k, v)}, step=row["step"]))
+    return trackers
+
+
+def _is_number(key: str, value: object) -> bool:
+    return key != "step" and isinstance(value, float)
