@@ -66,9 +66,7 @@ def curve_plot(row: RowScores, figures: Sequence[tuple[str, str]]) -> str:
 
 
 def _curve(axes: Axes, row: RowScores, control: Control | None, name: str, label: str, colour: str) -> None:
-    points = [
-        (arm.shots, row.estimate(arm.name, name)) for arm in row.row.arms if arm.control is control and row.pages
-    ]
+    points = [(arm.shots, row.estimate(arm.name, name)) for arm in row.row.arms if arm.control is control and row.pages]
     points = sorted(((shots, estimate) for shots, estimate in points if estimate.pages), key=lambda point: point[0])
     if not points:
         return
@@ -105,9 +103,7 @@ def _dot(axes: Axes, estimate: Estimate, height: int, *, hollow: bool = False) -
         return
     if not hollow:
         axes.plot([estimate.low, estimate.high], [height, height], color=_RIGHT, linewidth=2, alpha=0.35)
-    axes.plot(
-        [estimate.mean], [height], "o", color=_RIGHT, markersize=5, markerfacecolor="white" if hollow else _RIGHT
-    )
+    axes.plot([estimate.mean], [height], "o", color=_RIGHT, markersize=5, markerfacecolor="white" if hollow else _RIGHT)
 
 
 def confusion_plot(rows: Sequence[Sequence[float]]) -> str:

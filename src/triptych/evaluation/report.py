@@ -55,6 +55,8 @@ _COLUMNS = (
     ("copied_input", "copies input", 2),
     ("copied_example", "copies example", 2),
 )
+_WITHOUT_PIXELS = frozenset({"top1", "colour", "sharpness", "noise", "copied_input", "copied_example"})
+"""Columns that mean something where no pixel answer exists."""
 _SHOWN_PER_ROW = 8
 _SHEET = 40
 
@@ -127,7 +129,9 @@ def _section(scores: Scores, row: RowScores) -> _Section:
     names = row.names
     columns = [column for column in _COLUMNS if any(row.values(name, column[0]) for name in names)]
     if not row.row.pixels:
-        columns = [column for column in columns if column[0] in {"top1", "colour", "sharpness", "noise", "copied_input"}]
+        columns = [
+            column for column in columns if column[0] in {"top1", "colour", "sharpness", "noise", "copied_input"}
+        ]
     return _Section(
         scores=row,
         columns=tuple(words for _, words, _ in columns),
@@ -178,7 +182,9 @@ def _plots(row: RowScores) -> Iterable[Markup]:
     if len(row.row.shots) > 2:
         wanted = [("gain", "dB over copy and white"), ("obeyed", "rule obeyed")] if row.row.pixels else []
         wanted.append(("top1", "right answer retrieved"))
-        yield Markup(curve_plot(row, [pair for pair in wanted if row.values(row.row.main.name, pair[0])]))
+        scored = [pair for pair in wanted if row.values(row.row.main.name, pair[0])]
+        if scored:
+            yield Markup(curve_plot(row, scored))
     if row.row.kind is Kind.SWAP:
         for arm in row.row.arms:
             size = max((len(_panels(page, arm)) for page in row.pages), default=0)
@@ -213,9 +219,7 @@ def _verdicts(scores: Scores) -> list[_Verdict]:
         if len(row.rules) < 2 or not any(row.row.shots) or not row.row.pixels:
             continue
         for rule in row.rules:
-            arms = {
-                arm.name: row.estimate(arm.name, "gain", rule=rule) for arm in row.row.arms if arm.control is None
-            }
+            arms = {arm.name: row.estimate(arm.name, "gain", rule=rule) for arm in row.row.arms if arm.control is None}
             main = arms[row.row.main.name]
             obeyed = row.estimate(row.row.main.name, "obeyed", rule=rule)
             found.append(_Verdict(rule=rule, row=row.row.title, arms=arms, obeyed=obeyed, words=_said(main, obeyed)))

@@ -40,12 +40,11 @@ def score_pictures(
     if case.rule is not None:
         verdict = case.rule.verify(asked, tuple(pictures))
         values |= {"obeyed": float(verdict.ok), "nearness": verdict.score}
-    if len(case.candidates) > 1 and asked.slots == case.page.slots:
+    if len(case.candidates) > 1 and _answers_as(asked, case.page):
         values["top1"] = _top1(case, pictures)
     if len(answers) > 1:
-        values["own_panel"] = float(
-            np.mean([index in found for index, found in enumerate(confusion(pictures, answers))])
-        )
+        places = confusion(pictures, answers)
+        values["own_panel"] = float(np.mean([slot in nearest for slot, nearest in enumerate(places)]))
         values["all_panels"] = float(values["own_panel"] == 1.0)
         for slot, nearest in enumerate(places, 1):
             values |= {
@@ -56,6 +55,11 @@ def score_pictures(
     if judge is not None:
         values |= _shots(judge, pictures)
     return values
+
+
+def _answers_as(asked: Page, page: Page) -> bool:
+    """Whether every slot still has the answer that stands among the candidates: not so where they were moved on."""
+    return all(here.answer is there.answer for here, there in zip(asked.slots, page.slots, strict=True))
 
 
 def _top1(case: Case, pictures: Sequence[Image.Image]) -> float:
