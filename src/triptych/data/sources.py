@@ -139,7 +139,7 @@ class SpriteScenes:
             raise SourceError(f"the name filter leaves no object in {', '.join(wanted)}; choose a wider filter.")
         return {style: names for style, names in found.items() if names}
 
-    @cached_property
+    @property
     def styles(self) -> tuple[str, ...]:
         return tuple(self._names)
 
@@ -212,7 +212,7 @@ class ShapeSource:
             raise SourceError(f"the name filter leaves none of the shapes {', '.join(SHAPES)}; choose a wider filter.")
         return found
 
-    @cached_property
+    @property
     def styles(self) -> tuple[str, ...]:
         return tuple(SHAPE_STYLES)
 

@@ -120,8 +120,10 @@ def _page(row: dict[str, Any], where: str) -> Page:
     panels: list[Panel] = []
     for number, (data, role, text) in enumerate(zip(row["images"], row["roles"], row["instructions"], strict=True), 1):
         picture = read_image(data["bytes"], name=where, panel=number)
-        shown = {"answer": picture} if role == "slot" else {"image": picture}
-        panels.append(Panel(role=Role(role), instruction=text, **shown))
+        if role == "slot":
+            panels.append(Panel(role=Role.SLOT, answer=picture, instruction=text))
+        else:
+            panels.append(Panel(role=Role(role), image=picture, instruction=text))
     return Page(
         panels=tuple(panels),
         overview=row["overview"],
