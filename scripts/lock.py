@@ -1,4 +1,4 @@
-"""Write requirements.lock: pyproject's dependencies, all extras, and all that they need, as installed here."""
+"""Write requirements.lock: pyproject's dependencies, all extras but `gpu`, and all that they need, as installed here."""
 
 import re
 import tomllib
@@ -37,7 +37,7 @@ def closure(wanted: list[Requirement]) -> dict[str, str]:
 
 def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [text for texts in project["optional-dependencies"].values() for text in texts]
+    extras = [text for extra, texts in project["optional-dependencies"].items() for text in texts if extra != "gpu"]
     found = closure([Requirement(text) for text in [*project["dependencies"], *extras]])
     lines = [f"{name}=={version}\n" for name, version in sorted(found.items())]
     (ROOT / "requirements.lock").write_text(
