@@ -138,7 +138,7 @@ def load_skill(path: str | Path) -> Skill:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
         digest = payload_sha256(path.read_bytes())
     except FileNotFoundError:
         raise SkillError(f"there is no skill {path}. Train one with `triptych train PAGESET --out {path}`.") from None

@@ -1,58 +1,8 @@
-"""A pocket small enough to train in a blink, and pages for it."""
-
-import colorsys
-
 import pytest
-import torch
-from PIL import Image, ImageDraw
 
-from triptych.models.pocket import PocketBackbone, PocketConfig, PocketNetwork
-from triptych.models.pocket.text import train_tokenizer
-from triptych.page import Page, condition, slot
-from triptych.training.recipe import Recipe
-
-
-def tiny_pocket(dtype: torch.dtype = torch.float32) -> PocketBackbone:
-    torch.manual_seed(0)
-    config = PocketConfig(
-        channels=8, width=32, double_blocks=1, single_blocks=2, head_width=16, text_width=16, vocabulary=300
-    )
-    network = PocketNetwork(config)
-    torch.nn.init.normal_(network.transformer.proj_out.weight, std=0.1)
-    tokenizer = train_tokenizer(["a red disc on white", "make it blue", "the other way round"], size=300)
-    return PocketBackbone(network.to(dtype).eval().requires_grad_(False), tokenizer)
-
-
-def disc(hue: float, place: int, *, background: str = "white") -> Image.Image:
-    picture = Image.new("RGB", (128, 128), background)
-    colour = tuple(int(255 * part) for part in colorsys.hsv_to_rgb(hue, 1, 0.9))
-    ImageDraw.Draw(picture).ellipse((place, place, place + 50, place + 50), fill=colour)
-    return picture
-
-
-def made_page(number: int, *, instruction: str = "make it blue") -> Page:
-    return Page(
-        panels=(
-            condition(disc(number / 17, 5 * number % 70)),
-            slot(instruction, answer=disc(number / 17, 5 * number % 70, background="blue")),
-        ),
-        page_id=f"p{number}",
-    )
-
-
-def recipe(**changes: object) -> Recipe:
-    facts: dict = {
-        "steps": 4,
-        "batch": 2,
-        "draws": 2,
-        "ema": 0.9,
-        "loss": "data",
-        "precision": "fp32",
-        "adapter": {"rank": 2, "alpha": 2},
-        "optimizer": {"learning_rate": 1e-2},
-        "watch": {"save_every": 1, "samples": 0},
-    }
-    return Recipe.model_validate(facts | changes)
+from tiny_training import made_page, tiny_pocket
+from triptych.models.pocket import PocketBackbone
+from triptych.page import Page
 
 
 @pytest.fixture

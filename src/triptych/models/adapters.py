@@ -133,7 +133,7 @@ def unheard_by_conditions(transformer: nn.Module) -> Iterator[None]:
     read = getattr(transformer, "encode_references", None)
     if read is None:
         raise SkillError(
-            "the skill leaves the conditions' path as it was, but this backbone reads conditions and slots in one pass. "
+            "the skill leaves the conditions' path as it was; this backbone reads conditions and slots in one pass. "
             "Train with `frozen_conditions: false`."
         )
 

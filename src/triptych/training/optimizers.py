@@ -15,7 +15,10 @@ __all__ = ["flat_state", "load_flat_state", "make_optimizer", "rate_share", "set
 
 
 def make_optimizer(parameters: Mapping[str, nn.Parameter], recipe: OptimizerRecipe) -> Optimizer:
-    """Two groups: all A, and all B at `b_ratio` times their learning rate. Raises TrainingError for a missing library."""
+    """Two groups: all A, and all B at `b_ratio` times their learning rate.
+
+    Raises TrainingError for a missing library.
+    """
     sides = {side: [value for name, value in parameters.items() if f".lora_{side}." in name] for side in "AB"}
     groups = [{"params": sides["A"], "ratio": 1.0}, {"params": sides["B"], "ratio": recipe.b_ratio}]
     rate = recipe.learning_rate

@@ -36,7 +36,7 @@ class _Strict(BaseModel):
 
 
 class OptimizerKind(StrEnum):
-    """`prodigy` finds its own learning rate (arXiv:2306.06101); `schedule_free` needs no schedule (arXiv:2405.15682)."""
+    """`prodigy` finds its own learning rate (arXiv:2306.06101); `schedule_free` needs no decay (arXiv:2405.15682)."""
 
     ADAMW = "adamw"
     PRODIGY = "prodigy"
