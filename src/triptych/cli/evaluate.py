@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from triptych.evaluation.run import Progress
     from triptych.evaluation.scores import Scores
 
-__all__ = ["add_to", "report_scores", "tracked"]
+__all__ = ["add_to", "evaluate_pocket"]
 
 _What = Annotated[
     str, typer.Argument(metavar="PAGESET", help="A page set's folder, a suite's name (pocket, smoke) or a suite file.")
@@ -22,6 +22,9 @@ _Shots = Annotated[str, typer.Option(metavar="N,N", help="Numbers of examples to
 _Count = Annotated[int | None, typer.Option(min=1, help="Pages a row; by default the suite's own, or all.")]
 _Rows = Annotated[
     str | None, typer.Option(metavar="NAME,NAME", help="Only these rows of the suite.", show_default=False)
+]
+_Weights = Annotated[
+    Path | None, typer.Option("--weights", metavar="FILE", help="By default the released weights.", show_default=False)
 ]
 _Run = Annotated[Path, typer.Argument(metavar="DIR", help="A folder written by `triptych evaluate`.")]
 _Every = Annotated[bool, typer.Option("--all", help="Also the figures that chance explains.")]
@@ -71,7 +74,7 @@ def evaluate(
         pages = pages.only(tuple(name.strip() for name in rows.split(","))) if rows else pages
     with console.working(f"loading {backbone}"):
         model, adapter = tt.load(backbone), options.read_skills(skill)
-    with tracked() as on_progress:
+    with _tracked() as on_progress:
         scores = score(
             model,
             pages,
@@ -84,11 +87,38 @@ def evaluate(
             steps=steps,
             on_progress=on_progress,
         )
-    report_scores(scores)
+    _report(scores)
+
+
+def evaluate_pocket(
+    out: options.OutFolder = Path("evaluation"),
+    weights: _Weights = None,
+    count: _Count = None,
+    rows: _Rows = None,
+    sprites: options.SpriteFolder = None,
+    steps: options.Steps = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Measure the pocket on what it must do: the suite `pocket`, on objects, rules and sets it never saw.
+
+    \b
+    Examples:
+      triptych pocket evaluate --weights runs/pocket/pocket.safetensors --count 100 --out measured
+    """
+    evaluate(
+        "pocket",
+        out=out,
+        backbone=str(weights) if weights else "pocket",
+        count=count,
+        rows=rows,
+        sprites=sprites,
+        steps=steps,
+        seed=seed,
+    )
 
 
 @contextmanager
-def tracked() -> "Iterator[Callable[[Progress], None]]":
+def _tracked() -> "Iterator[Callable[[Progress], None]]":
     """A bar of the pages of one row after the other; gives what `evaluate` reports to."""
     with console.progress("pages", total=1) as bar:
 
@@ -98,7 +128,7 @@ def tracked() -> "Iterator[Callable[[Progress], None]]":
         yield show
 
 
-def report_scores(scores: "Scores") -> None:
+def _report(scores: "Scores") -> None:
     """Write what came of a run, and say which goals were met and where the files are."""
     from triptych.evaluation.report import write_contact_sheet, write_report
 

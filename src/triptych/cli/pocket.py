@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from triptych.cli import console, options
+from triptych.cli.evaluate import evaluate_pocket
 from triptych.errors import TrainingError
 
 __all__ = ["add_to"]
@@ -27,11 +28,10 @@ _Workers = Annotated[int, typer.Option(min=1, max=64, help="Processes that make 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = typer.Typer(
-        no_args_is_help=True, help="The pocket backbone: the pictures it learns from, and its training."
-    )
+    group = typer.Typer(no_args_is_help=True, help="The pocket backbone: its pictures, its training, its evaluation.")
     group.command("sprites")(sprites)
     group.command("pretrain")(pretrain_pocket)
+    group.command("evaluate")(evaluate_pocket)
     app.add_typer(group, name="pocket")
 
 

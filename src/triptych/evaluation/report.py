@@ -7,13 +7,12 @@ from itertools import chain, zip_longest
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from triptych.errors import SourceError
 from triptych.evaluation.baselines import Baseline
 from triptych.evaluation.gallery import shown_sheet
 from triptych.evaluation.plots import confusion_plot, curve_plot, rules_plot
-from triptych.evaluation.records import Shown
+from triptych.evaluation.records import PageScores, Shown
 from triptych.evaluation.scores import FIGURES, RowScores, Scores
 from triptych.evaluation.scoring import confusion_key
 from triptych.evaluation.statistics import Estimate
@@ -77,14 +76,14 @@ class _Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Section:
-    """A row as the template reads it."""
+    """A row as the template reads it; plots are SVG."""
 
     scores: RowScores
     columns: tuple[str, ...]
     notes: tuple[str, ...]
     lines: tuple[_Line, ...]
-    plots: tuple[Markup, ...]
-    rules: Markup | None
+    plots: tuple[str, ...]
+    rules: str | None
     shown: Sequence[Shown]
 
 
@@ -138,7 +137,7 @@ def _section(scores: Scores, row: RowScores) -> _Section:
         notes=tuple(FIGURES[figure] for figure, _, _ in columns),
         lines=tuple(_line(row, name, columns) for name in names),
         plots=tuple(_plots(row)),
-        rules=Markup(rules_plot(row)) if len(row.rules) > 2 and row.row.pixels else None,
+        rules=rules_plot(row) if len(row.rules) > 2 and row.row.pixels else None,
         shown=_main_pages(scores, row)[:_SHOWN_PER_ROW],
     )
 
@@ -178,13 +177,13 @@ def _place(value: float, low: float, high: float) -> float:
     return round(100 * min(1.0, max(0.0, (value - low) / (high - low))), 2)
 
 
-def _plots(row: RowScores) -> Iterable[Markup]:
+def _plots(row: RowScores) -> Iterable[str]:
     if len(row.row.shots) > 2:
         wanted = [("gain", "dB over copy and white"), ("obeyed", "rule obeyed")] if row.row.pixels else []
         wanted.append(("top1", "right answer retrieved"))
         scored = [pair for pair in wanted if row.values(row.row.main.name, pair[0])]
         if scored:
-            yield Markup(curve_plot(row, scored))
+            yield curve_plot(row, scored)
     if row.row.kind is Kind.SWAP:
         for arm in row.row.arms:
             size = max((len(_panels(page, arm)) for page in row.pages), default=0)
@@ -193,11 +192,11 @@ def _plots(row: RowScores) -> Iterable[Markup]:
                 for panel in range(1, size + 1)
             ]
             if matrix:
-                yield Markup(confusion_plot(matrix))
+                yield confusion_plot(matrix)
 
 
-def _panels(page: object, arm: Arm) -> list[int]:
-    values = page.scores.get(arm.name, {})  # pyright: ignore[reportAttributeAccessIssue]
+def _panels(page: PageScores, arm: Arm) -> list[int]:
+    values = page.scores.get(arm.name, {})
     return [panel for panel in range(1, 9) if confusion_key(panel, panel) in values]
 
 
