@@ -23,7 +23,8 @@ _CELLS = 12
 _BINS = 8
 _COLOUR_CELLS = 8
 _COLOUR_SHARE = 0.5
-"""Of the squared distance; measured on real answers, blurred and shifted, as flat between .3 and .7."""
+"""Of the likeness. Of 40 real answers of aligned styles, blurred by 6 px, shifted by 8 px or drained of colour, at
+least .97 are retrieved with any share from .3 to .7; form alone gives .93 under blur, colour alone .5 when drained."""
 
 
 def embed(pictures: Sequence[Image.Image]) -> Float[np.ndarray, "pictures features"]:
