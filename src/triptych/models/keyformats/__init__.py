@@ -1,0 +1,6 @@
+"""LoRA keys of other programs: written for them, and read from them, whole or not at all."""
+
+from triptych.models.keyformats.reading import Report, inspect_lora, read_lora
+from triptych.models.keyformats.writing import KeyFormat, exported, save_exported
+
+__all__ = ["KeyFormat", "Report", "exported", "inspect_lora", "read_lora", "save_exported"]

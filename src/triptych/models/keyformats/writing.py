@@ -1,0 +1,104 @@
+"""Skills with the keys that other programs read."""
+
+from enum import StrEnum
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from triptych.errors import SkillError
+from triptych.images import write_atomic
+from triptych.models.keyformats.fusing import Pair, fuse
+from triptych.models.keyformats.layers import Place, find_layer
+from triptych.skill import KEY_PREFIX, Skill
+
+__all__ = ["KeyFormat", "exported", "save_exported"]
+
+
+class KeyFormat(StrEnum):
+    """`diffusers` is also PEFT's; `kohya` is read by sd-scripts and most user interfaces, `comfyui` by ComfyUI."""
+
+    DIFFUSERS = "diffusers"
+    KOHYA = "kohya"
+    COMFYUI = "comfyui"
+
+
+def exported(skill: Skill, keys: KeyFormat) -> dict[str, Tensor]:
+    """The skill's tensors by the format's keys.
+
+    The scale is written as alpha (kohya), or multiplied into B (the others), so that every reader gets it right.
+    Raises SkillError for a skill that cannot be written whole.
+    """
+    if skill.card.frozen_conditions:
+        raise SkillError(
+            f"skill {skill.name!r} leaves the conditions' path as it was, which other programs cannot do. "
+            "Train with `frozen_conditions: false` to export."
+        )
+    if keys is KeyFormat.DIFFUSERS:
+        return {
+            f"{KEY_PREFIX}{module}.lora_{side}.weight": tensor
+            for module in skill.modules
+            for side, tensor in zip("AB", _scaled(skill.pair(module), skill.scale), strict=True)
+        }
+    tensors: dict[str, Tensor] = {}
+    for name, pair in _fused(skill).items():
+        down, up = pair
+        if keys is KeyFormat.KOHYA:
+            stem = "lora_unet_" + name.replace(".", "_")
+            tensors[f"{stem}.lora_down.weight"], tensors[f"{stem}.lora_up.weight"] = down, up
+            # The rank of fused layers is larger, and readers divide alpha by it.
+            tensors[f"{stem}.alpha"] = torch.tensor(skill.scale * down.shape[0])
+        else:
+            down, up = _scaled(pair, skill.scale)
+            tensors[f"diffusion_model.{name}.lora_A.weight"] = down
+            tensors[f"diffusion_model.{name}.lora_B.weight"] = up
+    return dict(sorted(tensors.items()))
+
+
+def save_exported(skill: Skill, path: str | Path, keys: KeyFormat) -> None:
+    """Write the skill for another program, whole or not at all, with the metadata that such programs show."""
+    card = skill.card
+    trigger = " ".join(filter(None, (card.template.opening, card.trigger)))
+    metadata = {
+        "format": "pt",
+        "ss_output_name": card.name,
+        "ss_network_module": "networks.lora_flux",
+        "ss_network_dim": str(card.rank),
+        "ss_network_alpha": str(card.alpha),
+        "ss_base_model_version": card.family,
+        "modelspec.sai_model_spec": "1.0.1",
+        "modelspec.title": card.name,
+        "modelspec.license": card.licence,
+        "modelspec.trigger_phrase": trigger,
+    }
+    tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in exported(skill, keys).items()}
+    write_atomic(path, save(tensors, metadata=metadata))
+
+
+def _scaled(pair: Pair, scale: float) -> Pair:
+    return pair[0], pair[1] if scale == 1 else pair[1] * scale
+
+
+def _fused(skill: Skill) -> dict[str, Pair]:
+    """Updates by the names of the original code's layers."""
+    unknown = [module for module in skill.modules if find_layer(module, skill.card.family) is None]
+    if unknown:
+        raise SkillError(
+            f"{len(unknown)} layers of skill {skill.name!r} have no name in this format ({', '.join(unknown[:3])}). "
+            "Export it as diffusers, or train without them (recipe key adapter.targets)."
+        )
+    groups: dict[str, tuple[Place, dict[str, Pair]]] = {}
+    for module in skill.modules:
+        place = find_layer(module, skill.card.family)
+        assert place is not None, "unknown layers were refused"
+        groups.setdefault(place.filled(place.layer.original), (place, {}))[1][module] = skill.pair(module)
+    fused = {}
+    for name, (place, pairs) in groups.items():
+        modules = [place.filled(module) for module in place.layer.modules]
+        if len(modules) == 1:
+            fused[name] = pairs[modules[0]]
+        else:
+            width = next(iter(pairs.values()))[0].shape[1]
+            fused[name] = fuse([pairs.get(module) for module in modules], [h * width for h in place.layer.heights])
+    return fused
