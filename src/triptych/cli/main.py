@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from triptych import __version__
-from triptych.cli import build, generate, models, pocket, replay, rules
+from triptych.cli import build, evaluate, generate, models, pocket, replay, rules, skills, train
 from triptych.cli.console import complain, remarks
 from triptych.cli.demo import command as demo
 from triptych.errors import TriptychError
@@ -83,7 +83,7 @@ def _root(
     _quiet(verbose)
 
 
-for command in (generate, replay, demo, build, rules, models, pocket):
+for command in (generate, replay, demo, build, rules, train, skills, evaluate, models, pocket):
     command.add_to(app)
 
 

@@ -1,0 +1,107 @@
+"""`triptych train`: a page set in, a skill out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+import yaml
+
+import triptych as tt
+from triptych.cli import console
+from triptych.cli.output import prepare_folder
+
+if TYPE_CHECKING:
+    from triptych.models.backbone import Backbone
+    from triptych.training.recipe import Recipe
+    from triptych.training.watch import Progress
+
+__all__ = ["add_to"]
+
+_PageSet = Annotated[
+    Path, typer.Argument(metavar="PAGESET", help="A folder with metadata.jsonl, such as `build` writes.")
+]
+_Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The skill: a file that ends in .safetensors.")]
+_RecipeName = Annotated[str, typer.Option("--recipe", metavar="NAME", help="A shipped recipe or a YAML file.")]
+_Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe, such as adapter.rank=32."),
+]
+_HeldOut = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="A page set that is measured and shown, and not trained on.")
+]
+_Steps = Annotated[int | None, typer.Option(min=1, help="Steps; by default the recipe's.")]
+_Backbone = Annotated[str | None, typer.Option(metavar="NAME", help="By default the recipe's.")]
+_Resume = Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint of this run.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("train", no_args_is_help=True)(train_skill)
+
+
+def train_skill(
+    pageset: _PageSet,
+    out: _Out,
+    recipe: _RecipeName = "pocket",
+    held_out: _HeldOut = None,
+    steps: _Steps = None,
+    backbone: _Backbone = None,
+    changes: _Changes = None,
+    resume: _Resume = False,
+) -> None:
+    """Train a skill: an adapter that makes one kind of page reliable, from about ten finished pages.
+
+    Checkpoints, samples and the log go to FILE's folder, under FILE.run. Ctrl-C saves; --resume goes on.
+
+    \b
+    Examples:
+      triptych train outlines --out outline.safetensors
+      triptych train outlines --out outline.safetensors --held-out more --set adapter.rank=32 --steps 200
+      triptych train outlines --out outline.safetensors --resume
+    """
+    from triptych.data.pagesets import load_pageset
+    from triptych.training.loop import run_folder, train
+
+    if out.suffix != ".safetensors":
+        raise typer.BadParameter(f"{out} must end in .safetensors.", param_hint="--out")
+    chosen = _recipe(recipe, changes, steps, backbone)
+    pages, unseen = load_pageset(pageset), load_pageset(held_out) if held_out else ()
+    prepare_folder(out.parent)
+    with console.working(f"loading {chosen.backbone}"):
+        loaded = _loaded(chosen)
+    with console.progress("training", total=chosen.steps) as bar:
+
+        def on_progress(reached: "Progress") -> None:
+            if reached.note:
+                console.say(reached.note)
+            unseen_loss = "" if reached.held_out_loss is None else f", held out {reached.held_out_loss:.4f}"
+            text = f"loss {reached.loss:.4f}{unseen_loss}, rate {reached.learning_rate:.1e}"
+            bar.update(bar.task_ids[0], completed=reached.step, description=text)
+
+        try:
+            train(pages, out, chosen, loaded, held_out=unseen, resume=resume, on_progress=on_progress)
+        except KeyboardInterrupt:
+            console.say(f"saved in {run_folder(out)}; the same command with --resume goes on from there.")
+            raise
+    console.out(str(out))
+    console.say(f"summary, samples and log: {run_folder(out)}")
+
+
+def _recipe(name: str, changes: list[str] | None, steps: int | None, backbone: str | None) -> "Recipe":
+    from triptych.training.recipe import load_recipe
+
+    asked: dict[str, object] = {}
+    for change in changes or ():
+        key, equals, value = change.partition("=")
+        if not equals or not key:
+            raise typer.BadParameter(f"{change!r} is no change. Write KEY=VALUE.", param_hint="--set")
+        asked[key] = yaml.safe_load(value)
+    asked |= {key: value for key, value in (("steps", steps), ("backbone", backbone)) if value is not None}
+    return load_recipe(name, asked)
+
+
+def _loaded(recipe: "Recipe") -> "Backbone":
+    from triptych.models.options import LoadOptions, Quantise
+
+    quantise = Quantise(recipe.quantised.value) if recipe.quantised else None
+    return tt.load(recipe.backbone, LoadOptions(quantise=quantise))

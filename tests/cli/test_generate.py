@@ -1,0 +1,153 @@
+"""From a page to files: what is written, under which names, and that it can be made again."""
+
+import json
+import os
+import signal
+import threading
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from triptych.data.pagesets import save_pageset
+from triptych.images import read_png_text, save_png
+from triptych.page import Page, condition, slot
+from triptych.pagefile import save_page
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_generate_from_panels_writes_a_picture_a_slot_and_names_it(triptych, fox, pocket_file, tmp_path):
+    out = tmp_path / "out"
+
+    result = triptych(
+        "generate", "--condition", fox, "<Leo> the fox", "--slot", "wide shot", "--slot", "close-up",
+        "--overview", "a story", "--seed", 3, "--out", out, "--backbone", pocket_file, "--steps", 2,
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    assert _names(out) == ["page-seed3-1.png", "page-seed3-2.png"]
+    assert result.stdout.split() == [str(out / name) for name in _names(out)]
+    record = json.loads(read_png_text(out / "page-seed3-2.png")["triptych"])
+    assert (record["seed"], record["slot"], record["steps"]) == (3, 2, 2)
+    assert [panel["instruction"] for panel in record["page"]["panels"]] == ["<Leo> the fox", "wide shot", "close-up"]
+
+
+def test_generate_from_a_page_file_makes_sizes_and_seeds_as_asked(triptych, pocket_file, tmp_path):
+    page = Page(panels=(slot("a fox", size_px=(80, 48)), slot("a hen")), page_id="two hens")
+    save_page(page, tmp_path / "page.yaml")
+    out = tmp_path / "out"
+
+    result = triptych(
+        "generate", tmp_path / "page.yaml", "--number", 2, "--size", "64x40", "--out", out,
+        "--backbone", pocket_file, "--steps", 1,
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    assert _names(out) == [f"two-hens-seed{seed}-{number}.png" for seed in (0, 1) for number in (1, 2)]
+    sizes = [Image.open(out / f"two-hens-seed1-{number}.png").size for number in (1, 2)]
+    assert sizes == [(80, 48), (64, 40)]
+    assert (out / "two-hens-seed0-1.png").read_bytes() != (out / "two-hens-seed1-1.png").read_bytes()
+
+
+def test_generate_with_canvas_and_preview_writes_composite_mask_and_film(triptych, fox, pocket_file, tmp_path):
+    out = tmp_path / "out"
+
+    result = triptych(
+        "generate", "--condition", fox, "--slot", "--out", out, "--canvas", "--preview", "--layout", "row",
+        "--backbone", pocket_file, "--steps", 3, "--size", "96x64",
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    picture, mask = (Image.open(out / f"page-seed0-{name}.png") for name in ("canvas", "mask"))
+    assert picture.size == mask.size
+    made = Image.open(out / "page-seed0-1.png")
+    left = mask.getbbox()[0]
+    assert picture.crop((left, 0, left + made.width, made.height)).tobytes() == made.tobytes()
+    assert picture.crop((0, 0, 96, 64)).tobytes() == Image.open(fox).tobytes()
+    assert Image.open(out / "page-seed0-preview.png").size == (3 * made.width, made.height)
+
+
+def test_generate_with_examples_puts_them_in_front(triptych, fox, pocket_file, tmp_path):
+    pictures = [Image.new("RGB", (32, 32), colour) for colour in ("red", "green", "blue", "white")]
+    pages = [Page(panels=(condition(a), slot(answer=b)), page_id=f"p{a}") for a, b in pairwise(pictures)]
+    save_pageset(pages, tmp_path / "set")
+
+    result = triptych(
+        "generate", "--condition", fox, "--slot", "--examples", tmp_path / "set", "--shots", 2,
+        "--out", tmp_path / "out", "--backbone", pocket_file, "--steps", 1,
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    record = json.loads(read_png_text(tmp_path / "out" / "page-seed0-1.png")["triptych"])
+    assert len(record["page"]["context"]) == 2
+
+
+def test_replay_of_a_picture_makes_the_same_pixels(triptych, fox, pocket_file, tmp_path):
+    triptych(
+        "generate", "--condition", fox, "a fox", "--slot", "b", "--slot", "c", "--seed", 5, "--out", tmp_path / "out",
+        "--backbone", pocket_file, "--steps", 2, "--size", 64, "--conditioning", "repaint",
+    )  # fmt: skip
+    picture = tmp_path / "out" / "page-seed5-2.png"
+
+    result = triptych("replay", picture, "--out", tmp_path / "again", "--backbone", pocket_file)
+
+    assert result.exit_code == 0, result.output
+    again = tmp_path / "again" / picture.name
+    assert Image.open(again).tobytes() == Image.open(picture).tobytes()
+    assert read_png_text(again) == read_png_text(picture)
+
+
+def test_replay_of_other_pixels_says_so(triptych, pocket_file, tmp_path):
+    triptych("generate", "--slot", "b", "--out", tmp_path / "out", "--backbone", pocket_file, "--steps", 1)
+    path = tmp_path / "out" / "page-seed0-1.png"
+    save_png(Image.new("RGB", Image.open(path).size, "red"), path, read_png_text(path))
+
+    result = triptych("replay", path, "--out", tmp_path / "again", "--backbone", pocket_file)
+
+    assert result.exit_code == 1
+    assert "other pixels" in result.stdout
+
+
+def test_dry_run_prints_layout_prompt_tokens_cost_and_writes_nothing(triptych, fox, pocket_file, tmp_path):
+    out = tmp_path / "out"
+
+    result = triptych(
+        "generate", "--condition", fox, "<Leo> the fox", "--slot", "wide shot", "--dry-run", "--out", out,
+        "--backbone", pocket_file,
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    assert not out.exists()
+    for expected in (
+        "from 96x64",
+        "[PANEL-1] <Leo> the fox [PANEL-2] wide shot",
+        "64 of conditions, 64 of slots",
+        "expected time",
+        "expected memory",
+    ):
+        assert expected in result.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_generate_stopped_by_ctrl_c_leaves_only_whole_files(triptych, pocket_file, tmp_path):
+    out = tmp_path / "out"
+
+    def press_when_running() -> None:
+        while not (out / "page-seed0-preview.png").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    presser = threading.Thread(target=press_when_running, daemon=True)
+    presser.start()
+    result = triptych("generate", "--slot", "a", "--out", out, "--backbone", pocket_file, "--steps", 1000, "--preview")
+    presser.join()
+
+    assert result.exit_code == 130
+    assert "Ctrl-C" in result.stderr
+    assert _names(out) == ["page-seed0-preview.png"]
+    Image.open(out / "page-seed0-preview.png").load()
