@@ -1,0 +1,96 @@
+"""Write the computed tables of docs/backbones: facts and memory of every checkpoint that is known by name.
+
+With --check nothing is written: the exit code is 1 if a page is out of date.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from triptych.models.catalog import CHECKPOINTS, Checkpoint
+from triptych.models.memory import estimate
+from triptych.models.options import Offload, Quantise
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "backbones"
+BEGIN, END = "<!-- computed by scripts/backbone_docs.py -->", "<!-- end of what is computed -->"
+FAMILIES = {
+    "flux1.md": ("flux1",),
+    "flux1-fill.md": ("flux1-fill",),
+    "kontext.md": ("kontext",),
+    "flux2.md": ("flux2", "flux2-kv"),
+    "qwen.md": ("qwen",),
+    "sd3.md": ("sd3",),
+}
+
+
+def facts(checkpoints: list[Checkpoint]) -> Iterator[str]:
+    yield "| checkpoint | conditions enter by | steps | guidance | text tokens | licence of the weights | fetch |"
+    yield "|---|---|---|---|---|---|---|"
+    for each in checkpoints:
+        card = each.card
+        ways = ", ".join(way.value for way in card.conditionings)
+        guidance = "none" if card.guidance is None else f"{card.guidance:g}"
+        if card.negative is not None:
+            guidance += ", two passes"
+        fetch = "after accepting the licence" if each.gated else "freely"
+        yield (
+            f"| `{card.name}` | {ways} | {card.steps} | {guidance} | {card.max_text_tokens} | {card.licence} | {fetch} |"
+        )
+
+
+def memory(checkpoints: list[Checkpoint]) -> Iterator[str]:
+    """One row a size and page; one line for checkpoints of one shape."""
+    shapes: dict[object, list[str]] = {}
+    for each in checkpoints:
+        shapes.setdefault(each.shape, []).append(each.card.name.rpartition("/")[2])
+    yield "| checkpoint | px | n | m | bf16 | bf16, parts take turns | int8, parts take turns | nf4, parts take turns |"
+    yield "|---|---|---|---|---|---|---|---|"
+    ways = (
+        (Quantise.NONE, Offload.NONE),
+        (Quantise.NONE, Offload.PARTS),
+        (Quantise.INT8, Offload.PARTS),
+        (Quantise.NF4, Offload.PARTS),
+    )
+    for shape, names in shapes.items():
+        for side in (512, 1024):
+            for conditions, slots in ((1, 1), (3, 1), (1, 3), (3, 3)):
+                needs = [
+                    estimate(
+                        shape, conditions=conditions, slots=slots, side_px=side, quantise=quantise, offload=offload
+                    )
+                    for quantise, offload in ways
+                ]
+                gib = " | ".join(f"{need.peak_gib:.1f}" for need in needs)
+                yield f"| {', '.join(names)} | {side} | {conditions} | {slots} | {gib} |"
+
+
+def computed(families: tuple[str, ...]) -> str:
+    checkpoints = [each for each in CHECKPOINTS if each.card.family in families]
+    lines = [*facts(checkpoints), "", "Memory in GiB at the peak, computed (`triptych.models.memory.estimate`), not"]
+    lines += ["measured; n conditions, m slots, square panels:", "", *memory(checkpoints)]
+    return "\n".join(lines)
+
+
+def renewed(page: str, families: tuple[str, ...]) -> str:
+    head, rest = page.split(BEGIN)
+    _, tail = rest.split(END)
+    return f"{head}{BEGIN}\n\n{computed(families)}\n\n{END}{tail}"
+
+
+def main(*, check: bool) -> int:
+    stale = []
+    for name, families in FAMILIES.items():
+        path = FOLDER / name
+        text = path.read_text(encoding="utf-8")
+        wanted = renewed(text, families)
+        if wanted != text:
+            stale.append(name)
+            if not check:
+                path.write_text(wanted, encoding="utf-8")
+    if check and stale:
+        print(f"out of date: {', '.join(stale)}; run scripts/backbone_docs.py.", file=sys.stderr)
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main(check="--check" in sys.argv[1:]))
