@@ -1,6 +1,7 @@
 """`evaluate`: ask every page of a suite or a page set in every way, score it, and keep the scores."""
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from triptych.evaluation.records import PageScores, RunFolder, Settings, Shown
 from triptych.evaluation.scores import Scores, load_scores
 from triptych.evaluation.scoring import score_pictures
 from triptych.evaluation.storyboards import ShotJudge
-from triptych.evaluation.suites import Control, Kind, Row, Suite
+from triptych.evaluation.suites import Arm, Control, Kind, Row, Suite
 from triptych.models.backbone import Adapter, Backbone
 from triptych.page import Page
 from triptych.sampling import generate
@@ -30,12 +31,11 @@ _CHUNK_PAGES = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Pages scored of a row, and pictures asked of the model so far in this run."""
+    """Pages scored of a row."""
 
     row: str
     done: int
     pages: int
-    generated: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,17 @@ class _Model:
             skill=self.skill,
         )
         return [result.images for result in results]
+
+    def settings(self, suite: Suite, source: str) -> Settings:
+        return Settings(
+            suite=suite,
+            seed=self.seed,
+            backbone=self.backbone.card.name,
+            weights=weights_digest(self.backbone),
+            skill=self.skill.name if self.skill else None,
+            steps=self.steps,
+            source=source,
+        )
 
 
 def evaluate(
@@ -88,31 +99,30 @@ def evaluate(
         suite, source = _suite_of(given, shots), f"{len(given)} pages"
         maker = _from_pages(given, max(shots), seed)
     folder = RunFolder(out)
-    folder.begin(
-        Settings(
-            suite=suite,
-            seed=seed,
-            backbone=backbone.card.name,
-            weights=weights_digest(backbone),
-            skill=skill.name if skill else None,
-            steps=model.steps,
-            source=source,
-        )
-    )
-    generated = 0
+    folder.begin(model.settings(suite, source))
     for row in suite.rows:
-        wanted = row.pages or suite.pages
-        done = folder.scores(row.name)
-        kept = len(folder.shown(row.name))
-        for chunk in maker(row, frozenset(done)):
-            first = len(done)
-            scored, pictures = _chunk(model, row, suite, chunk, first=first, shown=max(0, shown - kept))
-            kept += len({entry.page for entry in pictures})
-            folder.add(row.name, scored, pictures)
-            done |= {entry.page: entry for entry in scored}
-            generated += sum(len(entry.scores) for entry in scored)
-            on_progress(Progress(row=row.name, done=len(done), pages=wanted, generated=generated))
+        _score_row(model, row, suite, maker, folder, shown=shown, on_progress=on_progress)
     return load_scores(out)
+
+
+def _score_row(
+    model: _Model,
+    row: Row,
+    suite: Suite,
+    maker: "_Maker",
+    folder: RunFolder,
+    *,
+    shown: int,
+    on_progress: Callable[[Progress], None],
+) -> None:
+    done = set(folder.scores(row.name))
+    kept = len({entry.page for entry in folder.shown(row.name)})
+    for chunk in maker(row, frozenset(done)):
+        scored, pictures = _chunk(model, row, suite, chunk, shown=max(0, shown - kept))
+        folder.add(row.name, scored, pictures)
+        kept += len({entry.page for entry in pictures})
+        done |= {entry.page for entry in scored}
+        on_progress(Progress(row=row.name, done=len(done), pages=row.pages or suite.pages))
 
 
 _Maker = Callable[[Row, frozenset[str]], Iterator[list[Case]]]
@@ -162,9 +172,9 @@ def _chunks(groups: Iterator[list[Case]]) -> Iterator[list[Case]]:
 
 
 def _chunk(
-    model: _Model, row: Row, suite: Suite, cases: list[Case], *, first: int, shown: int
+    model: _Model, row: Row, suite: Suite, cases: list[Case], *, shown: int
 ) -> tuple[list[PageScores], list[Shown]]:
-    """Every arm and every baseline of some cases. `first` pages were done before; `shown` more keep pictures."""
+    """Every arm and every baseline of some cases; `shown` of them keep their pictures."""
     factor = model.backbone.card.factor
     judges = {case.key: ShotJudge(case.page, case.cast) for case in cases if row.kind is Kind.STORYBOARD}
     scores: dict[str, dict[str, dict[str, float | None]]] = {case.key: {} for case in cases}
@@ -174,26 +184,44 @@ def _chunk(
         found = score_pictures(case, asked, made, patch_px=factor, judge=judges.get(case.key))
         scores[case.key][name] = {figure: round(value, 5) for figure, value in found.items()}
 
-    # One page of each task is shown, the first, so that a report shows many tasks and none by choice.
-    chosen = [case.key for case in cases if case.key == next(c.key for c in cases if c.group == case.group)][:shown]
+    chosen = _shown_keys(cases)[:shown]
     for arm in row.arms:
-        limit = suite.control_pages if arm.control and suite.control_pages else len(cases) + first
-        asked = {case.key: asked_page(case, arm) for case in cases[: max(0, limit - first)]}
-        ready = [(case, page) for case in cases if (page := asked.get(case.key)) is not None]
-        made = model.paint([case for case, _ in ready], [page for _, page in ready]) if ready else []
-        for (case, page), images in zip(ready, made, strict=True):
+        for case, page, images in _painted(model, arm, [case for case in cases if _is_asked(case, arm, row, suite)]):
             note(arm.name, case, page, images)
             if case.key in chosen:
                 pictures.append(shown_page(case, arm.name, page, images))
-    for case in cases:
-        for name, images in baselines(case).items():
+    for case, ceiling in zip(cases, _ceilings(model.backbone, cases), strict=True):
+        for name, images in {**baselines(case), Baseline.CEILING: ceiling}.items():
             note(name.value, case, case.page, images)
-    for case, images in zip(cases, _ceilings(model.backbone, cases), strict=True):
-        note(Baseline.CEILING.value, case, case.page, images)
     records = [
         PageScores(page=case.key, group=case.group, rule=case.page.rule, scores=scores[case.key]) for case in cases
     ]
     return records, pictures
+
+
+def _painted(model: _Model, arm: Arm, cases: Sequence[Case]) -> list[tuple[Case, Page, tuple[Image, ...]]]:
+    """Those of the cases that can be asked so, with the page as asked and what the model made of it."""
+    ready = [(case, page) for case in cases if (page := asked_page(case, arm)) is not None]
+    if not ready:
+        return []
+    made = model.paint([case for case, _ in ready], [page for _, page in ready])
+    return [(case, page, images) for (case, page), images in zip(ready, made, strict=True)]
+
+
+def _is_asked(case: Case, arm: Arm, row: Row, suite: Suite) -> bool:
+    """Controls may be asked on fewer pages: then on the first of every task, so that no rule is left out.
+
+    Swapped instructions are no mistake but a test of their own, asked on every page.
+    """
+    if arm.control in (None, Control.SWAPPED) or suite.control_pages is None:
+        return True
+    share = suite.control_pages / (row.pages or suite.pages)
+    return int(case.key.rpartition("-")[2]) < math.ceil(row.pages_per_task * share)
+
+
+def _shown_keys(cases: Sequence[Case]) -> list[str]:
+    """The first page of each task: a report shows many tasks, and none by choice."""
+    return list({case.group: case.key for case in reversed(cases)}.values())[::-1]
 
 
 def _ceilings(backbone: Backbone, cases: Sequence[Case]) -> list[tuple[Image, ...]]:
@@ -221,5 +249,5 @@ def weights_digest(backbone: Backbone) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(backbone.transformer.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()[:12]

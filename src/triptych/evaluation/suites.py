@@ -145,7 +145,7 @@ class Suite(BaseModel):
     title: str
     pages: int = Field(default=200, ge=1)
     control_pages: int | None = Field(default=None, ge=1)
-    """Pages that are asked wrongly as well; None takes all."""
+    """Pages of a row that are asked wrongly as well, or a few more: as many of each task; None takes all."""
     candidates: int = Field(default=50, ge=2)
     size_px: int = Field(default=128, ge=32)
     rows: tuple[Row, ...] = Field(min_length=1)
