@@ -15,6 +15,9 @@ from triptych.models.pocket.attention import PocketAttnProcessor, PocketParallel
 
 __all__ = ["PocketTransformer", "repeat_references"]
 
+FIRST_REFERENCE_FRAME = 10
+"""References stand at 10, 20, ... on the first position axis, as FLUX.2's do; slots before them."""
+
 
 def repeat_references(cache: Flux2KVCache, draws: int) -> Flux2KVCache:
     """Each page's keys and values `draws` times in a row, in place, for several noise levels of one page."""
@@ -92,7 +95,27 @@ class PocketTransformer(Flux2Transformer2DModel):
         num_ref_tokens: int = 0,
         ref_fixed_timestep: float = 0.0,
     ) -> Flux2Transformer2DModelOutput | tuple[Tensor | Flux2KVCache, ...]:
-        """Velocity of the target tokens; arguments and result as `Flux2Transformer2DModel.forward`."""
+        """Velocity of the target tokens; arguments and result as `Flux2Transformer2DModel.forward`.
+
+        Called as the pipelines without a cache do, with clean references behind the targets, it gives them the
+        attention they were trained with; their own velocity is zero.
+        """
+        places = img_ids[0] if img_ids.ndim == 3 else img_ids
+        behind = int((places[:, 0] >= FIRST_REFERENCE_FRAME).sum()) if kv_cache_mode is None else 0
+        if behind:
+            ahead = hidden_states.shape[1] - behind
+            velocity = self.forward(
+                hidden_states.roll(behind, dims=1),
+                encoder_hidden_states=encoder_hidden_states,
+                timestep=timestep,
+                img_ids=places.roll(behind, dims=0),
+                txt_ids=txt_ids,
+                kv_cache_mode="extract",
+                num_ref_tokens=behind,
+                return_dict=False,
+            )[0]
+            sample = torch.cat((velocity, torch.zeros_like(hidden_states[:, ahead:])), dim=1)
+            return Flux2Transformer2DModelOutput(sample=sample) if return_dict else (sample,)
         output = super().forward(
             hidden_states,
             encoder_hidden_states=encoder_hidden_states,

@@ -1,0 +1,186 @@
+"""Seconds a page and peak memory: ours against diffusers' own FLUX.2 klein pipelines driving the same pocket weights.
+
+Run `python benchmarks/pocket_sampling.py`; prints a Markdown table. Every contender fills the same slots of the same
+pages with the same text, noise levels and noise, in float32, in a process of its own; a stock pipeline fills one slot
+at a time, so m slots are m calls. The best of several runs counts, and outputs are compared before anything is timed.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, Flux2KleinKVPipeline, Flux2KleinPipeline
+from einops import rearrange
+from PIL import Image
+from torch import Tensor, nn
+
+from triptych.flow import euler_step
+from triptych.models.backbone import Grid, Sequences, Text
+from triptych.models.pocket import PocketBackbone, load_pocket
+
+STEPS = 8
+WORDS = 16
+SIDE = 8
+CONTENDERS = ("ours, cached", "ours, uncached", "Flux2KleinPipeline", "Flux2KleinKVPipeline")
+Contender = Callable[[], Tensor]
+
+
+class _Vae(nn.Module):
+    """The pocket's codec behind the part of `AutoencoderKLFlux2` that the pipelines call: 2x2 patches of f8 latents."""
+
+    def __init__(self, backbone: PocketBackbone) -> None:
+        super().__init__()
+        self.codec = backbone.network.codec
+        width = backbone.card.channels
+        self.config = SimpleNamespace(block_out_channels=(1, 1, 1, 1), batch_norm_eps=0.0, latent_channels=width // 4)
+        self.bn = SimpleNamespace(running_mean=torch.zeros(width), running_var=torch.ones(width))
+        self.dtype = torch.float32
+
+    def encode(self, image: Tensor) -> SimpleNamespace:
+        tokens = rearrange(self.codec.encode(image), "b (h w) c -> b c h w", h=image.shape[-2] // 16)
+        return SimpleNamespace(latents=rearrange(tokens, "b (c p q) h w -> b c (h p) (w q)", p=2, q=2))
+
+    def decode(self, latents: Tensor, return_dict: bool = False) -> tuple[Tensor]:  # noqa: ARG002
+        tokens = rearrange(latents, "b c (h p) (w q) -> b (h w) (c p q)", p=2, q=2)
+        return (self.codec.decode(tokens, rows=latents.shape[-2] // 2).clamp(-1, 1),)
+
+
+def _inputs(channels: int, text_width: int, n: int, m: int) -> tuple[list[Image.Image], Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    random = np.random.default_rng(0)
+    images = [Image.fromarray(random.integers(0, 256, (128, 128, 3), dtype=np.uint8)) for _ in range(n)]
+    text = torch.randn(m, WORDS, text_width, generator=generator)
+    noise = torch.randn(m, SIDE * SIDE, channels, generator=generator)
+    return images, text, noise
+
+
+def _levels() -> list[float]:
+    return [float(level) for level in np.linspace(1.0, 1 / STEPS, STEPS, dtype=np.float32)]
+
+
+def _ours(backbone: PocketBackbone, n: int, m: int, *, cached: bool) -> Contender:
+    """All slots jointly; with one slot this is the very computation of the stock pipelines."""
+    config = backbone.network.config
+    images, text, noise = _inputs(config.channels, config.text_width, n, m)
+
+    def run() -> Tensor:
+        pixels = torch.stack([torch.from_numpy(np.array(image)) for image in images]).permute(0, 3, 1, 2)
+        references = rearrange(backbone.encode_images(pixels.float() / 127.5 - 1), "n t c -> 1 (n t) c")
+        places = torch.zeros(m, WORDS, 4)
+        places[:, :, 0] = torch.arange(m)[:, None]
+        places[:, :, 3] = torch.arange(WORDS)
+        field = backbone.velocity_field(
+            Sequences(
+                text=Text(embeds=text.reshape(1, m * WORDS, -1), positions=places.reshape(-1, 4)),
+                targets=tuple(Grid(frame=slot, rows=SIDE, columns=SIDE) for slot in range(m)),
+                reference_grids=tuple(Grid(frame=10 * (i + 1), rows=SIDE, columns=SIDE) for i in range(n)),
+                references=references,
+                cached=cached,
+            )
+        )
+        tokens = noise.reshape(1, m * SIDE * SIDE, -1)
+        levels = [*_levels(), 0.0]
+        for t, t_next in zip(levels[:-1], levels[1:], strict=True):
+            tokens = euler_step(tokens, field(tokens, t), t, t_next)
+        return backbone.decode_images(tokens.reshape(m, SIDE * SIDE, -1), Grid(frame=0, rows=SIDE, columns=SIDE))
+
+    return run
+
+
+def _stock(backbone: PocketBackbone, n: int, m: int, kind: type) -> Contender:
+    config = backbone.network.config
+    images, text, noise = _inputs(config.channels, config.text_width, n, m)
+    pipeline = kind(
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0),
+        vae=None,
+        text_encoder=None,
+        tokenizer=None,
+        transformer=backbone.transformer,
+    )
+    pipeline.vae = _Vae(backbone)
+    pipeline.set_progress_bar_config(disable=True)
+
+    def run() -> Tensor:
+        pictures = []
+        for slot in range(m):
+            options = {} if kind is Flux2KleinKVPipeline else {"guidance_scale": 1.0}
+            pictures.append(
+                pipeline(
+                    image=list(images),
+                    prompt_embeds=text[slot : slot + 1],
+                    latents=rearrange(noise[slot : slot + 1], "b (h w) c -> b c h w", h=SIDE),
+                    num_inference_steps=STEPS,
+                    sigmas=_levels(),
+                    height=128,
+                    width=128,
+                    output_type="pt",
+                    **options,
+                ).images
+            )
+        return torch.cat(pictures) * 2 - 1
+
+    return run
+
+
+def _contender(name: str, backbone: PocketBackbone, n: int, m: int) -> Contender:
+    match name:
+        case "ours, cached":
+            return _ours(backbone, n, m, cached=True)
+        case "ours, uncached":
+            return _ours(backbone, n, m, cached=False)
+        case "Flux2KleinPipeline":
+            return _stock(backbone, n, m, Flux2KleinPipeline)
+        case _:
+            return _stock(backbone, n, m, Flux2KleinKVPipeline)
+
+
+@torch.no_grad()
+def measure(name: str, n: int, m: int, repeats: int) -> dict[str, float]:
+    """Best seconds of `repeats`, peak resident megabytes, and for one slot the largest difference from ours."""
+    backbone = load_pocket(dtype=torch.float32)
+    expected = _ours(backbone, n, m, cached=True)() if m == 1 else None
+    run = _contender(name, backbone, n, m)
+    picture = run()
+    difference = float((picture - expected).abs().max()) if expected is not None else float("nan")
+    seconds = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - began)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": min(seconds), "megabytes": peak, "difference": difference}
+
+
+def main() -> None:
+    """Measure every contender in a fresh process and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--one", nargs=3, metavar=("CONTENDER", "N", "M"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        name, n, m = arguments.one
+        print(json.dumps(measure(name, int(n), int(m), arguments.repeats)))
+        return
+    print("| n | m | " + " | ".join(f"{name}: s (x), MB" for name in CONTENDERS) + " | largest difference, m = 1 |")
+    print("|" + "---|" * (len(CONTENDERS) + 3))
+    for n in (1, 3, 8):
+        for m in (1, 2, 4):
+            rows = []
+            for name in CONTENDERS:
+                command = [sys.executable, __file__, "--repeats", str(arguments.repeats), "--one", name, str(n), str(m)]
+                rows.append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout.splitlines()[-1]))
+            base = rows[0]["seconds"]
+            cells = [f"{r['seconds']:.3f} ({r['seconds'] / base:.1f}x), {r['megabytes']:.0f}" for r in rows]
+            worst = max(row["difference"] for row in rows)
+            print(f"| {n} | {m} | " + " | ".join(cells) + f" | {worst:.1e} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
