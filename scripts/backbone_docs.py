@@ -33,9 +33,8 @@ def facts(checkpoints: list[Checkpoint]) -> Iterator[str]:
         if card.negative is not None:
             guidance += ", two passes"
         fetch = "after accepting the licence" if each.gated else "freely"
-        yield (
-            f"| `{card.name}` | {ways} | {card.steps} | {guidance} | {card.max_text_tokens} | {card.licence} | {fetch} |"
-        )
+        cells = (f"`{card.name}`", ways, str(card.steps), guidance, str(card.max_text_tokens), card.licence, fetch)
+        yield f"| {' | '.join(cells)} |"
 
 
 def memory(checkpoints: list[Checkpoint]) -> Iterator[str]:

@@ -139,14 +139,16 @@ def dynamic_scheduler() -> FlowMatchEulerDiscreteScheduler:
     return FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0)
 
 
-def flux2_transformer(text_width: int = 48, *, guidance: bool = False) -> Flux2Transformer2DModel:
+def flux2_transformer(
+    text_width: int = 48, *, guidance: bool = False, heads: int = 2, single_blocks: int = 2
+) -> Flux2Transformer2DModel:
     return frozen(
         Flux2Transformer2DModel(
             in_channels=16,
             num_layers=2,
-            num_single_layers=2,
+            num_single_layers=single_blocks,
             attention_head_dim=16,
-            num_attention_heads=2,
+            num_attention_heads=heads,
             joint_attention_dim=text_width,
             axes_dims_rope=(4, 4, 4, 4),
             guidance_embeds=guidance,
@@ -183,12 +185,14 @@ def qwen3(layers: int = 4) -> Qwen3ForCausalLM:
     return frozen(Qwen3ForCausalLM(config))
 
 
-def klein(references: References = References.JOINT, **facts: object) -> Flux2:
+def klein(
+    references: References = References.JOINT, *, heads: int = 2, single_blocks: int = 2, **facts: object
+) -> Flux2:
     text = QwenText(qwen3(), tokenizer(), limit=64, layers=LAYERS)
     ways = (Conditioning.REFERENCE, Conditioning.REPAINT)
     return Flux2(
         card=card(*ways, channels=16, factor=4, **facts),
-        transformer=flux2_transformer(),
+        transformer=flux2_transformer(heads=heads, single_blocks=single_blocks),
         vae=flux2_vae(),
         text=text,
         scheduler=dynamic_scheduler(),

@@ -17,7 +17,7 @@ from triptych.models.flux2 import Flux2, MistralText, QwenText, References
 from triptych.models.kontext import Kontext
 from triptych.models.latent import LatentBackbone
 from triptych.models.options import LoadOptions
-from triptych.models.placing import compile_blocks, enable_step_cache, place, quantisation
+from triptych.models.placing import compile_blocks, enable_step_cache, place, quantisation, relief
 from triptych.models.qwen import QwenEdit, QwenEditText
 from triptych.models.sd3 import SD3, SD3Text
 
@@ -62,7 +62,9 @@ def assemble(
     card = checkpoint.card if checkpoint else _card_of(pipeline, index, parts, name)
     backbone = _room(pipeline, card, parts, options)
     backbone.card = replace(card, factor=backbone.codec.factor, channels=backbone.codec.channels)
-    place(backbone, _modules(parts), options)
+    modules = {part_name: part for part_name, part in parts.by_name.items() if isinstance(part, nn.Module)}
+    place(backbone, modules, options)
+    backbone.set_relief(relief(backbone, modules, options))
     enable_step_cache(backbone, options)
     if options.compile:
         compile_blocks(backbone)
@@ -90,10 +92,6 @@ def _load_part(
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise BackboneError(f"{source}: the part {name!r} could not be loaded: {error}") from error
     return part.eval().requires_grad_(False) if is_module else part
-
-
-def _modules(parts: Parts) -> dict[str, nn.Module]:
-    return {name: part for name, part in parts.by_name.items() if isinstance(part, nn.Module)}
 
 
 def _card_of(pipeline: str, index: Mapping[str, Any], parts: Parts, name: str) -> Card:

@@ -24,6 +24,7 @@ __all__ = [
     "KeepsReferences",
     "ManyField",
     "ReadsConditions",
+    "Relieves",
     "Sequences",
     "Text",
     "VelocityField",
@@ -202,6 +203,15 @@ class ReadsConditions(Protocol):
         self, prompts: Sequence[Prompt], frames: Sequence[int], images: Sequence[Sequence[Image]]
     ) -> Text:
         """As `Backbone.encode_prompts`; `images` holds the conditions of each page, in order."""
+        ...
+
+
+@runtime_checkable
+class Relieves(Protocol):
+    """A backbone that can make itself smaller when memory runs out."""
+
+    def relieve(self) -> str | None:
+        """Take the next rung down; says what was done, or None where none is left."""
         ...
 
 

@@ -1,6 +1,6 @@
 """Image codecs of the families: pictures in [-1, 1] to tokens and back. They take the mode: nothing is drawn."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderKLFlux2, AutoencoderKLQwenImage
@@ -44,7 +44,7 @@ class KLCodec:
     """FLUX.1 and Stable Diffusion 3: one scale and one shift for all channels."""
 
     def __init__(self, vae: AutoencoderKL) -> None:
-        self.vae = vae
+        self.vae: Any = vae
         self.factor = 2 ** len(vae.config.block_out_channels)
         self.channels = 4 * vae.config.latent_channels
 
@@ -65,7 +65,7 @@ class Flux2Codec:
     """FLUX.2: packed latents whitened by the running statistics of a batch norm."""
 
     def __init__(self, vae: AutoencoderKLFlux2) -> None:
-        self.vae = vae
+        self.vae: Any = vae
         self.factor = 2 ** len(vae.config.block_out_channels)
         self.channels = 4 * vae.config.latent_channels
 
@@ -89,7 +89,7 @@ class QwenCodec:
     """Qwen-Image: a video codec on single frames, with a mean and a deviation for each channel."""
 
     def __init__(self, vae: AutoencoderKLQwenImage) -> None:
-        self.vae = vae
+        self.vae: Any = vae
         self.factor = 2 * 2 ** len(vae.temperal_downsample)
         self.channels = 4 * vae.config.z_dim
 

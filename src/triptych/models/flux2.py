@@ -124,9 +124,9 @@ class Flux2(LatentBackbone):
         self.text = text
         self.references = references
         if references is References.ALONE:
-            for block in transformer.transformer_blocks:
+            for block in self.transformer.transformer_blocks:
                 block.attn.set_processor(Flux2KVAttnProcessor())
-            for block in transformer.single_transformer_blocks:
+            for block in self.transformer.single_transformer_blocks:
                 block.attn.set_processor(Flux2KVParallelSelfAttnProcessor())
 
     def encode_prompts(self, prompts: Sequence[Prompt], frames: Sequence[int]) -> Text:  # noqa: ARG002

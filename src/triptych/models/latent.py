@@ -1,6 +1,7 @@
 """What all families of latent diffusion transformers share: codec, schedule and where tensors live."""
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,13 +12,14 @@ from diffusers.models.cache_utils import CacheMixin
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from triptych.models.backbone import Card, Grid, Sequences, Text
+from triptych.models.backbone import Card, Grid, Sequences, Text, VelocityField
 from triptych.models.codecs import Codec
+from triptych.prompts import Prompt
 
 __all__ = ["LatentBackbone", "distilled_guidance", "guided", "linear_mu", "positions"]
 
 
-class LatentBackbone:
+class LatentBackbone(ABC):
     """Codec, schedule and devices of a backbone; a family adds text and the velocity field."""
 
     def __init__(
@@ -25,12 +27,15 @@ class LatentBackbone:
     ) -> None:
         self.card = card
         self.codec = codec
-        self._transformer = transformer
-        self._scheduler = scheduler
+        # Their configurations are read by attribute, which diffusers' types do not know of.
+        self._transformer: Any = transformer
+        self._scheduler: Any = scheduler
         self._device: torch.device | None = None
+        self._rungs: list[Callable[[], str]] = []
 
     @property
-    def transformer(self) -> nn.Module:
+    def transformer(self) -> Any:
+        """The diffusers module that skills adapt."""
         return self._transformer
 
     @property
@@ -48,6 +53,14 @@ class LatentBackbone:
         kinds = (p.dtype for p in self._transformer.parameters() if p.is_floating_point() and p.dtype.itemsize > 1)
         return next(kinds)
 
+    def set_relief(self, rungs: Sequence[Callable[[], str]]) -> None:
+        """What to do when memory runs out, the mildest first; each tells what it did."""
+        self._rungs = list(rungs)
+
+    def relieve(self) -> str | None:
+        """As in `Relieves`."""
+        return self._rungs.pop(0)() if self._rungs else None
+
     def encode_images(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
         """Pictures in [-1, 1] to tokens in row order. Nothing is kept; gradients flow to `images`."""
         return self.codec.encode(images).to(self.dtype)
@@ -57,6 +70,18 @@ class LatentBackbone:
     ) -> Float[Tensor, "batch 3 height width"]:
         """Tokens to pictures, clamped to [-1, 1]."""
         return self.codec.decode(tokens, grid).clamp(-1, 1)
+
+    @abstractmethod
+    def encode_prompts(self, prompts: Sequence[Prompt], frames: Sequence[int]) -> Text:
+        """As in `Backbone`."""
+
+    @abstractmethod
+    def schedule(self, steps: int, tokens: int) -> tuple[float, ...]:
+        """As in `Backbone`."""
+
+    @abstractmethod
+    def velocity_field(self, sequences: Sequences) -> VelocityField:
+        """As in `Backbone`."""
 
     def cache_context(self, sequences: Sequences, text: Text) -> AbstractContextManager[object]:
         """The context in which diffusers' step caches tell the passes of a step apart."""

@@ -1,11 +1,13 @@
 """Where the parts of a backbone live and how they compute: devices, offload, quantised weights, step caches."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from accelerate import cpu_offload_with_hook
+from accelerate.hooks import remove_hook_from_module
 from diffusers import FirstBlockCacheConfig, MagCacheConfig, TaylorSeerCacheConfig
 from diffusers.hooks import apply_group_offloading
 from diffusers.hooks.mag_cache import FLUX_MAG_RATIOS
@@ -15,7 +17,7 @@ from triptych.errors import BackboneError
 from triptych.models.latent import LatentBackbone
 from triptych.models.options import LoadOptions, Offload, Quantise, StepCache
 
-__all__ = ["compile_blocks", "enable_step_cache", "place", "quantisation"]
+__all__ = ["compile_blocks", "enable_step_cache", "place", "quantisation", "relief"]
 
 _FLUX1 = ("flux1", "flux1-fill", "kontext")
 # diffusers 0.42 follows two streams through a first block and cannot follow FLUX.2's one; MagCache's ratios were
@@ -64,6 +66,36 @@ def place(backbone: LatentBackbone, modules: Mapping[str, nn.Module], options: L
         case _:
             for module in modules.values():
                 module.to(device)
+
+
+def relief(
+    backbone: LatentBackbone, modules: Mapping[str, nn.Module], options: LoadOptions
+) -> tuple[Callable[[], str], ...]:
+    """The rungs that are left below `options`: tiles in the codec, then parts, then layers out of the device."""
+
+    def decode_in_tiles() -> str:
+        modules["vae"].enable_tiling()
+        return "pictures are decoded in tiles"
+
+    def move(offload: Offload, said: str) -> Callable[[], str]:
+        def again() -> str:
+            for module in modules.values():
+                remove_hook_from_module(module, recurse=True)
+                module.to("cpu")
+            place(backbone, modules, replace(options, offload=offload))
+            return said
+
+        return again
+
+    rungs = [decode_in_tiles] if hasattr(modules.get("vae"), "enable_tiling") else []
+    on_gpu = torch.device(options.device or "cpu").type != "cpu"
+    # Quantised weights do not survive being moved between devices in all libraries; those stay where they are.
+    if on_gpu and options.quantise in (None, Quantise.NONE):
+        if options.offload in (None, Offload.NONE):
+            rungs.append(move(Offload.PARTS, "text encoder, transformer and codec take turns on the device"))
+        if options.offload is not Offload.LAYERS:
+            rungs.append(move(Offload.LAYERS, "the transformer comes layer by layer, which is slow"))
+    return tuple(rungs)
 
 
 def _take_turns(modules: Mapping[str, nn.Module], device: torch.device) -> None:

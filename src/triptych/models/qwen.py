@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKLQwenImage, FlowMatchEulerDiscreteScheduler, QwenImageTransformer2DModel
@@ -9,7 +10,6 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, Qwen2_5_VLForConditionalGeneration
-from transformers.image_processing_utils import BaseImageProcessor
 
 from triptych.errors import BackboneError
 from triptych.models.backbone import Card, Sequences, Text
@@ -32,13 +32,16 @@ _IMAGE = "<|image_pad|>"
 
 
 class QwenEditText:
-    """Qwen2.5-VL reads the pictures, shrunk to about 384x384, and then the prompt."""
+    """Qwen2.5-VL reads the pictures, shrunk to about 384x384, and then the prompt.
+
+    `image_processor` is the one of Qwen2-VL, without the rest of its processor: that would need torchvision.
+    """
 
     def __init__(
         self,
         encoder: Qwen2_5_VLForConditionalGeneration,
         tokenizer: PreTrainedTokenizerBase,
-        image_processor: BaseImageProcessor,
+        image_processor: Any,
         *,
         limit: int = 1024,
         seen_side_px: int = 384,

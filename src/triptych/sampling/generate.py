@@ -1,5 +1,7 @@
 """Pages to pictures: the one entry to sampling, whatever the backbone and the way conditions enter."""
 
+import logging
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import overload
@@ -7,11 +9,14 @@ from typing import overload
 from triptych.errors import BackboneError, PageError
 from triptych.models.backbone import Adapter, Backbone, Conditioning
 from triptych.page import Page
+from triptych.sampling.relief import BatchTooLargeError, run_relieved
 from triptych.sampling.result import Preview, Result
-from triptych.sampling.run import Finished, Settings, Step, run
+from triptych.sampling.run import Finished, Settings, Step
 from triptych.sampling.working import layout_key, working_page
 
 __all__ = ["BATCH_PAGES", "generate", "iterate"]
+
+_log = logging.getLogger(__name__)
 
 BATCH_PAGES = 8
 """Most pages of one layout that are denoised in one batch."""
@@ -70,21 +75,29 @@ def generate(
     the list. `steps`, `conditioning` and `guidance` are the backbone's own where None. `size_px` is the width and
     height of slots that ask for none, or one number: the side of the square whose area panels are worked at.
     `cached` computes the conditions' keys and values once, where the backbone can. `on_step` is called after every
-    solver step; what it raises ends the run. Raises BackboneError, PageError, LayoutError or PromptError.
+    solver step; what it raises ends the run. Where memory runs out the backbone makes itself smaller and the page is
+    begun anew; `Result.notes` tells. Raises BackboneError, PageError, LayoutError or PromptError.
     """
     pages = [page] if isinstance(page, Page) else list(page)
     settings = _settled(backbone, steps, conditioning, guidance, size_px, cached)
     seeds = _seeds(seed, len(pages))
     results: dict[int, Result] = {}
     with nullcontext() if skill is None else skill.applied(backbone):
-        for indices in _batches(backbone, pages, settings):
-            own_seeds = [seeds[index] for index in indices]
-            for event in run(backbone, [pages[index] for index in indices], own_seeds, settings):
-                if isinstance(event, Finished):
-                    made = _results(backbone, [pages[index] for index in indices], own_seeds, settings, skill, event)
-                    results.update(zip(indices, made, strict=True))
-                elif on_step is not None:
-                    on_step(_preview(event, settings, tuple(indices)))
+        queue = deque(_batches(backbone, pages, settings))
+        while queue:
+            indices = queue.popleft()
+            batch = [(pages[index], seeds[index]) for index in indices]
+            try:
+                for event in _events(backbone, batch, settings, skill):
+                    if isinstance(event, Step):
+                        if on_step is not None:
+                            on_step(_preview(event, settings, tuple(indices)))
+                    else:
+                        results.update(zip(indices, event, strict=True))
+            except BatchTooLargeError:
+                half = len(indices) // 2
+                _log.warning("memory ran out with %d pages at once; they are made %d at once", len(indices), half)
+                queue.extendleft((indices[half:], indices[:half]))
     return results[0] if isinstance(page, Page) else tuple(results[index] for index in range(len(pages)))
 
 
@@ -100,14 +113,17 @@ def iterate(
     guidance: float | None = None,
     cached: bool = True,
 ) -> Iterator[Preview | Result]:
-    """As `generate` for one page, step by step: a preview after every solver step, the result last."""
+    """As `generate` for one page, step by step: a preview after every solver step, the result last.
+
+    Where memory runs out the page is begun anew in a smaller way, and its previews with it.
+    """
     settings = _settled(backbone, steps, conditioning, guidance, size_px, cached)
     with nullcontext() if skill is None else skill.applied(backbone):
-        for event in run(backbone, [page], [seed], settings):
-            if isinstance(event, Finished):
-                yield from _results(backbone, [page], [seed], settings, skill, event)
-            else:
+        for event in _events(backbone, [(page, seed)], settings, skill):
+            if isinstance(event, Step):
                 yield _preview(event, settings, (0,))
+            else:
+                yield from event
 
 
 def _settled(
@@ -154,26 +170,31 @@ def _preview(step: Step, settings: Settings, pages: tuple[int, ...]) -> Preview:
     return Preview(step=step.step, steps=settings.steps, t=step.t, pages=pages, decode=step.decode)
 
 
-def _results(
-    backbone: Backbone,
-    pages: list[Page],
-    seeds: list[int],
-    settings: Settings,
-    skill: Adapter | None,
-    finished: Finished,
-) -> tuple[Result, ...]:
-    return tuple(
-        Result(
-            images=images,
-            page=page,
-            seed=seed,
-            steps=settings.steps,
-            conditioning=settings.conditioning,
-            backbone=backbone.card.name,
-            guidance=settings.guidance,
-            size_px=settings.size_px,
-            skill=skill.name if skill else None,
-            timings=finished.timings,
-        )
-        for images, page, seed in zip(finished.pictures, pages, seeds, strict=True)
-    )
+def _events(
+    backbone: Backbone, batch: list[tuple[Page, int]], settings: Settings, skill: Adapter | None
+) -> Iterator[Step | tuple[Result, ...]]:
+    """The steps of a batch, then its results."""
+    notes: list[str] = []
+    for event in run_relieved(backbone, [page for page, _ in batch], [seed for _, seed in batch], settings):
+        match event:
+            case Step():
+                yield event
+            case str():
+                notes.append(event)
+            case Finished():
+                yield tuple(
+                    Result(
+                        images=images,
+                        page=page,
+                        seed=seed,
+                        steps=settings.steps,
+                        conditioning=settings.conditioning,
+                        backbone=backbone.card.name,
+                        guidance=settings.guidance,
+                        size_px=settings.size_px,
+                        skill=skill.name if skill else None,
+                        timings=event.timings,
+                        notes=tuple(notes),
+                    )
+                    for images, (page, seed) in zip(event.pictures, batch, strict=True)
+                )

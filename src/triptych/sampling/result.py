@@ -40,6 +40,8 @@ class Result:
     size_px: tuple[int, int] | int | None
     skill: str | None
     timings: Timings
+    notes: tuple[str, ...] = ()
+    """What was done on the way because memory ran out."""
 
     @property
     def finished(self) -> Page:

@@ -1,0 +1,80 @@
+"""What a PNG says of itself is enough to make it again, even where the page's own pixels do not fit."""
+
+import pytest
+import torch
+from PIL import Image
+
+from triptych.errors import ImageError
+from triptych.images import save_png
+from triptych.models.backbone import Conditioning
+from triptych.models.pocket import PocketBackbone, PocketConfig, PocketNetwork
+from triptych.models.pocket.text import train_tokenizer
+from triptych.page import Page, Role, condition, slot
+from triptych.sampling import generate, record
+
+
+@pytest.fixture(scope="module")
+def backbone() -> PocketBackbone:
+    tokenizer = train_tokenizer(["a fox on a beach"], size=300)
+    torch.manual_seed(0)
+    config = PocketConfig(
+        channels=8, width=64, double_blocks=1, single_blocks=1, head_width=32, vocabulary=tokenizer.get_vocab_size()
+    )
+    return PocketBackbone(PocketNetwork(config).eval().requires_grad_(False), tokenizer)
+
+
+def _page() -> Page:
+    noise = Image.effect_noise((300, 200), 90).convert("RGB")
+    shown = Page(panels=(condition(noise.rotate(90)), slot(answer=noise)))
+    own = (condition(noise, "a fox", role=Role.EDIT), slot("b"), slot("c", size_px=(70, 90)))
+    return Page(panels=own, overview="an overview", page_id="p").with_context(shown)
+
+
+@pytest.mark.parametrize("way", [Conditioning.REFERENCE, Conditioning.REPAINT])
+@pytest.mark.parametrize("limit", [record.MAX_TEXT_BYTES, 400_000], ids=["own pixels", "as seen"])
+def test_read_record_of_a_saved_picture_makes_the_same_pixels(backbone, tmp_path, monkeypatch, way, limit):
+    monkeypatch.setattr(record, "MAX_TEXT_BYTES", limit)
+    page = _page()
+    result = generate(backbone, page, seed=9, steps=2, conditioning=way)
+    path = tmp_path / "picture.png"
+    kept = record.recorded_page(page, backbone.card, result.size_px)
+    save_png(result.images[1], path, record.result_text(result, 2, kept))
+
+    found = record.read_record(path)
+    again = generate(
+        backbone, found.page, seed=found.seed, steps=found.steps, conditioning=found.conditioning, size_px=found.size_px
+    )
+
+    assert found.slot == 2
+    assert again.images[1].tobytes() == result.images[1].tobytes()
+    kept_size = found.page.conditions[0].image.size
+    assert (kept_size == (300, 200)) == (limit == record.MAX_TEXT_BYTES)
+
+
+def test_recorded_page_of_too_many_pixels_says_how_many(backbone, monkeypatch):
+    monkeypatch.setattr(record, "MAX_TEXT_BYTES", 70_000)
+
+    with pytest.raises(ImageError, match="MiB"):
+        record.recorded_page(_page(), backbone.card, None)
+
+
+def test_recorded_page_holds_no_answers_of_the_page_itself(backbone):
+    page = Page(panels=(slot("a", answer=Image.new("RGB", (8, 8))),))
+
+    assert record.recorded_page(page, backbone.card, None)["panels"][0].get("answer") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ({}, "does not say how it was made"),
+        ({"triptych": "{}"}, "damaged"),
+        ({"triptych": "no json"}, "damaged"),
+    ],
+)
+def test_read_record_of_a_picture_without_a_whole_record_names_the_file(tmp_path, text, said):
+    path = tmp_path / "picture.png"
+    save_png(Image.new("RGB", (8, 8)), path, text)
+
+    with pytest.raises(ImageError, match=f"picture.png.*{said}"):
+        record.read_record(path)
