@@ -18,7 +18,7 @@ from triptych.page import Layout, Page, Role, condition, slot
 from triptych.pagefile import confined_path
 from triptych.pageschema import Name, Text, parse_json, problems
 
-__all__ = ["METADATA", "PageSet", "load_pageset", "save_pageset"]
+__all__ = ["METADATA", "PageSet", "load_pageset", "pageset_problems", "save_pageset"]
 
 METADATA = "metadata.jsonl"
 _BLANK = Image.new("RGB", (1, 1))
@@ -127,6 +127,31 @@ def load_pageset(folder: str | Path) -> PageSet:
     if not lines:
         raise PageError(f"{path} has no pages; write one a line.")
     return PageSet(folder=folder, lines=tuple(lines))
+
+
+def pageset_problems(folder: str | Path) -> tuple[PageSet | None, tuple[tuple[str, str], ...]]:
+    """The lines of a page set that are pages, and where and why the others are none; nothing is raised."""
+    folder = Path(folder)
+    path = folder / METADATA
+    try:
+        rows = path.read_bytes().split(b"\n")
+    except (OSError, ValueError) as error:
+        return None, ((str(path), f"cannot be read: {error}. Check the path"),)
+    lines, found = [], []
+    first: dict[str, int] = {}
+    for number, row in enumerate(rows, 1):
+        if not row.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            line = _parse(row, folder, where)
+        except PageError as error:
+            found.append((where, str(error).removeprefix(where).lstrip(":, ")))
+            continue
+        if line.page_id and first.setdefault(line.page_id, number) != number:
+            found.append((where, f"page_id {line.page_id!r} is that of line {first[line.page_id]}; give it its own"))
+        lines.append((number, line))
+    return PageSet(folder=folder, lines=tuple(lines)), tuple(found)
 
 
 def save_pageset(pages: Iterable[Page], folder: str | Path) -> None:

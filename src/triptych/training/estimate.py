@@ -1,0 +1,84 @@
+"""What a training run will need, computed from sizes before any model is loaded."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from triptych.models.catalog import Shape, find_checkpoint
+from triptych.models.options import Quantise
+from triptych.page import Page
+from triptych.training.recipe import OptimizerKind, Recipe
+
+__all__ = ["Need", "need_of", "operations_per_second"]
+
+_POCKET = Shape(transformer=0.02, text=0.0015, codec=0.004, width=320, double_blocks=2, single_blocks=8)
+_POCKET_SIDE_PX = 128
+_ACTIVATIONS = 20
+"""Rows of the network's width that a block keeps for its gradient, for every token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """Of one process: peak memory in bytes, and floating-point operations of a step."""
+
+    memory: int
+    operations: float
+    steps: int
+
+    def seconds(self, speed: float) -> float:
+        """Time of the whole run at `speed` operations a second."""
+        return self.operations * self.steps / speed
+
+    def text(self, speed: float) -> str:
+        """For a person."""
+        minutes = self.seconds(speed) / 60
+        return f"about {self.memory / 2**30:.1f} GiB and {minutes:.0f} minutes at the speed measured on this machine"
+
+
+def need_of(recipe: Recipe, pages: Sequence[Page]) -> Need | None:
+    """Estimated from the catalogue's sizes; None for a backbone that is not in it.
+
+    Operations: two a weight and token forwards, two backwards (frozen weights have no gradient of their own), two
+    more where activations are computed anew. Memory: the weights, the adapter with its optimizer, and activations
+    of one draw of one page, or of the whole batch on the pocket, which takes it at once.
+    """
+    checkpoint = find_checkpoint(recipe.backbone)
+    if checkpoint is None and recipe.backbone != "pocket":
+        return None
+    shape = checkpoint.shape if checkpoint else _POCKET
+    side = max(recipe.sides_px) if recipe.sides_px else (checkpoint.card.side_px if checkpoint else _POCKET_SIDE_PX)
+    shots = max(recipe.variety.shots)
+    panels = max(len(page.panels) for page in pages) * (1 + shots)
+    slots = max(len(page.slots) for page in pages)
+    a_panel = (side // 16) ** 2
+    text = checkpoint.card.max_text_tokens if checkpoint else 16
+    given = 0 if recipe.frozen_conditions else (panels - slots) * a_panel
+    drawn = slots * a_panel + text
+    seen = recipe.batch * recipe.accumulation
+    tokens = seen * (given + drawn * recipe.draws) if checkpoint is None else seen * recipe.draws * (given + drawn)
+    passes = 6 if recipe.gradient_checkpointing else 4
+    weights = shape.transformer * 1e9
+    bits = Quantise(recipe.quantised.value).bits if recipe.quantised else (32.0 if checkpoint is None else 16.0)
+    adapter = 1.6 * recipe.adapter.rank * weights / shape.width
+    # Weight, gradient and average, and what the optimizer keeps of each.
+    copies = 3 + (4 if recipe.optimizer.kind is OptimizerKind.PRODIGY else 2)
+    alive = tokens if checkpoint is None else given + drawn
+    blocks = 1 if recipe.gradient_checkpointing else shape.blocks
+    kept = (_ACTIVATIONS * blocks + shape.blocks) * shape.width * alive * 2
+    memory = weights * bits / 8 + 4 * copies * adapter + kept + 2e9 * shape.codec
+    return Need(memory=int(memory), operations=passes * weights * tokens, steps=recipe.steps)
+
+
+def operations_per_second(device: str = "cpu") -> float:
+    """Measured with a matrix product of a few milliseconds; networks reach about half of it, which is what is given."""
+    dtype = torch.bfloat16 if device != "cpu" or torch.cpu._is_avx512_bf16_supported() else torch.float32
+    side = 512
+    matrix = torch.randn(side, side, dtype=dtype, device=device)
+    matrix @ matrix
+    began = time.perf_counter()
+    for _ in range(8):
+        product = matrix @ matrix
+    float(product.sum())
+    return 0.5 * 8 * 2 * side**3 / max(1e-6, time.perf_counter() - began)

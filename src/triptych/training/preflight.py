@@ -1,0 +1,214 @@
+"""What can be known to go wrong before any model is loaded: all of it at once, each with where to mend it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from triptych.data.pagesets import METADATA, pageset_problems
+from triptych.errors import PromptError, TriptychError
+from triptych.models.backbone import Card
+from triptych.page import Page
+from triptych.prompts import find_template, write_prompt
+from triptych.training.recipe import Recipe
+from triptych.training.variants import page_sha256, prepared_by
+
+__all__ = ["Problem", "Severity", "preflight"]
+
+_MOST_ASPECT = 2.0
+"""Times that a page's aspect may differ from the set's median."""
+_ALIKE_BITS = 3
+"""Most differing bits, of 64, of the fingerprints of two pictures that count as nearly the same."""
+_SAME = 2.0
+"""Mean absolute difference, of 255, below which an answer equals an input."""
+_TOKENS_A_WORD = 1.4
+
+
+class Severity(StrEnum):
+    """An error stops the training, a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing to mend: where it is, what it is and what to do."""
+
+    severity: Severity
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.severity.value}: {self.where}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """A readable page and the line it stands in; `marks` are fingerprints of its pictures."""
+
+    where: str
+    page: Page
+    marks: tuple[int, ...]
+
+
+def preflight(
+    pageset: str | Path, recipe: Recipe, *, held_out: str | Path | None = None, card: Card | None = None
+) -> tuple[Problem, ...]:
+    """Every problem of a page set and a recipe, errors first; nothing is loaded but pictures.
+
+    `card` is the backbone's, where it is known before loading.
+    """
+    found: list[Problem] = []
+    lines = _readable(pageset, found)
+    unseen = _readable(held_out, found) if held_out else []
+    found += _about_pages(lines)
+    found += _about_prompts(lines + unseen, recipe, card)
+    found += _about_likeness(lines)
+    found += _about_leaks(lines, unseen)
+    found += _about_recipe(lines, recipe, card)
+    return tuple(sorted(found, key=lambda problem: problem.severity is not Severity.ERROR))
+
+
+def _readable(folder: str | Path, found: list[Problem]) -> list[_Line]:
+    """The pages that can be read; those that cannot are added to `found`."""
+    pages, problems = pageset_problems(folder)
+    found += [_error(where, what) for where, what in problems]
+    lines = []
+    for index in range(len(pages.lines) if pages else 0):
+        assert pages is not None, "there are lines only where there is a set"
+        where = f"{Path(folder) / METADATA}, line {pages.lines[index][0]}"
+        try:
+            page = pages[index]
+        except TriptychError as error:
+            found.append(_error(where, str(error)))
+            continue
+        marks = tuple(_mark(panel.picture) for panel in page.panels if panel.picture)
+        lines.append(_Line(where=where, page=page, marks=marks))
+    return lines
+
+
+def _about_pages(lines: Sequence[_Line]) -> Iterator[Problem]:
+    if len(lines) == 0:
+        yield _error("page set", "no page of it can be read")
+        return
+    aspects = [_aspect(line.page) for line in lines]
+    middle = float(np.median(aspects))
+    kinds = {tuple(panel.role for panel in line.page.panels) for line in lines}
+    if len(kinds) > 1:
+        yield _warning("page set", f"its pages have {len(kinds)} different rows of panels; the skill shows the first")
+    for line, aspect in zip(lines, aspects, strict=True):
+        if max(aspect / middle, middle / aspect) > _MOST_ASPECT:
+            yield _warning(line.where, f"aspect {aspect:.2f}, where most have {middle:.2f}. Crop it, or leave it out")
+        for number, slot in enumerate(line.page.slots, 1):
+            for place, panel in enumerate(line.page.conditions, 1):
+                if slot.answer and panel.image and _is_same(slot.answer, panel.image):
+                    what = f"the answer of slot {number} equals condition {place}: the page teaches copying"
+                    yield _warning(line.where, what)
+
+
+def _about_prompts(lines: Sequence[_Line], recipe: Recipe, card: Card | None) -> Iterator[Problem]:
+    for line in lines:
+        try:
+            prompt = write_prompt(prepared_by(line.page, recipe))
+        except PromptError as error:
+            yield _error(line.where, str(error))
+            continue
+        if card is None:
+            continue
+        # Pocket reads each text for itself, the others the prompt as a whole.
+        texts = [part.text for part in prompt.parts] if card.name == "pocket" else [prompt.text]
+        words = max((len(text.split()) for text in texts), default=0)
+        if words > card.max_text_tokens:
+            yield _error(line.where, f"{words} words; {card.name} reads at most {card.max_text_tokens} tokens. Shorten")
+        elif words * _TOKENS_A_WORD > card.max_text_tokens:
+            yield _warning(
+                line.where, f"{words} words may be more than the {card.max_text_tokens} tokens of {card.name}"
+            )
+
+
+def _about_likeness(lines: Sequence[_Line]) -> Iterator[Problem]:
+    hashes = [page_sha256(line.page) for line in lines]
+    for (one, first), (other, second) in combinations(enumerate(lines), 2):
+        if hashes[one] == hashes[other]:
+            yield _warning(second.where, f"the same page as {first.where}. Leave one out")
+        elif _alike(first.marks, second.marks):
+            yield _warning(
+                second.where, f"nearly the same pictures as {first.where}: little is learned from the second"
+            )
+
+
+def _about_leaks(lines: Sequence[_Line], unseen: Sequence[_Line]) -> Iterator[Problem]:
+    for line in unseen:
+        for trained in lines:
+            if page_sha256(line.page) == page_sha256(trained.page) or _alike(line.marks, trained.marks):
+                yield _error(
+                    line.where, f"held out, but also trained on in {trained.where}. Leave it out of one of them"
+                )
+                break
+
+
+def _about_recipe(lines: Sequence[_Line], recipe: Recipe, card: Card | None) -> Iterator[Problem]:
+    seeds = recipe.watch.seeds
+    if len(set(seeds)) != len(seeds):
+        yield _warning("recipe key watch.seeds", f"{seeds} has a seed twice, which makes the same pictures twice")
+    if max(recipe.variety.shots) >= max(1, len(lines)):
+        yield _error("recipe key variety.shots", f"{max(recipe.variety.shots)} examples, but only {len(lines)} pages")
+    named = {prepared_by(line.page, recipe).template for line in lines}
+    fixed = sorted(name for name in named if _has_fixed_tags(name))
+    if fixed and recipe.variety.condition_dropout:
+        yield _error(
+            "recipe key variety.condition_dropout", f"template {fixed[0]!r} has a tag for every panel. Set it to 0"
+        )
+    slots = max((len(line.page.slots) for line in lines), default=0)
+    if len(recipe.slot_weights) > slots:
+        yield _error("recipe key slot_weights", f"{len(recipe.slot_weights)} weights, but pages have {slots} slots")
+    if card and recipe.conditioning and recipe.conditioning not in card.conditionings:
+        known = ", ".join(way.value for way in card.conditionings)
+        yield _error("recipe key conditioning", f"{card.name} cannot {recipe.conditioning.value!r}; it can {known}")
+    if card and recipe.guidance is not None and card.guidance is None:
+        yield _error("recipe key guidance", f"{card.name} takes none. Leave it out")
+
+
+def _has_fixed_tags(name: str) -> bool:
+    try:
+        return bool(find_template(name).tags)
+    except PromptError:
+        return False
+
+
+def _aspect(page: Page) -> float:
+    picture = next(panel.picture for panel in page.panels if panel.picture)
+    return picture.width / picture.height
+
+
+def _mark(image: Image.Image) -> int:
+    """64 bits: where a thumbnail grows brighter from left to right (a difference hash)."""
+    thumb = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
+    bits = (thumb[:, 1:] > thumb[:, :-1]).flatten()
+    return int("".join("1" if bit else "0" for bit in bits), 2)
+
+
+def _alike(first: Sequence[int], second: Sequence[int]) -> bool:
+    return len(first) == len(second) and all(
+        (one ^ other).bit_count() <= _ALIKE_BITS for one, other in zip(first, second, strict=True)
+    )
+
+
+def _is_same(one: Image.Image, other: Image.Image) -> bool:
+    if one.size != other.size:
+        return False
+    difference = np.abs(np.asarray(one, dtype=np.int16) - np.asarray(other, dtype=np.int16))
+    return float(difference.mean()) < _SAME
+
+
+def _error(where: str, what: str) -> Problem:
+    return Problem(severity=Severity.ERROR, where=where, what=what)
+
+
+def _warning(where: str, what: str) -> Problem:
+    return Problem(severity=Severity.WARNING, where=where, what=what)

@@ -1,0 +1,158 @@
+import pytest
+import torch
+
+from tiny_training import made_page, tiny_pocket
+from triptych.errors import SkillError
+from triptych.models.adapters import AdapterSpec, Skills, eject, ejecting, inject, linear_names
+from triptych.models.backbone import Conditioning, Grid, Sequences
+from triptych.prompts import find_template
+from triptych.sampling import generate
+from triptych.skill import Skill, SkillCard
+from triptych.training.prepare import Setting, prepare_page
+
+SPEC = AdapterSpec(rank=2, alpha=3)
+
+
+def random_skill(backbone, *, seed=1, name="made", frozen=False, patterns=("*",)):
+    transformer = backbone.transformer
+    names = linear_names(transformer, patterns)
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for module in names:
+        layer = transformer.get_submodule(module)
+        tensors[f"transformer.{module}.lora_A.weight"] = torch.randn(2, layer.in_features, generator=generator) * 0.2
+        tensors[f"transformer.{module}.lora_B.weight"] = torch.randn(layer.out_features, 2, generator=generator) * 0.2
+    card = SkillCard(
+        name=name,
+        backbone=backbone.card.name,
+        family=backbone.card.family,
+        rank=2,
+        alpha=3,
+        frozen_conditions=frozen,
+        template=find_template("panels"),
+    )
+    return Skill(card=card, tensors=tensors)
+
+
+def velocity(backbone, sequences=None):
+    prepared = prepare_page(backbone, made_page(1), Setting(conditioning=Conditioning.REFERENCE))
+    with torch.no_grad():
+        return backbone.velocity_field(sequences or prepared.sequences)(prepared.clean, 0.7)
+
+
+def test_inject_new_adapter_changes_nothing_and_eject_leaves_no_trace(pocket):
+    transformer = pocket.transformer
+    before, modules = velocity(pocket), dict(transformer.named_modules())
+    inject(transformer, linear_names(transformer), SPEC)
+    assert torch.equal(velocity(pocket), before)
+    eject(transformer)
+    after = dict(transformer.named_modules())
+    assert modules.keys() == after.keys()
+    assert all(module is after[name] for name, module in modules.items())
+    assert not hasattr(transformer, "peft_config")
+
+
+def test_inject_same_seed_gives_the_same_weights_and_leaves_the_global_generator(pocket):
+    names = linear_names(pocket.transformer)
+    state = torch.get_rng_state()
+    with ejecting(pocket.transformer):
+        first = {key: value.detach().clone() for key, value in inject(pocket.transformer, names, SPEC, seed=4).items()}
+    with ejecting(pocket.transformer):
+        second = inject(pocket.transformer, names, SPEC, seed=4)
+        assert all(torch.equal(value, second[key]) for key, value in first.items())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_inject_top_layer_name_does_not_match_layers_that_end_in_it(pocket):
+    with ejecting(pocket.transformer):
+        assert len(inject(pocket.transformer, ["proj_out"], SPEC)) == 2
+
+
+def test_linear_names_pattern_without_match_is_refused(pocket):
+    with pytest.raises(SkillError, match="'nothing\\.\\*' matches no"):
+        linear_names(pocket.transformer, ["*", "nothing.*"])
+
+
+def test_skills_applied_merged_is_what_peft_computes_and_goes_off_exactly(pocket, monkeypatch):
+    skill = random_skill(pocket)
+    before = velocity(pocket)
+    with Skills(skill).applied(pocket):
+        merged = velocity(pocket)
+    monkeypatch.setattr("triptych.models.adapters._MERGE_BYTES", 0)
+    with Skills(skill).applied(pocket):
+        beside = velocity(pocket)
+    torch.testing.assert_close(merged, beside, atol=1e-4, rtol=1e-4)
+    assert (merged - before).abs().max() > 0.05
+    assert torch.equal(velocity(pocket), before)
+    assert not any(parameter.requires_grad for parameter in pocket.transformer.parameters())
+
+
+def test_skills_weights_add_up_and_zero_is_nothing(pocket):
+    one, two = random_skill(pocket, seed=1, name="one"), random_skill(pocket, seed=2, name="two")
+    with Skills([one, two], weights=[0.5, 0.0]).applied(pocket):
+        both = velocity(pocket)
+    with Skills(one, weights=[0.5]).applied(pocket):
+        half = velocity(pocket)
+    assert torch.equal(both, half)
+    assert Skills([one, two], weights=[0.5, 1]).name == "0.5 x one + two"
+
+
+def test_skills_several_beside_equal_several_merged(pocket, monkeypatch):
+    skills = Skills([random_skill(pocket, seed=1), random_skill(pocket, seed=2)], weights=[0.7, -0.3])
+    with skills.applied(pocket):
+        merged = velocity(pocket)
+    monkeypatch.setattr("triptych.models.adapters._MERGE_BYTES", 0)
+    with skills.applied(pocket):
+        torch.testing.assert_close(velocity(pocket), merged, atol=1e-4, rtol=1e-4)
+
+
+def test_skills_frozen_conditions_read_references_without_the_adapter(pocket):
+    prepared = prepare_page(pocket, made_page(1), Setting(conditioning=Conditioning.REFERENCE))
+    bare = pocket.read_references(prepared.sequences)
+    with Skills(random_skill(pocket, frozen=True)).applied(pocket):
+        assert torch.equal(pocket.read_references(prepared.sequences), bare)
+    with Skills(random_skill(pocket)).applied(pocket):
+        assert not torch.equal(pocket.read_references(prepared.sequences), bare)
+    assert "encode_references" not in vars(pocket.transformer)
+
+
+def test_skills_of_another_size_are_refused_whole(pocket):
+    skill = random_skill(pocket)
+    wrong = {key: torch.zeros(2, 9) if ".0.attn.to_q.lora_A" in key else value for key, value in skill.tensors.items()}
+    before = velocity(pocket)
+    with (
+        pytest.raises(SkillError, match="1 have another size"),
+        Skills(Skill(card=skill.card, tensors=wrong)).applied(pocket),
+    ):
+        pass
+    assert torch.equal(velocity(pocket), before)
+
+
+def test_generate_with_a_skill_says_so_and_leaves_the_backbone(pocket):
+    page = made_page(2).without_answers()
+    bare = generate(pocket, page, steps=1)
+    made = generate(pocket, page, steps=1, skill=Skills(random_skill(pocket)))
+    assert made.skill == "made"
+    assert made.images[0].tobytes() != bare.images[0].tobytes()
+    assert generate(pocket, page, steps=1).images[0].tobytes() == bare.images[0].tobytes()
+
+
+def test_read_references_memory_gives_the_same_field(pocket):
+    prepared = prepare_page(pocket, made_page(1), Setting(conditioning=Conditioning.REFERENCE))
+    memory = pocket.read_references(prepared.sequences)
+    with torch.no_grad():
+        direct = pocket.velocity_field(prepared.sequences)(prepared.clean, 0.3)
+        kept = pocket.velocity_field(prepared.sequences, memory)(prepared.clean, 0.3)
+    assert torch.equal(direct, kept)
+
+
+def test_many_without_references_is_one_field_a_draw():
+    backbone = tiny_pocket()
+    prepared = prepare_page(backbone, made_page(1), Setting(conditioning=Conditioning.REFERENCE))
+    sequences = Sequences(text=prepared.sequences.text, targets=(Grid(frame=0, rows=8, columns=8),))
+    tokens, t = torch.randn(1, 2, 64, 8), torch.tensor([[0.3, 0.9]])
+    with torch.no_grad():
+        field = backbone.velocity_field(sequences)
+        many = field.many(tokens, t)
+        single = [field(tokens[:, draw], float(t[0, draw])) for draw in range(2)]
+    torch.testing.assert_close(many[0], torch.cat(single), atol=1e-5, rtol=1e-5)

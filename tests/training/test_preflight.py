@@ -1,0 +1,72 @@
+import json
+
+import pytest
+
+from tiny_training import disc, made_page, recipe
+from triptych.data.pagesets import METADATA, save_pageset
+from triptych.page import Page, condition, slot
+from triptych.training.preflight import Severity, preflight
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_pageset([made_page(number) for number in range(4)], tmp_path / "set")
+    return tmp_path / "set"
+
+
+def _texts(problems, severity=None):
+    return [str(problem) for problem in problems if severity in (None, problem.severity)]
+
+
+def test_preflight_good_set_has_no_problem(folder):
+    assert preflight(folder, recipe()) == ()
+
+
+def test_preflight_many_faults_are_listed_at_once_with_their_lines(folder):
+    lines = (folder / METADATA).read_text().splitlines()
+    second = json.loads(lines[1])
+    (folder / second["images_file_names"][0]).unlink()
+    third = json.loads(lines[2])
+    (folder / third["images_file_names"][0]).write_bytes(b"no picture")
+    (folder / METADATA).write_text("\n".join([lines[0], lines[1], lines[2], "{not json", lines[3]]) + "\n")
+    plan = recipe(variety={"shots": [9]}, slot_weights=[1, 2, 3])
+    errors = _texts(preflight(folder, plan), Severity.ERROR)
+    for place in ("line 2", "line 3", "line 4", "variety.shots", "slot_weights"):
+        assert any(place in error for error in errors), place
+
+
+def test_preflight_missing_folder_is_a_problem_and_no_exception(tmp_path):
+    errors = _texts(preflight(tmp_path / "nothing", recipe()), Severity.ERROR)
+    assert any("cannot be read" in error for error in errors)
+
+
+def test_preflight_answer_like_input_and_same_page_twice_are_warned_of(tmp_path):
+    same = disc(0.3, 20)
+    copy = Page(panels=(condition(same), slot(answer=same)), page_id="copy")
+    pages = [made_page(1), copy, Page(panels=copy.panels, page_id="again")]
+    save_pageset(pages, tmp_path / "set")
+    warnings = _texts(preflight(tmp_path / "set", recipe()), Severity.WARNING)
+    assert any("line 2" in text and "teaches copying" in text for text in warnings)
+    assert any("line 3" in text and "the same page as" in text for text in warnings)
+
+
+def test_preflight_page_in_both_sets_is_an_error(folder, tmp_path):
+    save_pageset([made_page(3), made_page(9)], tmp_path / "held")
+    errors = _texts(preflight(folder, recipe(), held_out=tmp_path / "held"), Severity.ERROR)
+    assert len(errors) == 1
+    assert "line 1" in errors[0]
+    assert "line 4" in errors[0]
+
+
+def test_preflight_words_beyond_the_limit_are_an_error(tmp_path, pocket):
+    long = Page(panels=(condition(disc(0, 1)), slot("word " * 70, answer=disc(0.5, 1))), page_id="long")
+    save_pageset([made_page(1), long], tmp_path / "set")
+    errors = _texts(preflight(tmp_path / "set", recipe(), card=pocket.card), Severity.ERROR)
+    assert len(errors) == 1
+    assert "70 words" in errors[0]
+
+
+def test_preflight_condition_dropout_with_named_tags_is_an_error(folder):
+    plan = recipe(template="left-right", variety={"condition_dropout": 0.1})
+    errors = _texts(preflight(folder, plan), Severity.ERROR)
+    assert any("condition_dropout" in error for error in errors)

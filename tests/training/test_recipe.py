@@ -1,0 +1,56 @@
+import pytest
+
+from triptych.errors import TrainingError
+from triptych.prompts import find_template
+from triptych.training.recipe import load_recipe, recipe_names
+
+PUBLISHED = (
+    "couple-profile",
+    "film-storyboard",
+    "font-design",
+    "home-decoration",
+    "portrait-illustration",
+    "portrait-photography",
+    "ppt-templates",
+    "sandstorm-visual-effect",
+    "sparklers-visual-effect",
+    "visual-identity-design",
+)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_load_recipe_every_shipped_one_is_sound(name):
+    recipe = load_recipe(name)
+    assert recipe.title
+    if recipe.template is not None:
+        assert find_template(recipe.template).page is not None
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_load_recipe_published_tasks_have_the_published_settings(name):
+    recipe = load_recipe(name)
+    assert recipe.template == name
+    assert (recipe.adapter.rank, recipe.optimizer.learning_rate, recipe.batch) == (16, 1e-4, 4)
+    assert (recipe.steps, recipe.ema, recipe.variety.instruction_dropout) == (5000, 0.99, 0.05)
+    assert (min(recipe.sides_px), max(recipe.sides_px)) == (512, 1536)
+
+
+def test_load_recipe_changes_go_into_nested_keys():
+    recipe = load_recipe("pocket", {"adapter.rank": 4, "watch.seeds": [1, 2]})
+    assert recipe.adapter.rank == 4
+    assert recipe.adapter.targets == load_recipe("pocket").adapter.targets
+    assert recipe.watch.seeds == (1, 2)
+
+
+def test_load_recipe_mistyped_key_is_named(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: pocket\nadapter:\n  rnak: 3\n")
+    with pytest.raises(TrainingError, match=r"adapter\.rnak"):
+        load_recipe(path)
+
+
+def test_load_recipe_circle_of_extends_is_refused(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"extends: {path}\n")
+    with pytest.raises(TrainingError, match="circle"):
+        load_recipe(path)
