@@ -1,6 +1,7 @@
 """A pocket small enough to train in a blink, and pages for it."""
 
 import colorsys
+from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw
@@ -8,6 +9,7 @@ from PIL import Image, ImageDraw
 from triptych.models.pocket import PocketBackbone, PocketConfig, PocketNetwork
 from triptych.models.pocket.text import train_tokenizer
 from triptych.page import Page, condition, slot
+from triptych.training.loop import train
 from triptych.training.recipe import Recipe
 
 
@@ -37,6 +39,13 @@ def made_page(number: int, *, instruction: str = "make it blue") -> Page:
         ),
         page_id=f"p{number}",
     )
+
+
+def train_tiny(out: str, *, resume: bool = False, **changes: object) -> None:
+    """A whole run on four pages, for tests that train in processes of their own."""
+    torch.set_num_threads(1)
+    pages = [made_page(number) for number in range(4)]
+    train(pages, Path(out), recipe(**changes), tiny_pocket(), resume=resume)
 
 
 def recipe(**changes: object) -> Recipe:

@@ -1,11 +1,13 @@
-"""`triptych skills`: which skills lie in a folder, and what one says of itself."""
+"""`triptych skills`: those in a folder, what one says of itself, and LoRAs of other programs."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from triptych.cli import console
+from triptych.cli.output import write_group
 from triptych.errors import SkillError
 
 __all__ = ["add_to"]
@@ -14,11 +16,22 @@ _Folder = Annotated[Path, typer.Argument(metavar="[DIR]", help="A folder of skil
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="A skill.")]
 
 
+_Keys = Annotated[str, typer.Option("--format", metavar="KEYS", help="diffusers, kohya or comfyui.")]
+_ExportFile = Annotated[Path, typer.Option("--out", metavar="FILE", help="The LoRA to write.")]
+_Beside = Annotated[bool, typer.Option("--card", help="Also write README.md for the Hub and a JSON for LoRA managers.")]
+_Family = Annotated[str, typer.Option(metavar="NAME", help="Family of the backbone: flux1 or flux2.")]
+_Base = Annotated[str, typer.Option("--backbone", metavar="NAME", help="The backbone that the LoRA was made for.")]
+_TemplateName = Annotated[str, typer.Option("--template", metavar="NAME", help="The page that it is used with.")]
+_SkillOut = Annotated[Path, typer.Option("--out", metavar="FILE", help="The skill to write.")]
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     group = typer.Typer(no_args_is_help=True, help="Skills: trained adapters with the page that they were made for.")
     group.command("list")(list_skills)
     group.command("show")(show)
+    group.command("export", no_args_is_help=True)(export)
+    group.command("import", no_args_is_help=True)(import_lora)
     app.add_typer(group, name="skills")
 
 
@@ -72,3 +85,56 @@ def show(file: _File) -> None:
         for number, panel in enumerate(card.template.page.panels, 1):
             width, height = panel.size_px
             console.out(f"  panel {number}  {panel.role.value:<8} {width}x{height} px  {panel.hint}".rstrip())
+
+
+def export(file: _File, out: _ExportFile, keys: _Keys = "diffusers", card: _Beside = False) -> None:
+    """Write a skill as a LoRA that other programs read.
+
+    \b
+    Examples:
+      triptych skills export outline.safetensors --format comfyui --out outline-comfyui.safetensors
+      triptych skills export outline.safetensors --out shared/outline.safetensors --card
+    """
+    from triptych.models.keyformats import KeyFormat, save_exported
+    from triptych.skill import load_skill
+    from triptych.training.hubcard import hub_card, sidecar
+
+    if keys not in {one.value for one in KeyFormat}:
+        raise typer.BadParameter(
+            f"{keys!r}: choose {', '.join(one.value for one in KeyFormat)}.", param_hint="--format"
+        )
+    if out.suffix != ".safetensors" or out.resolve() == file.resolve():
+        raise typer.BadParameter(f"{out} must be another file, ending in .safetensors.", param_hint="--out")
+    skill = load_skill(file)
+    save_exported(skill, out, KeyFormat(keys))
+    console.out(str(out))
+    if card:
+        texts = {"README.md": hub_card(skill), f"{out.stem}.json": json.dumps(sidecar(skill), indent=2) + "\n"}
+        for path in write_group(out.parent, {name: text.encode() for name, text in texts.items()}):
+            console.out(str(path))
+
+
+def import_lora(
+    file: Annotated[Path, typer.Argument(metavar="LORA", help="A LoRA of another program, .safetensors.")],
+    out: _SkillOut,
+    family: _Family,
+    backbone: _Base,
+    template: _TemplateName = "panels",
+) -> None:
+    """Make a skill of a LoRA: diffusers/PEFT, kohya, ComfyUI, XLabs, BFL, fal and DiffSynth keys.
+
+    All of it is taken or nothing: a report tells which keys were matched, unmatched and misshaped.
+
+    \b
+    Example:
+      triptych skills import sandstorm.safetensors --out sandstorm-skill.safetensors --family flux1 \\
+          --backbone black-forest-labs/FLUX.1-dev --template sandstorm-visual-effect
+    """
+    from triptych.models.keyformats import read_lora
+    from triptych.prompts import find_template
+    from triptych.skill import save_skill
+
+    skill, report = read_lora(file, family=family, backbone=backbone, template=find_template(template))
+    save_skill(skill, out)
+    console.say(str(report))
+    console.out(str(out))

@@ -9,6 +9,7 @@ import yaml
 import triptych as tt
 from triptych.cli import console
 from triptych.cli.output import prepare_folder
+from triptych.errors import TrainingError
 
 if TYPE_CHECKING:
     from triptych.models.backbone import Backbone
@@ -31,6 +32,9 @@ _HeldOut = Annotated[
 ]
 _Steps = Annotated[int | None, typer.Option(min=1, help="Steps; by default the recipe's.")]
 _Backbone = Annotated[str | None, typer.Option(metavar="NAME", help="By default the recipe's.")]
+_Check = Annotated[
+    bool, typer.Option("--check", help="Only look for problems and tell what the training will need; train nothing.")
+]
 _Resume = Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint of this run.")]
 
 
@@ -48,6 +52,7 @@ def train_skill(
     backbone: _Backbone = None,
     changes: _Changes = None,
     resume: _Resume = False,
+    check: _Check = False,
 ) -> None:
     """Train a skill: an adapter that makes one kind of page reliable, from about ten finished pages.
 
@@ -58,6 +63,7 @@ def train_skill(
       triptych train outlines --out outline.safetensors
       triptych train outlines --out outline.safetensors --held-out more --set adapter.rank=32 --steps 200
       triptych train outlines --out outline.safetensors --resume
+      triptych train outlines --out outline.safetensors --check
     """
     from triptych.data.pagesets import load_pageset
     from triptych.training.loop import run_folder, train
@@ -65,6 +71,9 @@ def train_skill(
     if out.suffix != ".safetensors":
         raise typer.BadParameter(f"{out} must end in .safetensors.", param_hint="--out")
     chosen = _recipe(recipe, changes, steps, backbone)
+    _look_ahead(pageset, chosen, held_out)
+    if check:
+        return
     pages, unseen = load_pageset(pageset), load_pageset(held_out) if held_out else ()
     prepare_folder(out.parent)
     with console.working(f"loading {chosen.backbone}"):
@@ -85,6 +94,23 @@ def train_skill(
             raise
     console.out(str(out))
     console.say(f"summary, samples and log: {run_folder(out)}")
+
+
+def _look_ahead(pageset: Path, recipe: "Recipe", held_out: Path | None) -> None:
+    """Tell every problem and the need. Raises TrainingError where a problem forbids training."""
+    from triptych.data.pagesets import load_pageset
+    from triptych.models.catalog import find_checkpoint
+    from triptych.training.estimate import need_of, operations_per_second
+    from triptych.training.preflight import Severity, preflight
+
+    checkpoint = find_checkpoint(recipe.backbone)
+    problems = preflight(pageset, recipe, held_out=held_out, card=checkpoint.card if checkpoint else None)
+    for problem in problems:
+        console.say(str(problem))
+    if errors := sum(problem.severity is Severity.ERROR for problem in problems):
+        raise TrainingError(f"{errors} of the problems above must be mended before {pageset} can be trained on.")
+    if need := need_of(recipe, load_pageset(pageset)):
+        console.say(f"{recipe.steps} steps: {need.text(operations_per_second())}")
 
 
 def _recipe(name: str, changes: list[str] | None, steps: int | None, backbone: str | None) -> "Recipe":

@@ -170,6 +170,7 @@ class _Trainer:
             self._save()
             save_skill(skill, self.out)
             self.watcher.summarise(skill)
+        self.accelerator.wait_for_everyone()
         return skill
 
     def _step(self) -> float | None:

@@ -1,0 +1,157 @@
+"""Pretraining on drawn shapes with a network of a few thousand weights: what the loss sees, and how a run resumes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from triptych.data.mixture import Entry, Mixture, Words
+from triptych.data.rules import RULES
+from triptych.data.sources import ShapeSource
+from triptych.errors import TrainingError
+from triptych.models.pocket import PocketConfig, PocketNetwork, load_pocket
+from triptych.models.pocket.codec import PocketCodec
+from triptych.models.pocket.text import train_tokenizer
+from triptych.training.pretrain.batches import PageBatch, collate
+from triptych.training.channels import decoder_weights
+from triptych.training.pretrain.loop import pretrain
+from triptych.training.pretrain.objective import draw_levels, page_loss
+from triptych.training.pretrain.recipe import EntryRecipe, PretrainRecipe, Sizes, load_recipe
+
+TOKENIZER = train_tokenizer(["mirror it", "a blue silhouette on white"], size=400)
+
+
+def _mixture() -> Mixture:
+    entries = (
+        Entry(name="words", rules=(RULES["mirror"], RULES["silhouette"])),
+        Entry(name="examples", rules=(RULES["mirror"],), shots=(1,), words=Words.NONE),
+    )
+    return Mixture(entries=entries, source=ShapeSource(), seed=4, load=12)
+
+
+def _recipe(**changes: object) -> PretrainRecipe:
+    facts: dict[str, object] = {
+        "steps": 4,
+        "warmup": 2,
+        "sizes": Sizes(width=64, double_blocks=1, single_blocks=1, vocabulary=400),
+        "mixture": (EntryRecipe(name="words", rules=("mirror",), weight=1),),
+    }
+    return PretrainRecipe.model_validate(facts | changes)
+
+
+def _network() -> PocketNetwork:
+    torch.manual_seed(0)
+    config = PocketConfig(
+        channels=16, width=64, double_blocks=1, single_blocks=1, vocabulary=TOKENIZER.get_vocab_size()
+    )
+    network = PocketNetwork(config).eval()
+    torch.nn.init.normal_(network.transformer.proj_out.weight, std=0.1)
+    return network
+
+
+def _batch() -> PageBatch:
+    return collate(_mixture().batch(1), TOKENIZER, side_px=128, factor=16)
+
+
+def _loss(network: PocketNetwork, batch: PageBatch, **changes: object) -> float:
+    generator = torch.Generator().manual_seed(2)
+    return page_loss(network, batch, _recipe(**changes), torch.ones(16), generator).loss.item()
+
+
+@pytest.fixture
+def codec(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path / "codec.safetensors"
+    save_file(PocketCodec(channels=16).state_dict(), path)
+    return path
+
+
+def test_mixture_batch_is_a_function_of_its_index() -> None:
+    again, other = _mixture().batch(7), _mixture().batch(8)
+    assert _mixture().batch(7) == again
+    assert again != other
+
+
+def test_mixture_pages_of_a_batch_share_their_shape_and_are_answered() -> None:
+    for index in range(6):
+        pages = _mixture().batch(index)
+        assert len({(len(page.all_panels), len(page.slots)) for page in pages}) == 1
+        assert all(page.is_answered for page in pages)
+
+
+def test_page_loss_of_a_perfect_prediction_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, batch = _network(), _batch()
+    answers = network.codec.encode(batch.answers.flatten(0, 1).permute(0, 3, 1, 2).float() / 127.5 - 1)
+    perfect = answers.reshape(len(batch.answers), -1, 16).repeat_interleave(batch.draws, 0)
+    monkeypatch.setattr(network.transformer, "predict", lambda *_, **__: perfect)
+    assert _loss(network, batch) == pytest.approx(0.0, abs=1e-10)
+
+
+def test_page_loss_at_pure_noise_reads_the_conditions() -> None:
+    network, batch = _network(), _batch()
+    other = replace(batch, given=255 - batch.given)
+    assert _loss(network, batch, pure_noise_share=1.0) != _loss(network, other, pure_noise_share=1.0)
+
+
+def test_page_loss_by_repaint_counts_only_the_slots() -> None:
+    network, batch = _network(), _batch()
+    torch.nn.init.zeros_(network.transformer.proj_out.weight)
+    # A network that answers zero has the same loss whatever the conditions show: they are not in it.
+    other = replace(batch, given=255 - batch.given)
+    assert _loss(network, batch, repaint_share=1.0) == pytest.approx(_loss(network, other, repaint_share=1.0))
+
+
+def test_draw_levels_keeps_the_share_of_pure_noise() -> None:
+    levels = draw_levels(4000, _recipe(pure_noise_share=0.3), torch.Generator().manual_seed(0))
+    assert float((levels == 1).float().mean()) == pytest.approx(0.3, abs=0.03)
+    assert float(levels.min()) > 0
+
+
+def test_decoder_weights_prefer_channels_that_move_the_picture() -> None:
+    torch.manual_seed(0)
+    codec = PocketCodec(channels=8).eval()
+    with torch.no_grad():
+        codec.decoder[0].weight[:, 3] = 0
+    weights = decoder_weights(lambda tokens: codec.decode(tokens), tokens=64, channels=8)
+    assert int(weights.argmin()) == 3
+    assert float(weights.mean()) == pytest.approx(1.0)
+
+
+def test_pretrain_stopped_and_resumed_ends_in_the_same_weights(tmp_path: Path, codec: Path) -> None:
+    names = {"shape-filled": ("blue-star", "red-moon")}
+    whole = pretrain(_recipe(), _mixture(), names, tmp_path / "whole", codec=codec, workers=0, compiled=False)
+    half = tmp_path / "half"
+    pretrain(_recipe(steps=2), _mixture(), names, half, codec=codec, workers=0, compiled=False)
+    resumed = pretrain(_recipe(), _mixture(), names, half, codec=codec, workers=0, compiled=False)
+    one, two = load_file(whole), load_file(resumed)
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert load_pocket(resumed).card.channels == 16
+
+
+def test_pretrain_with_a_truncated_newest_state_takes_the_one_before(tmp_path: Path, codec: Path) -> None:
+    run = tmp_path / "run"
+    names = {"shape-filled": ("blue-star",)}
+    options = {"codec": codec, "workers": 0, "compiled": False, "save_every": 1}
+    whole = load_file(pretrain(_recipe(steps=3), _mixture(), names, run, **options))
+    newest = max(run.glob("state-*.safetensors"))
+    newest.write_bytes(newest.read_bytes()[:1000])
+    again = load_file(pretrain(_recipe(steps=3), _mixture(), names, run, **options))
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_load_recipe_with_a_mistyped_key_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("steps: 5\nmixture: []\nlearning_rte: 1.0\n")
+    with pytest.raises(TrainingError, match="learning_rte"):
+        load_recipe(str(path))
+
+
+def test_shipped_recipe_trains_on_no_held_out_rule() -> None:
+    from triptych.data.rules import HELD_OUT_RULES
+
+    recipe = load_recipe("pocket")
+    named = {rule for entry in recipe.mixture if entry.rules != "maps" for rule in entry.rules}
+    assert named <= set(RULES) - HELD_OUT_RULES
