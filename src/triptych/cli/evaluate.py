@@ -65,13 +65,15 @@ def evaluate(
     from triptych.evaluation.suites import load_suite
 
     numbers = _numbers(shots)
+    chosen = tuple(name.strip() for name in rows.split(",")) if rows else ()
     if Path(pageset).is_dir():
-        if rows:
+        if chosen:
             raise typer.BadParameter("a page set has no rows; leave it out.", param_hint="--rows")
         pages = load_pageset(pageset)
     else:
         pages = load_suite(pageset)
-        pages = pages.only(tuple(name.strip() for name in rows.split(","))) if rows else pages
+        # A mistyped row is told of before the model is loaded.
+        pages.only(chosen)
     with console.working(f"loading {backbone}"):
         model, adapter = tt.load(backbone), options.read_skills(skill)
     with _tracked() as on_progress:
@@ -80,6 +82,7 @@ def evaluate(
             pages,
             out=out,
             sprites=options.sprite_folder(sprites),
+            rows=chosen,
             shots=numbers,
             skill=adapter,
             count=count,

@@ -90,20 +90,11 @@ class RunFolder:
             write_atomic(file, text.encode())
             return
         there = self.settings()
-        differ = [
-            name
-            for name in Settings.model_fields
-            if name != "suite" and getattr(there, name) != getattr(settings, name)
-        ]
-        if there.suite.model_copy(update={"rows": settings.suite.rows}) != settings.suite:
-            differ.append("suite")
+        differ = [name for name in Settings.model_fields if getattr(there, name) != getattr(settings, name)]
         if differ:
             raise OutputError(
                 f"{self.path} holds another run: it differs in {', '.join(differ)}. Choose another folder or remove it."
             )
-        rows = {row.name: row for row in (*there.suite.rows, *settings.suite.rows)}
-        merged = settings.suite.model_copy(update={"rows": tuple(rows.values())})
-        write_atomic(file, settings.model_copy(update={"suite": merged}).model_dump_json(indent=1).encode())
 
     def settings(self) -> Settings:
         """Of the run in the folder. Raises SourceError where there is none."""

@@ -75,6 +75,7 @@ def evaluate(
     *,
     out: Path,
     sprites: Path | None = None,
+    rows: Sequence[str] = (),
     shots: Sequence[int] = (0, 1, 2, 3),
     skill: Adapter | None = None,
     count: int | None = None,
@@ -85,10 +86,10 @@ def evaluate(
 ) -> Scores:
     """Score a backbone, and a skill on it, on a suite or on answered pages; the scores are kept in `out`.
 
-    `sprites` is the folder of rendered sprites that a suite draws from. `count` replaces the suite's pages a row, or
-    takes the first pages of a page set; `shots` is for page sets, a suite names its own. `shown` pages of each row,
-    the first ones, keep their pictures for the report. A run that was stopped goes on where it was; another run's
-    folder is refused with OutputError.
+    `sprites` is the folder of rendered sprites that a suite draws from; `rows` names those to score now, all if
+    empty. `count` replaces the suite's pages a row, or takes the first pages of a page set; `shots` is for page sets,
+    a suite names its own. `shown` pages of each row, the first of its tasks, keep their pictures for the report. A run
+    that was stopped goes on where it was; another run's folder is refused with OutputError.
     """
     model = _Model(backbone=backbone, skill=skill, steps=steps or backbone.card.steps, seed=seed)
     if isinstance(pages, Suite):
@@ -100,7 +101,7 @@ def evaluate(
         maker = _from_pages(given, max(shots), seed)
     folder = RunFolder(out)
     folder.begin(model.settings(suite, source))
-    for row in suite.rows:
+    for row in suite.only(tuple(rows)).rows if rows else suite.rows:
         _score_row(model, row, suite, maker, folder, shown=shown, on_progress=on_progress)
     return load_scores(out)
 
