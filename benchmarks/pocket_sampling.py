@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -87,7 +88,7 @@ def _ours(backbone: PocketBackbone, n: int, m: int, *, cached: bool) -> Contende
         )
         tokens = noise.reshape(1, m * SIDE * SIDE, -1)
         levels = [*_levels(), 0.0]
-        for t, t_next in zip(levels[:-1], levels[1:], strict=True):
+        for t, t_next in pairwise(levels):
             tokens = euler_step(tokens, field(tokens, t), t, t_next)
         return backbone.decode_images(tokens.reshape(m, SIDE * SIDE, -1), Grid(frame=0, rows=SIDE, columns=SIDE))
 
@@ -175,7 +176,9 @@ def main() -> None:
             rows = []
             for name in CONTENDERS:
                 command = [sys.executable, __file__, "--repeats", str(arguments.repeats), "--one", name, str(n), str(m)]
-                rows.append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout.splitlines()[-1]))
+                rows.append(
+                    json.loads(subprocess.run(command, check=True, capture_output=True).stdout.splitlines()[-1])
+                )
             base = rows[0]["seconds"]
             cells = [f"{r['seconds']:.3f} ({r['seconds'] / base:.1f}x), {r['megabytes']:.0f}" for r in rows]
             worst = max(row["difference"] for row in rows)

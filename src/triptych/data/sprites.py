@@ -72,19 +72,30 @@ def _ph(weight: str, *words: str) -> Style:
 STYLES: dict[str, Style] = {
     style.name: style
     for style in (
-        Style(name="noto", family="emoji", package="@iconify-json/noto", words=("cartoon style", "shaded cartoon style")),
+        Style(
+            name="noto", family="emoji", package="@iconify-json/noto", words=("cartoon style", "shaded cartoon style")
+        ),
         Style(name="noto-v1", family="emoji", package="@iconify-json/noto-v1", words=("blob style",)),
         Style(
-            name="fluent-emoji", family="emoji", package="@iconify-json/fluent-emoji",
+            name="fluent-emoji",
+            family="emoji",
+            package="@iconify-json/fluent-emoji",
             words=("gradient style", "glossy gradient style"),
         ),
-        Style(name="fluent-emoji-flat", family="emoji", package="@iconify-json/fluent-emoji-flat", words=("flat style",)),
         Style(
-            name="fluent-emoji-high-contrast", family="emoji", package="@iconify-json/fluent-emoji-high-contrast",
-            words=("black and white style", "high contrast style"), ink=True,
+            name="fluent-emoji-flat", family="emoji", package="@iconify-json/fluent-emoji-flat", words=("flat style",)
         ),
         Style(
-            name="fluent-emoji-3d", family="emoji", package="@lobehub/fluent-emoji-3d",
+            name="fluent-emoji-high-contrast",
+            family="emoji",
+            package="@iconify-json/fluent-emoji-high-contrast",
+            words=("black and white style", "high contrast style"),
+            ink=True,
+        ),
+        Style(
+            name="fluent-emoji-3d",
+            family="emoji",
+            package="@lobehub/fluent-emoji-3d",
             words=("3d style", "3d render style"),
         ),
         _ph("thin", "thin line style"),
@@ -93,18 +104,29 @@ STYLES: dict[str, Style] = {
         _ph("bold", "bold line style"),
         _ph("fill", "filled style"),
         _ph("duotone", "duotone style"),
-        Style(name="icon-park", family="icon-park", package="@iconify-json/icon-park", words=("multicolour icon style",)),
         Style(
-            name="icon-park-outline", family="icon-park", package="@iconify-json/icon-park-outline",
-            words=("outline icon style",), ink=True,
+            name="icon-park", family="icon-park", package="@iconify-json/icon-park", words=("multicolour icon style",)
         ),
         Style(
-            name="icon-park-solid", family="icon-park", package="@iconify-json/icon-park-solid",
-            words=("solid icon style",), ink=True,
+            name="icon-park-outline",
+            family="icon-park",
+            package="@iconify-json/icon-park-outline",
+            words=("outline icon style",),
+            ink=True,
         ),
         Style(
-            name="icon-park-twotone", family="icon-park", package="@iconify-json/icon-park-twotone",
-            words=("two-tone icon style",), ink=True,
+            name="icon-park-solid",
+            family="icon-park",
+            package="@iconify-json/icon-park-solid",
+            words=("solid icon style",),
+            ink=True,
+        ),
+        Style(
+            name="icon-park-twotone",
+            family="icon-park",
+            package="@iconify-json/icon-park-twotone",
+            words=("two-tone icon style",),
+            ink=True,
         ),
         Style(name="twemoji", family="emoji", package="@iconify-json/twemoji", words=("simple style",)),
         Style(name="tabler", family="tabler", package="@iconify-json/tabler", words=("round line style",), ink=True),
@@ -114,7 +136,9 @@ STYLES: dict[str, Style] = {
 EVALUATION_STYLES = frozenset({"twemoji", "tabler"})
 """Never trained on: the whole families that measure how far a style carries to sets never seen."""
 
-_SKIP = re.compile(r"skin-tone|^flag-|^keycap|-(light|medium-light|medium|medium-dark|dark)$|^regional|^[0-9]$|flag-for")
+_SKIP = re.compile(
+    r"skin-tone|^flag-|^keycap|-(light|medium-light|medium|medium-dark|dark)$|^regional|^[0-9]$|flag-for"
+)
 _TABLER_SKIP = re.compile(r"^brand-|-off$|-filled$|-[0-9]+$|^letter-|^number-|^square-|^circle-|^hexagon-")
 
 
@@ -131,12 +155,19 @@ def install_packages(folder: Path) -> None:
     (folder / "package.json").write_text(json.dumps(manifest, indent=1))
     try:
         subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder, check=True, capture_output=True
+            ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"],
+            cwd=folder,
+            check=True,
+            capture_output=True,
         )
     except FileNotFoundError as error:
-        raise SourceError("npm was not found; the picture sets are npm packages. Install Node.js 20 or newer.") from error
+        raise SourceError(
+            "npm was not found; the picture sets are npm packages. Install Node.js 20 or newer."
+        ) from error
     except subprocess.CalledProcessError as error:
-        raise SourceError(f"npm could not install the picture sets in {folder}: {error.stderr.decode()[-400:]}") from error
+        raise SourceError(
+            f"npm could not install the picture sets in {folder}: {error.stderr.decode()[-400:]}"
+        ) from error
 
 
 def _svg_bodies(folder: Path, style: Style) -> Iterator[tuple[str, bytes]]:
@@ -154,7 +185,7 @@ def _svg_bodies(folder: Path, style: Style) -> Iterator[tuple[str, bytes]]:
                 continue
         else:
             name = key
-        if style.family == "emoji" and _SKIP.search(name) or style.family == "tabler" and _TABLER_SKIP.search(name):
+        if (style.family == "emoji" and _SKIP.search(name)) or (style.family == "tabler" and _TABLER_SKIP.search(name)):
             continue
         width, height = icon.get("width", side[0]), icon.get("height", side[1])
         svg = (
@@ -176,7 +207,7 @@ def _webp_files(folder: Path, style: Style) -> Iterator[tuple[str, bytes]]:
 
 
 def render_sprites(packages: Path, out: Path, *, styles: tuple[str, ...] = tuple(STYLES)) -> Iterator[tuple[str, int]]:
-    """Render each style of `packages` into `out/<style>.npy` and `.json`, skipping those there; yields (style, count)."""
+    """Render each style of `packages` into `out/<style>.npy` and `.json`, skipping those there: (style, count)."""
     out.mkdir(parents=True, exist_ok=True)
     for style in (STYLES[name] for name in styles):
         array_path, names_path = out / f"{style.name}.npy", out / f"{style.name}.json"
@@ -226,5 +257,7 @@ class SpriteSource:
         try:
             row = self._rows[style][name]
         except KeyError:
-            raise SourceError(f"no sprite of {name!r} in style {style!r}; styles here: {', '.join(self.names)}.") from None
+            raise SourceError(
+                f"no sprite of {name!r} in style {style!r}; styles here: {', '.join(self.names)}."
+            ) from None
         return Image.fromarray(np.asarray(self._arrays[style][row]), "RGBA")

@@ -14,8 +14,8 @@ from triptych.errors import TrainingError
 from triptych.models.pocket import PocketConfig, PocketNetwork, load_pocket
 from triptych.models.pocket.codec import PocketCodec
 from triptych.models.pocket.text import train_tokenizer
-from triptych.training.pretrain.batches import PageBatch, collate
 from triptych.training.channels import decoder_weights
+from triptych.training.pretrain.batches import PageBatch, collate
 from triptych.training.pretrain.loop import pretrain
 from triptych.training.pretrain.objective import draw_levels, page_loss
 from triptych.training.pretrain.recipe import EntryRecipe, PretrainRecipe, Sizes, load_recipe
@@ -35,6 +35,7 @@ def _recipe(**changes: object) -> PretrainRecipe:
     facts: dict[str, object] = {
         "steps": 4,
         "warmup": 2,
+        "corpus_pages": 30,
         "sizes": Sizes(width=64, double_blocks=1, single_blocks=1, vocabulary=400),
         "mixture": (EntryRecipe(name="words", rules=("mirror",), weight=1),),
     }

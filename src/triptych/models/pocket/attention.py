@@ -1,13 +1,19 @@
-"""Attention processors for short sequences on a CPU: the mathematics of diffusers' FLUX.2 KV processors, fewer operations.
+"""Attention processors for short sequences on a CPU: diffusers' FLUX.2 KV processors in fewer operations.
 
 Query and key are normalised and rotated together, and attention is two batched matrix products and a softmax,
 which for a few hundred tokens is faster on a CPU than the blocked kernel, backwards above all.
 """
 
 import torch
-from diffusers.models.transformers.transformer_flux2 import Flux2Attention, Flux2KVLayerCache, Flux2ParallelSelfAttention
+from diffusers.models.transformers.transformer_flux2 import (
+    Flux2Attention,
+    Flux2KVLayerCache,
+    Flux2ParallelSelfAttention,
+)
 from jaxtyping import Float
 from torch import Tensor
+
+from triptych.errors import BackboneError
 
 __all__ = ["PocketAttnProcessor", "PocketParallelAttnProcessor"]
 
@@ -23,7 +29,9 @@ def _normalise(
     return pair * (scale.to(pair.dtype) * weight)
 
 
-def _rotate(pair: Float[Tensor, "batch sequence 2 heads width"], rotary: Rotary) -> Float[Tensor, "batch sequence 2 heads width"]:
+def _rotate(
+    pair: Float[Tensor, "batch sequence 2 heads width"], rotary: Rotary
+) -> Float[Tensor, "batch sequence 2 heads width"]:
     cos, sin = (angle.to(pair.dtype)[:, None, None] for angle in rotary)
     swapped = pair.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
     # The rotation of (a, b) is (a cos - b sin, b cos + a sin): the sign goes into the sines, once a call.
@@ -69,6 +77,11 @@ def _attend_pages(
     return torch.cat((rest[:, :texts], among, rest[:, texts:]), dim=1)
 
 
+def _no_mask(attention_mask: Tensor | None) -> None:
+    if attention_mask is not None:
+        raise BackboneError("pocket's attention takes no mask; pages of one batch have texts of one length.")
+
+
 class PocketAttnProcessor:
     """For double-stream blocks; arguments as `Flux2KVAttnProcessor`."""
 
@@ -83,6 +96,8 @@ class PocketAttnProcessor:
         kv_cache_mode: str | None = None,
         num_ref_tokens: int = 0,
     ) -> tuple[Tensor, Tensor]:
+        _no_mask(attention_mask)
+
         def heads(x: Tensor) -> Tensor:
             return x.unflatten(-1, (-1, attn.head_dim))
 
@@ -100,7 +115,12 @@ class PocketAttnProcessor:
         value = torch.cat((heads(attn.add_v_proj(encoder_hidden_states)), heads(attn.to_v(hidden_states))), dim=1)
         texts = encoder_hidden_states.shape[1]
         out = _attend_pages(
-            _rotate(pair, image_rotary_emb), value, texts=texts, mode=kv_cache_mode, cache=kv_cache, references=num_ref_tokens
+            _rotate(pair, image_rotary_emb),
+            value,
+            texts=texts,
+            mode=kv_cache_mode,
+            cache=kv_cache,
+            references=num_ref_tokens,
         )
         return attn.to_out[0](out[:, texts:]), attn.to_add_out(out[:, :texts])
 
@@ -119,6 +139,7 @@ class PocketParallelAttnProcessor:
         num_txt_tokens: int = 0,
         num_ref_tokens: int = 0,
     ) -> Tensor:
+        _no_mask(attention_mask)
         projected = attn.to_qkv_mlp_proj(hidden_states)
         qkv, mlp = projected.split((3 * attn.inner_dim, attn.mlp_hidden_dim * attn.mlp_mult_factor), dim=-1)
         qkv = qkv.unflatten(-1, (3, -1, attn.head_dim))

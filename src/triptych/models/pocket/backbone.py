@@ -69,7 +69,10 @@ def positions(grids: Sequence[Grid]) -> Float[Tensor, "tokens 4"]:
     """(frame, row, column, 0) of every token; rows and columns are shared between images."""
     places = [
         torch.cartesian_prod(
-            torch.tensor([float(grid.frame)]), torch.arange(grid.rows) * 1.0, torch.arange(grid.columns) * 1.0, torch.zeros(1)
+            torch.tensor([float(grid.frame)]),
+            torch.arange(grid.rows) * 1.0,
+            torch.arange(grid.columns) * 1.0,
+            torch.zeros(1),
         )
         for grid in grids
     ]
@@ -216,7 +219,9 @@ class PocketBackbone:
         return _Field(self.transformer, sequences, memory)
 
 
-def save_pocket(network: PocketNetwork, tokenizer: Tokenizer, path: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
+def save_pocket(
+    network: PocketNetwork, tokenizer: Tokenizer, path: Path, *, dtype: torch.dtype = torch.bfloat16
+) -> None:
     """Write weights, sizes and vocabulary as one safetensors file."""
     tensors = {
         name: tensor.detach().to(dtype).contiguous() if tensor.is_floating_point() else tensor
@@ -229,7 +234,9 @@ def save_pocket(network: PocketNetwork, tokenizer: Tokenizer, path: Path, *, dty
 
 def _native_dtype() -> torch.dtype:
     """bfloat16 only where the processor has it: elsewhere it is many times slower than float32."""
-    fast = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "")() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    fast = (
+        getattr(torch.backends.cpu, "get_cpu_capability", lambda: "")() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
     return torch.bfloat16 if fast and torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 

@@ -5,7 +5,6 @@ it trains, Gaussian noise is added to the latents, so that the decoder draws cle
 slightly off, as a denoiser's are.
 """
 
-import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn

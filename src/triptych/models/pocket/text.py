@@ -1,4 +1,4 @@
-"""Text conditioning of the pocket: a small byte-pair vocabulary, learned embeddings, and a place for each panel's words."""
+"""Text conditioning of the pocket: a byte-pair vocabulary, learned embeddings, and a place for each panel's words."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -48,11 +48,10 @@ class TextBlocks:
 def lay_out(pages: Sequence[Sequence[tuple[int, str]]], tokenizer: Tokenizer) -> TextBlocks:
     """Place each page's (frame, text) parts: one padded block a frame, its words counted on the last axis.
 
-    A block holds 4, 16, 32 or 64 tokens, as its longest text in the batch asks; the overview's block is always there. Raises PromptError for a part of more than 64 tokens.
+    A block holds 4, 16, 32 or 64 tokens, as its longest text in the batch asks; the overview's block is always there.
+    Raises PromptError for a part of more than 64 tokens.
     """
-    encoded = [
-        {frame: tokenizer.encode(text).ids for frame, text in ((OVERVIEW_FRAME, ""), *parts)} for parts in pages
-    ]
+    encoded = [{frame: tokenizer.encode(text).ids for frame, text in ((OVERVIEW_FRAME, ""), *parts)} for parts in pages]
     for parts in encoded:
         for frame, ids in parts.items():
             if len(ids) > MAX_PART_TOKENS:

@@ -50,8 +50,12 @@ def collate(pages: list[Page], tokenizer: Tokenizer, *, side_px: int, factor: in
     prompts = [text_parts(write_prompt(page), frames(page)) for page in pages]
     pictures = [[panel.picture for panel in page.all_panels] for page in pages]
     return PageBatch(
-        given=_stack([[p for p, is_slot in zip(row, slot_rows, strict=True) if not is_slot and p] for row in pictures], side_px),
-        answers=_stack([[p for p, is_slot in zip(row, slot_rows, strict=True) if is_slot and p] for row in pictures], side_px),
+        given=_stack(
+            [[p for p, is_slot in zip(row, slot_rows, strict=True) if not is_slot and p] for row in pictures], side_px
+        ),
+        answers=_stack(
+            [[p for p, is_slot in zip(row, slot_rows, strict=True) if is_slot and p] for row in pictures], side_px
+        ),
         text=lay_out(prompts, tokenizer),
         given_grids=tuple(grid for grid, is_slot in zip(grids, slot_rows, strict=True) if not is_slot),
         slot_grids=tuple(grid for grid, is_slot in zip(grids, slot_rows, strict=True) if is_slot),
@@ -82,12 +86,10 @@ def batches(
     mixture: Mixture, tokenizer: Tokenizer, *, factor: int, first: int, count: int, workers: int = 1
 ) -> Iterator[PageBatch]:
     """Batches `first`, `first` + 1, ... in order, composed ahead by `workers` processes."""
-    dataset = _Batches(
-        mixture=mixture, tokenizer_json=tokenizer.to_str(), factor=factor, first=first, count=count
-    )
+    dataset = _Batches(mixture=mixture, tokenizer_json=tokenizer.to_str(), factor=factor, first=first, count=count)
     return iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=6 if workers else None))
 
 
-def to_unit(pictures: UInt8[Tensor, "batch panels height width 3"]) -> Float[Tensor, "panels 3 height width"]:
+def to_unit(pictures: UInt8[Tensor, "batch panels height width 3"]) -> Float[Tensor, "pictures 3 height width"]:
     """Bytes to [-1, 1], channels first, panels folded into the batch."""
     return pictures.flatten(0, 1).permute(0, 3, 1, 2).float() / 127.5 - 1

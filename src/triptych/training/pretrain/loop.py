@@ -11,7 +11,7 @@ import torch
 import torch._dynamo
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import nn
 
 from triptych.data.mixture import Mixture, corpus
 from triptych.errors import TrainingError
@@ -27,8 +27,6 @@ from triptych.training.pretrain.state import read_state, write_state
 
 __all__ = ["Progress", "pretrain"]
 
-_CORPUS_PAGES = 6000
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -42,10 +40,11 @@ class Progress:
     seconds: float
 
 
-def _tokenizer(run: Path, mixture: Mixture, names: dict[str, tuple[str, ...]], size: int) -> Tokenizer:
+def _tokenizer(run: Path, mixture: Mixture, names: dict[str, tuple[str, ...]], recipe: PretrainRecipe) -> Tokenizer:
     path = run / "tokenizer.json"
     if not path.exists():
-        tokenizer = train_tokenizer(corpus(mixture, names, pages=_CORPUS_PAGES), size=size)
+        texts = corpus(mixture, names, pages=recipe.corpus_pages)
+        tokenizer = train_tokenizer(texts, size=recipe.sizes.vocabulary)
         write_atomic(path, tokenizer.to_str().encode())
     return Tokenizer.from_str(path.read_text())
 
@@ -117,7 +116,7 @@ def pretrain(
     A killed run continues from its last state; batches are a function of the recipe's seed and the step.
     """
     run.mkdir(parents=True, exist_ok=True)
-    tokenizer = _tokenizer(run, mixture, names, recipe.sizes.vocabulary)
+    tokenizer = _tokenizer(run, mixture, names, recipe)
     torch.manual_seed(recipe.seed)
     codec_weights = load_file(codec)
     sizes = recipe.sizes.model_dump() | {"vocabulary": tokenizer.get_vocab_size()}

@@ -52,7 +52,7 @@ def page_loss(
     generator: torch.Generator,
 ) -> Draw:
     """Mean squared error on the slots' clean tokens, channels weighted; conditions are never in the loss."""
-    pages, slots = batch.answers.shape[:2]
+    pages = batch.answers.shape[0]
     given = batch.given.shape[1]
     with torch.no_grad():
         pictures = torch.cat((to_unit(batch.given), to_unit(batch.answers)))

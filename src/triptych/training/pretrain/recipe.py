@@ -48,6 +48,8 @@ class PretrainRecipe(_Strict):
 
     seed: int = 0
     sizes: Sizes = Sizes()
+    corpus_pages: int = Field(default=6000, gt=0)
+    """Pages whose words the vocabulary is learned from."""
     steps: int = Field(gt=0)
     warmup: int = Field(default=100, ge=0)
     decay_from: int | None = None
@@ -75,7 +77,9 @@ def load_recipe(name_or_path: str) -> PretrainRecipe:
     try:
         return PretrainRecipe.model_validate(yaml.safe_load(path.read_text()))
     except FileNotFoundError:
-        raise TrainingError(f"no pretraining recipe {name_or_path!r}; name a shipped one (pocket) or a YAML file.") from None
+        raise TrainingError(
+            f"no pretraining recipe {name_or_path!r}; name a shipped one (pocket) or a YAML file."
+        ) from None
     except (yaml.YAMLError, ValidationError) as error:
         raise TrainingError(f"recipe {path} cannot be used: {error}") from error
 
