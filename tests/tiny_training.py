@@ -6,9 +6,13 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw
 
+from triptych.models.adapters import linear_names
+from triptych.models.backbone import Backbone
 from triptych.models.pocket import PocketBackbone, PocketConfig, PocketNetwork
 from triptych.models.pocket.text import train_tokenizer
 from triptych.page import Page, condition, slot
+from triptych.prompts import find_template
+from triptych.skill import Skill, SkillCard
 from triptych.training.loop import train
 from triptych.training.recipe import Recipe
 
@@ -61,3 +65,27 @@ def recipe(**changes: object) -> Recipe:
         "watch": {"save_every": 1, "samples": 0},
     }
     return Recipe.model_validate(facts | changes)
+
+
+def random_skill(
+    backbone: Backbone, *, seed: int = 1, name: str = "made", frozen: bool = False, patterns: tuple[str, ...] = ("*",)
+) -> Skill:
+    """An adapter that is heard: B is not zero."""
+    transformer = backbone.transformer
+    names = linear_names(transformer, patterns)
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for module in names:
+        layer = transformer.get_submodule(module)
+        tensors[f"transformer.{module}.lora_A.weight"] = torch.randn(2, layer.in_features, generator=generator) * 0.2
+        tensors[f"transformer.{module}.lora_B.weight"] = torch.randn(layer.out_features, 2, generator=generator) * 0.2
+    card = SkillCard(
+        name=name,
+        backbone=backbone.card.name,
+        family=backbone.card.family,
+        rank=2,
+        alpha=3,
+        frozen_conditions=frozen,
+        template=find_template("panels"),
+    )
+    return Skill(card=card, tensors=tensors)

@@ -1,37 +1,15 @@
 import pytest
 import torch
 
-from tiny_training import made_page, tiny_pocket
+from tiny_training import made_page, random_skill, tiny_pocket
 from triptych.errors import SkillError
 from triptych.models.adapters import AdapterSpec, Skills, eject, ejecting, inject, linear_names
 from triptych.models.backbone import Conditioning, Grid, Sequences
-from triptych.prompts import find_template
 from triptych.sampling import generate
-from triptych.skill import Skill, SkillCard
+from triptych.skill import Skill
 from triptych.training.prepare import Setting, prepare_page
 
 SPEC = AdapterSpec(rank=2, alpha=3)
-
-
-def random_skill(backbone, *, seed=1, name="made", frozen=False, patterns=("*",)):
-    transformer = backbone.transformer
-    names = linear_names(transformer, patterns)
-    generator = torch.Generator().manual_seed(seed)
-    tensors = {}
-    for module in names:
-        layer = transformer.get_submodule(module)
-        tensors[f"transformer.{module}.lora_A.weight"] = torch.randn(2, layer.in_features, generator=generator) * 0.2
-        tensors[f"transformer.{module}.lora_B.weight"] = torch.randn(layer.out_features, 2, generator=generator) * 0.2
-    card = SkillCard(
-        name=name,
-        backbone=backbone.card.name,
-        family=backbone.card.family,
-        rank=2,
-        alpha=3,
-        frozen_conditions=frozen,
-        template=find_template("panels"),
-    )
-    return Skill(card=card, tensors=tensors)
 
 
 def velocity(backbone, sequences=None):
