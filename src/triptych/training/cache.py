@@ -15,7 +15,7 @@ from torch import Tensor
 
 from triptych.images import write_atomic
 from triptych.models.backbone import Backbone, Grid, Sequences, Text
-from triptych.page import Page, slot
+from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart
 from triptych.sampling.encode import encode_picture, encode_text
 from triptych.skill import payload_sha256
@@ -38,16 +38,15 @@ def fingerprint(backbone: Backbone) -> str:
     side = 4 * backbone.card.factor
     probe = Image.linear_gradient("L").resize((side, side)).convert("RGB")
     digest.update(_bytes(encode_picture(backbone, probe)))
-    digest.update(_bytes(encode_text(backbone, [_probe_page()]).embeds))
+    page = Page(panels=(condition(probe, "a red fox"), slot("in the snow")), overview="a picture")
+    digest.update(_bytes(encode_text(backbone, [page]).embeds))
     for name, parameter in backbone.transformer.named_parameters():
-        flat = parameter.detach().flatten()
-        sample = flat[:: max(1, flat.numel() // _SAMPLED)]
-        digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode() + _bytes(sample))
+        digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode())
+        # Weights quantised by torchao are tensors of another kind, which cannot be sampled.
+        if type(parameter.data) is Tensor:
+            flat = parameter.detach().flatten()
+            digest.update(_bytes(flat[:: max(1, flat.numel() // _SAMPLED)]))
     return digest.hexdigest()
-
-
-def _probe_page() -> Page:
-    return Page(panels=(slot("a red fox"),), overview="a picture")
 
 
 class PageCache:
