@@ -132,6 +132,7 @@ def _group(
     cases = []
     for index in range(min(wanted, len(pool))):
         others = [page for position, page in enumerate(pool) if position != index]
+        examples, stranger = _examples(others, max(row.shots), rng)
         cases.append(
             Case(
                 key=f"{group}-{index}",
@@ -139,9 +140,9 @@ def _group(
                 page=replace(pool[index], page_id=f"{group}-{index}"),
                 words=row.keeps,
                 rule=rule,
-                examples=tuple(rng.sample(others, min(max(row.shots), len(others)))),
+                examples=examples,
                 wrong=wrong,
-                stranger=rng.choice(others) if others else None,
+                stranger=stranger,
                 candidates=features,
                 right=index,
                 trained=trained,
@@ -150,6 +151,12 @@ def _group(
             )
         )
     return cases
+
+
+def _examples(others: Sequence[Page], shots: int, rng: Random) -> tuple[tuple[Page, ...], Page | None]:
+    """Examples, and one more page that is none of them where there are enough."""
+    drawn = rng.sample(others, min(shots + 1, len(others)))
+    return tuple(drawn[:shots]), drawn[-1] if drawn else None
 
 
 def _portraits(pages: Sequence[Page]) -> list[Image.Image]:
@@ -253,6 +260,7 @@ def cases_of_pages(
             others = [other for other in indices if other != index]
             among = [index, *rng.sample(others, min(candidates - 1, len(others)))]
             page = pages[index]
+            examples, stranger = _examples(_bare(pages, rng.sample(others, min(shots + 1, len(others)))), shots, rng)
             key = page.page_id or f"{index:04d}"
             cases[index] = Case(
                 key=key,
@@ -260,14 +268,14 @@ def cases_of_pages(
                 page=replace(page, context=()),
                 words=words,
                 rule=RULES.get(page.rule) if page.rule else None,
-                examples=page.context or tuple(_bare(pages, rng, others, shots)),
-                wrong=tuple(_bare(pages, rng, strangers, shots)),
-                stranger=pages[rng.choice(others)] if others else None,
+                examples=page.context or examples,
+                wrong=_bare(pages, rng.sample(strangers, min(shots, len(strangers)))),
+                stranger=stranger,
                 candidates=np.stack([features[other] for other in among]),
                 right=0,
             )
     return [cases[index] for index in range(len(pages))]
 
 
-def _bare(pages: Sequence[Page], rng: Random, indices: list[int], count: int) -> list[Page]:
-    return [replace(pages[index], context=()) for index in rng.sample(indices, min(count, len(indices)))]
+def _bare(pages: Sequence[Page], indices: Sequence[int]) -> tuple[Page, ...]:
+    return tuple(replace(pages[index], context=()) for index in indices)

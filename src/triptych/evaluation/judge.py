@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -23,6 +23,7 @@ __all__ = ["ChatJudge", "Judge"]
 _MOST_BYTES = 2**20
 
 
+@runtime_checkable
 class Judge(Protocol):
     """Whatever can answer a question about pictures."""
 

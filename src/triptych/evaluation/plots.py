@@ -1,6 +1,7 @@
 """Plots of the report, as SVG text that goes straight into the page."""
 
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -114,6 +115,8 @@ def confusion_plot(rows: Sequence[Sequence[float]]) -> str:
         axes.imshow(rows, cmap="Blues", vmin=0, vmax=1)
         for down, row in enumerate(rows):
             for across, value in enumerate(row):
+                if math.isnan(value):
+                    continue
                 axes.text(
                     across, down, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.55 else _INK
                 )
