@@ -40,14 +40,14 @@ def test_preflight_missing_folder_is_a_problem_and_no_exception(tmp_path):
     assert any("cannot be read" in error for error in errors)
 
 
-def test_preflight_answer_like_input_and_same_page_twice_are_warned_of(tmp_path):
+def test_preflight_answer_like_input_and_page_twice_are_warned_of(tmp_path):
     same = disc(0.3, 20)
     copy = Page(panels=(condition(same), slot(answer=same)), page_id="copy")
     pages = [made_page(1), copy, Page(panels=copy.panels, page_id="again")]
     save_pageset(pages, tmp_path / "set")
     warnings = _texts(preflight(tmp_path / "set", recipe()), Severity.WARNING)
-    assert any("line 2" in text and "teaches copying" in text for text in warnings)
-    assert any("line 3" in text and "the same page as" in text for text in warnings)
+    assert any("line 2" in text and "answer nearly identical" in text for text in warnings)
+    assert any("line 3" in text and "duplicate" in text for text in warnings)
 
 
 def test_preflight_page_in_both_sets_is_an_error(folder, tmp_path):

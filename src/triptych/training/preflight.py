@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from triptych.data.pagesets import METADATA, pageset_problems
+from triptych.data.validation import find_leaks, find_problems
 from triptych.errors import PromptError, TriptychError
 from triptych.models.backbone import Card
 from triptych.page import Page
@@ -21,10 +20,6 @@ __all__ = ["Problem", "Severity", "preflight"]
 
 _MOST_ASPECT = 2.0
 """Times that a page's aspect may differ from the set's median."""
-_ALIKE_BITS = 3
-"""Most differing bits, of 64, of the fingerprints of two pictures that count as nearly the same."""
-_SAME = 2.0
-"""Mean absolute difference, of 255, below which an answer equals an input."""
 _TOKENS_A_WORD = 1.4
 
 
@@ -49,11 +44,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
-    """A readable page and the line it stands in; `marks` are fingerprints of its pictures."""
+    """A readable page and the line it stands in."""
 
     where: str
     page: Page
-    marks: tuple[int, ...]
 
 
 def preflight(
@@ -87,8 +81,7 @@ def _readable(folder: str | Path, found: list[Problem]) -> list[_Line]:
         except TriptychError as error:
             found.append(_error(where, str(error)))
             continue
-        marks = tuple(_mark(panel.picture) for panel in page.panels if panel.picture)
-        lines.append(_Line(where=where, page=page, marks=marks))
+        lines.append(_Line(where=where, page=page))
     return lines
 
 
@@ -104,11 +97,6 @@ def _about_pages(lines: Sequence[_Line]) -> Iterator[Problem]:
     for line, aspect in zip(lines, aspects, strict=True):
         if max(aspect / middle, middle / aspect) > _MOST_ASPECT:
             yield _warning(line.where, f"aspect {aspect:.2f}, where most have {middle:.2f}. Crop it, or leave it out")
-        for number, slot in enumerate(line.page.slots, 1):
-            for place, panel in enumerate(line.page.conditions, 1):
-                if slot.answer and panel.image and _is_same(slot.answer, panel.image):
-                    what = f"the answer of slot {number} equals condition {place}: the page teaches copying"
-                    yield _warning(line.where, what)
 
 
 def _about_prompts(lines: Sequence[_Line], recipe: Recipe, card: Card | None) -> Iterator[Problem]:
@@ -132,24 +120,17 @@ def _about_prompts(lines: Sequence[_Line], recipe: Recipe, card: Card | None) ->
 
 
 def _about_likeness(lines: Sequence[_Line]) -> Iterator[Problem]:
-    hashes = [page_sha256(line.page) for line in lines]
-    for (one, first), (other, second) in combinations(enumerate(lines), 2):
-        if hashes[one] == hashes[other]:
-            yield _warning(second.where, f"the same page as {first.where}. Leave one out")
-        elif _alike(first.marks, second.marks):
-            yield _warning(
-                second.where, f"nearly the same pictures as {first.where}: little is learned from the second"
-            )
+    for finding in find_problems([line.page for line in lines]):
+        yield _warning(lines[finding.page - 1].where, f"{finding.problem.value}: {finding.reason}. Look at it")
 
 
 def _about_leaks(lines: Sequence[_Line], unseen: Sequence[_Line]) -> Iterator[Problem]:
+    trained = {page_sha256(line.page): line.where for line in lines}
     for line in unseen:
-        for trained in lines:
-            if page_sha256(line.page) == page_sha256(trained.page) or _alike(line.marks, trained.marks):
-                yield _error(
-                    line.where, f"held out, but also trained on in {trained.where}. Leave it out of one of them"
-                )
-                break
+        if (source := trained.get(page_sha256(line.page))) is not None:
+            yield _error(line.where, f"held out, but also trained on in {source}. Leave it out of one of them")
+    for finding in find_leaks([line.page for line in lines], [line.page for line in unseen]):
+        yield _warning(unseen[finding.page - 1].where, f"{finding.problem.value}: {finding.reason}")
 
 
 def _about_recipe(lines: Sequence[_Line], recipe: Recipe, card: Card | None) -> Iterator[Problem]:
@@ -184,26 +165,6 @@ def _has_fixed_tags(name: str) -> bool:
 def _aspect(page: Page) -> float:
     picture = next(panel.picture for panel in page.panels if panel.picture)
     return picture.width / picture.height
-
-
-def _mark(image: Image.Image) -> int:
-    """64 bits: where a thumbnail grows brighter from left to right (a difference hash)."""
-    thumb = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
-    bits = (thumb[:, 1:] > thumb[:, :-1]).flatten()
-    return int("".join("1" if bit else "0" for bit in bits), 2)
-
-
-def _alike(first: Sequence[int], second: Sequence[int]) -> bool:
-    return len(first) == len(second) and all(
-        (one ^ other).bit_count() <= _ALIKE_BITS for one, other in zip(first, second, strict=True)
-    )
-
-
-def _is_same(one: Image.Image, other: Image.Image) -> bool:
-    if one.size != other.size:
-        return False
-    difference = np.abs(np.asarray(one, dtype=np.int16) - np.asarray(other, dtype=np.int16))
-    return float(difference.mean()) < _SAME
 
 
 def _error(where: str, what: str) -> Problem:
