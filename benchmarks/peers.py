@@ -111,13 +111,14 @@ def main() -> None:
     options.add_argument("--heads", type=int, default=16, help="width is 16 times this")
     options.add_argument("--conditions", type=int, nargs="+", default=[0, 1, 3])
     options.add_argument("--slots", type=int, nargs="+", default=[1, 2, 4])
+    options.add_argument("--references", type=References, nargs="+", default=list(References), help="joint, alone")
     asked = options.parse_args()
     torch.set_num_threads(1)
     print(
         "| peer | n | m | ours, s a page | stock, s a page | stock / ours | floor | ours, s a step | stock, s a step |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    for references, n, m in product(References, asked.conditions, asked.slots):
+    for references, n, m in product(asked.references, asked.conditions, asked.slots):
         backbone = klein(references, heads=asked.heads, single_blocks=6)
         page, rows = page_of(n, m), []
         for fill in (ours(backbone), stock(backbone)):

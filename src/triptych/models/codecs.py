@@ -45,8 +45,8 @@ class KLCodec:
 
     def __init__(self, vae: AutoencoderKL) -> None:
         self.vae: Any = vae
-        self.factor = 2 ** len(vae.config.block_out_channels)
-        self.channels = 4 * vae.config.latent_channels
+        self.factor = 2 ** len(self.vae.config.block_out_channels)
+        self.channels = 4 * self.vae.config.latent_channels
 
     def encode(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
         config = self.vae.config
@@ -66,8 +66,8 @@ class Flux2Codec:
 
     def __init__(self, vae: AutoencoderKLFlux2) -> None:
         self.vae: Any = vae
-        self.factor = 2 ** len(vae.config.block_out_channels)
-        self.channels = 4 * vae.config.latent_channels
+        self.factor = 2 ** len(self.vae.config.block_out_channels)
+        self.channels = 4 * self.vae.config.latent_channels
 
     def encode(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
         tokens = pack(self.vae.encode(images.to(self.vae.dtype)).latent_dist.mode())
@@ -91,7 +91,7 @@ class QwenCodec:
     def __init__(self, vae: AutoencoderKLQwenImage) -> None:
         self.vae: Any = vae
         self.factor = 2 * 2 ** len(vae.temperal_downsample)
-        self.channels = 4 * vae.config.z_dim
+        self.channels = 4 * self.vae.config.z_dim
 
     def encode(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
         latents = self.vae.encode(images[:, :, None].to(self.vae.dtype)).latent_dist.mode()[:, :, 0]

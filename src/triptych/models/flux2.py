@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2Transformer2DModel
@@ -54,7 +54,9 @@ class QwenText:
         limit: int = 512,
         layers: tuple[int, ...] = (9, 18, 27),
     ) -> None:
-        self.encoder, self.tokenizer, self.limit, self.layers = encoder, tokenizer, limit, layers
+        self.encoder, self.limit, self.layers = encoder, limit, layers
+        # What a chat template returns depends on its arguments, which no type tells.
+        self.tokenizer: Any = tokenizer
 
     def encode(self, prompts: Sequence[Prompt]) -> Float[Tensor, "batch length width"]:
         """Raises PromptError for a prompt that, with its template, has more than `limit` tokens."""
@@ -84,7 +86,8 @@ class MistralText:
         limit: int = 512,
         layers: tuple[int, ...] = (10, 20, 30),
     ) -> None:
-        self.encoder, self.processor, self.limit, self.layers = encoder, processor, limit, layers
+        self.encoder, self.limit, self.layers = encoder, limit, layers
+        self.processor: Any = processor
 
     def encode(self, prompts: Sequence[Prompt]) -> Float[Tensor, "batch length width"]:
         """Raises PromptError for a prompt that, with its template, has more than `limit` tokens."""

@@ -43,9 +43,8 @@ def quantisation(library: str, options: LoadOptions) -> dict[str, Any]:
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=options.dtype
         )
     else:
-        from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig
-
-        kind = Int8WeightOnlyConfig if quantise is Quantise.INT8 else Float8WeightOnlyConfig
+        kinds = importlib.import_module("torchao.quantization")
+        kind = kinds.Int8WeightOnlyConfig if quantise is Quantise.INT8 else kinds.Float8WeightOnlyConfig
         config = home.TorchAoConfig(kind())
     return {"quantization_config": config}
 
@@ -73,8 +72,10 @@ def relief(
 ) -> tuple[Callable[[], str], ...]:
     """The rungs that are left below `options`: tiles in the codec, then parts, then layers out of the device."""
 
+    codec: Any = modules.get("vae")
+
     def decode_in_tiles() -> str:
-        modules["vae"].enable_tiling()
+        codec.enable_tiling()
         return "pictures are decoded in tiles"
 
     def move(offload: Offload, said: str) -> Callable[[], str]:
@@ -87,7 +88,7 @@ def relief(
 
         return again
 
-    rungs = [decode_in_tiles] if hasattr(modules.get("vae"), "enable_tiling") else []
+    rungs: list[Callable[[], str]] = [decode_in_tiles] if hasattr(codec, "enable_tiling") else []
     on_gpu = torch.device(options.device or "cpu").type != "cpu"
     # Quantised weights do not survive being moved between devices in all libraries; those stay where they are.
     if on_gpu and options.quantise in (None, Quantise.NONE):
