@@ -1,10 +1,12 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from tiny_training import disc, made_page, tiny_pocket
 from triptych.models.backbone import Conditioning
+from triptych.models.pocket import PocketBackbone
 from triptych.page import Page, condition, slot
 from triptych.training.objective import draw_item, group_items, group_losses
 from triptych.training.prepare import Setting, prepare_page
@@ -36,13 +38,11 @@ def test_loss_of_conditions_is_not_heard(pocket, conditioning):
 def _loss_of_nought(backbone, item):
     """The loss of a network that answers zero, whatever it is asked."""
 
-    class Nought:
-        card, device, dtype = backbone.card, backbone.device, backbone.dtype
+    class Nought(PocketBackbone):
+        def velocity_field(self, sequences, memory=None):  # noqa: ARG002
+            return SimpleNamespace(many=lambda tokens, _: torch.zeros_like(tokens))
 
-        def velocity_field(self, _):
-            return lambda tokens, _: torch.zeros_like(tokens)
-
-    return float(group_losses(Nought(), [item], space=LossSpace.VELOCITY))
+    return float(group_losses(Nought(backbone.network, backbone.tokenizer), [item], space=LossSpace.VELOCITY))
 
 
 def test_loss_of_a_batch_is_that_of_its_pages_alone(pocket):

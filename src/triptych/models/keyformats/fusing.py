@@ -8,7 +8,8 @@ from torch import Tensor
 
 __all__ = ["Pair", "fuse", "unfuse"]
 
-Pair = tuple[Float[Tensor, "rank in"], Float[Tensor, "out rank"]]
+Pair = tuple[Float[Tensor, "_ _"], Float[Tensor, "_ _"]]
+"""A (rank x in) and B (out x rank) of one layer; ranks and heights differ from layer to layer."""
 
 
 def fuse(parts: Sequence[Pair | None], heights: Sequence[int]) -> Pair:
