@@ -9,7 +9,7 @@ from triptych.sampling import generate
 from triptych.skill import Skill
 from triptych.training.prepare import Setting, prepare_page
 
-SPEC = AdapterSpec(rank=2, alpha=3)
+SPEC = AdapterSpec(rank=2, alpha=3.0)
 
 
 def velocity(backbone, sequences=None):
@@ -72,7 +72,7 @@ def test_skills_weights_add_up_and_zero_is_nothing(pocket):
     with Skills(one, weights=[0.5]).applied(pocket):
         half = velocity(pocket)
     assert torch.equal(both, half)
-    assert Skills([one, two], weights=[0.5, 1]).name == "0.5 x one + two"
+    assert Skills([one, two], weights=[0.5, 1.0]).name == "0.5 x one + two"
 
 
 def test_skills_several_beside_equal_several_merged(pocket, monkeypatch):

@@ -5,20 +5,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from prodigyopt import Prodigy
+from schedulefree import AdamWScheduleFree
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from triptych.errors import TrainingError
 from triptych.training.recipe import Decay, OptimizerKind, OptimizerRecipe
 
 __all__ = ["flat_state", "load_flat_state", "make_optimizer", "rate_share", "set_rate", "show_average"]
 
 
 def make_optimizer(parameters: Mapping[str, nn.Parameter], recipe: OptimizerRecipe) -> Optimizer:
-    """Two groups: all A, and all B at `b_ratio` times their learning rate.
-
-    Raises TrainingError for a missing library.
-    """
+    """Two groups: all A, and all B at `b_ratio` times their learning rate."""
     sides = {side: [value for name, value in parameters.items() if f".lora_{side}." in name] for side in "AB"}
     groups = [{"params": sides["A"], "ratio": 1.0}, {"params": sides["B"], "ratio": recipe.b_ratio}]
     rate = recipe.learning_rate
@@ -28,22 +26,11 @@ def make_optimizer(parameters: Mapping[str, nn.Parameter], recipe: OptimizerReci
         case OptimizerKind.ADAMW:
             return torch.optim.AdamW(groups, lr=rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
         case OptimizerKind.PRODIGY:
-            library = _library("prodigyopt", recipe.kind)
-            return library.Prodigy(groups, lr=rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
+            return Prodigy(groups, lr=rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
         case OptimizerKind.SCHEDULE_FREE:
-            library = _library("schedulefree", recipe.kind)
-            made = library.AdamWScheduleFree(groups, lr=rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
+            made = AdamWScheduleFree(groups, lr=rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
             made.train()
             return made
-
-
-def _library(name: str, kind: OptimizerKind) -> Any:
-    try:
-        return __import__(name)
-    except ImportError:
-        raise TrainingError(
-            f"optimizer {kind.value!r} needs the package {name}: pip install 'triptych[train]'."
-        ) from None
 
 
 def rate_share(step: int, steps: int, recipe: OptimizerRecipe) -> float:

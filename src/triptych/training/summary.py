@@ -1,6 +1,5 @@
 """The end of a run in words and plots."""
 
-import importlib.util
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ __all__ = ["summary_text", "write_plot"]
 _PLOTTED = (("loss", "training loss"), ("held_out_loss", "held-out loss"), ("learning_rate", "learning rate"))
 
 
-def summary_text(skill: Skill, rows: Sequence[dict[str, Any]], *, plotted: bool) -> str:
+def summary_text(skill: Skill, rows: Sequence[dict[str, Any]]) -> str:
     """The run as Markdown: what was trained on what, losses from first to last, and every note."""
     card = skill.card
     lines = [
@@ -30,15 +29,14 @@ def summary_text(skill: Skill, rows: Sequence[dict[str, Any]], *, plotted: bool)
             lines += ["", f"{title.capitalize()}: {first:.4f} at first, {last:.4f} at last, {min(values):.4f} at best."]
     notes = list(dict.fromkeys(row["note"] for row in rows if "note" in row))
     lines += ["", "Notes:", *(f"- {note}" for note in notes)] if notes else ["", "Nothing unusual was noted."]
-    lines += ["", "![Losses and learning rate](loss.png)"] if plotted else []
+    lines += ["", "![Losses and learning rate](loss.png)"]
     lines += ["", "![Samples; the last rows are the newest](contact-sheet.png)", ""]
     return "\n".join(lines)
 
 
-def write_plot(rows: Sequence[dict[str, Any]], path: Path) -> bool:
-    """Losses and learning rate over steps, where matplotlib is installed."""
-    if importlib.util.find_spec("matplotlib") is None:
-        return False
+def write_plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Losses and learning rate over steps."""
+    # Here, so that training does not wait for it at the beginning.
     from matplotlib.figure import Figure
 
     series = [(key, title) for key, title in _PLOTTED if any(key in row for row in rows)]
@@ -53,4 +51,3 @@ def write_plot(rows: Sequence[dict[str, Any]], path: Path) -> bool:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     write_atomic(path, buffer.getvalue())
-    return True

@@ -95,10 +95,10 @@ class Watcher:
                     self.note(f"step {step}, page {page.page_id!r}: {what}.")
 
     def summarise(self, skill: Skill) -> None:
-        """`summary.md`, and `loss.png` where matplotlib is installed."""
+        """Write `summary.md` and `loss.png`."""
         rows = self.rows()
-        plotted = write_plot(rows, self._folder / "loss.png")
-        write_atomic(self._folder / "summary.md", summary_text(skill, rows, plotted=plotted).encode())
+        write_plot(rows, self._folder / "loss.png")
+        write_atomic(self._folder / "summary.md", summary_text(skill, rows).encode())
 
     def rows(self) -> list[dict[str, Any]]:
         """The log so far; a line that a killed run left unfinished is passed over."""
