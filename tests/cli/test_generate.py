@@ -138,9 +138,11 @@ def test_generate_stopped_by_ctrl_c_leaves_only_whole_files(triptych, pocket_fil
     out = tmp_path / "out"
 
     def press_when_running() -> None:
-        while not (out / "page-seed0-preview.png").exists():
+        for _ in range(6000):
+            if (out / "page-seed0-preview.png").exists():
+                os.kill(os.getpid(), signal.SIGINT)
+                return
             time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
 
     presser = threading.Thread(target=press_when_running, daemon=True)
     presser.start()

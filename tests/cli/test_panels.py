@@ -7,7 +7,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triptych.cli.panels import PanelArgument, take_panels
+from triptych.cli.panels import PanelArgument, panel_from_word, take_panels
 from triptych.page import Role
 
 _TEXTS = st.text(max_size=30).filter(lambda text: not text.startswith("-"))
@@ -74,3 +74,8 @@ def test_take_panels_behind_two_dashes_leaves_everything():
 def test_take_panels_in_a_wrong_order_says_what_is_missing(arguments, said):
     with pytest.raises(typer.BadParameter, match=said):
         take_panels(arguments)
+
+
+@given(panel=st.builds(PanelArgument, file=st.none() | st.text(min_size=1).map(Path), text=st.text()))
+def test_panel_argument_as_a_word_comes_back(panel):
+    assert panel_from_word(panel.word) == panel

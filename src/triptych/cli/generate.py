@@ -11,7 +11,7 @@ import triptych as tt
 from triptych.canvas import arrange, composite
 from triptych.cli import console, options
 from triptych.cli.output import file_stem, prepare_folder, write_group
-from triptych.cli.panels import PanelCommand, panel_arguments
+from triptych.cli.panels import CARRIER, PanelCommand, panel_from_word
 from triptych.cli.request import requested_page
 from triptych.images import png_bytes, save_png
 from triptych.page import Page
@@ -19,7 +19,8 @@ from triptych.page import Page
 __all__ = ["add_to"]
 
 _PageFile = Annotated[Path | None, typer.Argument(metavar="PAGE", help="A page file: .yaml, .yml or .json.")]
-# The parser never sees these four: PanelCommand takes them in order. They are declared for --help.
+_Panels = Annotated[list[str] | None, typer.Option(CARRIER, hidden=True)]
+# The parser never sees these four: PanelCommand makes panels of them. They are declared for --help.
 _Condition = Annotated[
     list[str] | None,
     typer.Option("--condition", metavar="FILE [TEXT]", help="A panel with a picture, and what is said of it."),
@@ -60,8 +61,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def generate(
-    ctx: typer.Context,
     page: _PageFile = None,
+    panels: _Panels = None,
     condition: _Condition = None,  # noqa: ARG001
     slot: _Slot = None,  # noqa: ARG001
     as_: _As = None,  # noqa: ARG001
@@ -102,7 +103,7 @@ def generate(
     skills = options.read_skills(skill)
     asked = requested_page(
         page,
-        panel_arguments(ctx),
+        [panel_from_word(word) for word in panels or ()],
         overview=overview,
         layout=layout,
         template=template,

@@ -58,10 +58,11 @@ def _quiet(verbose: bool) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         typer.echo(f"triptych {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

@@ -1,5 +1,6 @@
 """Panels on the command line: `--condition FILE [TEXT]` and `--slot [TEXT]`, in the order in which they stand."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +13,11 @@ from triptych.errors import PageError
 from triptych.images import load_image
 from triptych.page import Panel, Role, condition, slot
 
-__all__ = ["PanelArgument", "PanelCommand", "panel_arguments", "read_panels", "take_panels"]
+__all__ = ["CARRIER", "PanelArgument", "PanelCommand", "panel_from_word", "read_panels", "take_panels"]
 
-_META = "triptych.panels"
+CARRIER = "--panel"
+"""The hidden option that carries panels through the parser, each as one word."""
+
 _OPENING = ("--condition", "--slot")
 _FOLLOWING = ("--as", "--role")
 
@@ -27,19 +30,25 @@ class PanelArgument:
     text: str = ""
     role: Role = Role.SUBJECT
 
+    @property
+    def word(self) -> str:
+        """The panel as one word of a command line; `panel_from_word` gives it back."""
+        return json.dumps([None if self.file is None else str(self.file), self.text, self.role.value])
+
+
+def panel_from_word(word: str) -> PanelArgument:
+    """The panel that `PanelArgument.word` wrote."""
+    file, text, role = json.loads(word)
+    return PanelArgument(file=None if file is None else Path(file), text=text, role=Role(role))
+
 
 class PanelCommand(TyperCommand):
-    """A command whose panels are read before the parser, which would lose their order."""
+    """A command whose panels reach the parser as one kind of option, since it keeps no order between kinds."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         panels, rest = take_panels(args)
-        ctx.meta[_META] = panels
-        return super().parse_args(ctx, rest)
-
-
-def panel_arguments(ctx: typer.Context) -> tuple[PanelArgument, ...]:
-    """What `PanelCommand` found."""
-    return ctx.meta[_META]
+        carried = [word for panel in panels for word in (CARRIER, panel.word)]
+        return super().parse_args(ctx, [*carried, *rest])
 
 
 def take_panels(args: Sequence[str]) -> tuple[tuple[PanelArgument, ...], list[str]]:
