@@ -57,9 +57,10 @@ def with_words(page: Page, words: Words) -> Page:
         case Words.NONE:
             return replace(page, panels=silent(page.panels), overview="", context=context)
         case Words.OVERVIEW:
-            if len(page.slots) > 1:
+            instructions = [panel.instruction for panel in page.slots]
+            if len(instructions) > 1:
                 return replace(page, context=context)
-            text = " ".join(filter(None, (page.overview, page.slots[0].instruction)))
+            text = " ".join(filter(None, (page.overview, *instructions)))
             return replace(page, panels=silent(page.panels), overview=text, context=context)
 
 

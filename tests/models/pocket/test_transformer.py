@@ -118,3 +118,16 @@ def test_gradients_flow_through_the_references_cache(pocket: PocketBackbone) -> 
     clean.square().sum().backward()
     assert references.grad is not None
     assert references.grad.abs().sum() > 0
+
+
+def test_forward_with_references_behind_the_targets_equals_extract_mode(pocket: PocketBackbone) -> None:
+    inputs = _inputs()
+    behind = pocket.transformer(
+        torch.cat((inputs["tokens"], inputs["references"]), dim=1),
+        encoder_hidden_states=inputs["text"],
+        timestep=inputs["t"],
+        img_ids=torch.cat((TARGETS, REFERENCES))[None],
+        txt_ids=_text_positions()[None],
+        return_dict=False,
+    )[0]
+    torch.testing.assert_close(behind[:, : len(TARGETS)], _extracted(pocket.transformer, inputs))

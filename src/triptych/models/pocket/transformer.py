@@ -1,11 +1,16 @@
 """The pocket transformer: FLUX.2's own blocks at small size, predicting the clean image and answering with velocity."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import torch
 from diffusers import Flux2Transformer2DModel
-from diffusers.models.transformers.transformer_flux2 import Flux2KVCache, Flux2Transformer2DModelOutput
+from diffusers.models.transformers.transformer_flux2 import (
+    Flux2Attention,
+    Flux2KVCache,
+    Flux2ParallelSelfAttention,
+    Flux2Transformer2DModelOutput,
+)
 from einops import repeat
 from jaxtyping import Float
 from torch import Tensor
@@ -36,10 +41,17 @@ class PocketTransformer(Flux2Transformer2DModel):
 
     def use_reference_attention(self) -> None:
         """Let references attend only to themselves, so that their keys and values serve every step."""
-        for block in self.transformer_blocks:
-            block.attn.set_processor(PocketAttnProcessor())
-        for block in self.single_transformer_blocks:
-            block.attn.set_processor(PocketParallelAttnProcessor())
+        for module in self.modules():
+            match module:
+                case Flux2Attention():
+                    module.set_processor(cast(Any, PocketAttnProcessor()))
+                case Flux2ParallelSelfAttention():
+                    module.set_processor(cast(Any, PocketParallelAttnProcessor()))
+
+    @property
+    def _network(self) -> Callable[..., Flux2Transformer2DModelOutput]:
+        """The parent's forward; its annotations ask for integer noise levels, its code does not."""
+        return cast(Callable[..., Flux2Transformer2DModelOutput], super().forward)
 
     def predict(
         self,
@@ -52,7 +64,7 @@ class PocketTransformer(Flux2Transformer2DModel):
         references: Flux2KVCache | None = None,
     ) -> Float[Tensor, "batch target channels"]:
         """Clean tokens expected at noise level `t`, given the references' keys and values."""
-        return super().forward(
+        return self._network(
             tokens,
             encoder_hidden_states=text,
             timestep=t,
@@ -60,33 +72,32 @@ class PocketTransformer(Flux2Transformer2DModel):
             txt_ids=text_positions,
             kv_cache=references,
             kv_cache_mode="cached" if references is not None else None,
-            return_dict=False,
-        )[0]
+        ).sample
 
     def encode_references(
         self, tokens: Float[Tensor, "batch reference channels"], positions: Float[Tensor, "reference 4"]
     ) -> Flux2KVCache:
         """Keys and values of clean tokens in every block. Gradients flow through them."""
         batch, length, _ = tokens.shape
-        no_text = tokens.new_zeros(batch, 0, self.config.joint_attention_dim)
-        output = super().forward(
+        cache = self._network(
             tokens,
-            encoder_hidden_states=no_text,
+            encoder_hidden_states=tokens.new_zeros(batch, 0, self.context_embedder.in_features),
             timestep=tokens.new_zeros(batch),
             img_ids=positions,
             txt_ids=positions[:0],
             kv_cache_mode="extract",
             num_ref_tokens=length,
-        )
-        return output.kv_cache
+        ).kv_cache
+        assert cache is not None
+        return cache
 
-    def forward(
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
-        timestep: Tensor | None = None,
-        img_ids: Tensor | None = None,
-        txt_ids: Tensor | None = None,
+        encoder_hidden_states: Tensor,
+        timestep: Tensor,
+        img_ids: Tensor,
+        txt_ids: Tensor,
         guidance: Tensor | None = None,
         joint_attention_kwargs: Mapping[str, Any] | None = None,
         return_dict: bool = True,
@@ -102,36 +113,27 @@ class PocketTransformer(Flux2Transformer2DModel):
         """
         places = img_ids[0] if img_ids.ndim == 3 else img_ids
         behind = int((places[:, 0] >= FIRST_REFERENCE_FRAME).sum()) if kv_cache_mode is None else 0
+        tokens, mode, references = hidden_states, kv_cache_mode, num_ref_tokens
         if behind:
-            ahead = hidden_states.shape[1] - behind
-            velocity = self.forward(
-                hidden_states.roll(behind, dims=1),
-                encoder_hidden_states=encoder_hidden_states,
-                timestep=timestep,
-                img_ids=places.roll(behind, dims=0),
-                txt_ids=txt_ids,
-                kv_cache_mode="extract",
-                num_ref_tokens=behind,
-                return_dict=False,
-            )[0]
-            sample = torch.cat((velocity, torch.zeros_like(hidden_states[:, ahead:])), dim=1)
-            return Flux2Transformer2DModelOutput(sample=sample) if return_dict else (sample,)
-        output = super().forward(
-            hidden_states,
+            tokens, places, mode, references = hidden_states.roll(behind, 1), places.roll(behind, 0), "extract", behind
+        output = self._network(
+            tokens,
             encoder_hidden_states=encoder_hidden_states,
             timestep=timestep,
-            img_ids=img_ids,
+            img_ids=places,
             txt_ids=txt_ids,
             guidance=guidance,
             joint_attention_kwargs=joint_attention_kwargs,
             kv_cache=kv_cache,
-            kv_cache_mode=kv_cache_mode,
-            num_ref_tokens=num_ref_tokens,
+            kv_cache_mode=mode,
+            num_ref_tokens=references,
             ref_fixed_timestep=ref_fixed_timestep,
         )
-        targets = hidden_states[:, num_ref_tokens:] if kv_cache_mode == "extract" else hidden_states
-        t = timestep.to(targets.dtype).view(-1, 1, 1)
-        sample = velocity_from_data(targets, output.sample, t)
+        targets = tokens[:, references:] if mode == "extract" else tokens
+        sample = velocity_from_data(targets, output.sample, timestep.to(targets.dtype).view(-1, 1, 1))
+        cache = output.kv_cache
+        if behind:
+            sample, cache = torch.cat((sample, torch.zeros_like(tokens[:, :behind])), dim=1), None
         if not return_dict:
-            return (sample,) if output.kv_cache is None else (sample, output.kv_cache)
-        return Flux2Transformer2DModelOutput(sample=sample, kv_cache=output.kv_cache)
+            return (sample,) if cache is None else (sample, cache)
+        return Flux2Transformer2DModelOutput(sample=sample, kv_cache=cache)

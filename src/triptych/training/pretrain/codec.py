@@ -66,7 +66,8 @@ def train_codec(
     """Train in `run` up to `steps`, resuming what is there; returns `codec.safetensors`, the moving average."""
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(mixture.seed)
-    codec = PocketCodec(channels=channels).to(memory_format=torch.channels_last)
+    codec = PocketCodec(channels=channels)
+    codec.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     average = deepcopy(codec).requires_grad_(False)
     optimizer = torch.optim.AdamW(codec.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
     generator = torch.Generator().manual_seed(mixture.seed)
