@@ -84,3 +84,39 @@ def test_evaluate_storyboard_judges_character_place_and_framing(
     )
     row = evaluate(pocket, board, out=tmp_path, sprites=sprites, steps=1).rows["board"]
     assert {"place", "framing", "top1"} <= set(row.figures("0 shots"))
+
+
+def test_evaluate_controls_are_asked_on_the_first_pages_of_every_task(
+    pocket: PocketBackbone, sprites: Path, suite: Callable[..., Suite], tmp_path: Path
+) -> None:
+    halved = suite(RULE_ROW, control_pages=2)
+    row = evaluate(pocket, halved, out=tmp_path, sprites=sprites, steps=1).rows["rules"]
+    assert set(row.values("1 shots, copied", "psnr")) == {"rules/000-0", "rules/001-0"}
+    assert len(row.values("1 shots", "psnr")) == 4
+
+
+def test_evaluate_swapped_instructions_are_asked_of_every_page(
+    pocket: PocketBackbone, sprites: Path, suite: Callable[..., Suite], tmp_path: Path
+) -> None:
+    panels = {
+        "name": "p",
+        "title": "P",
+        "rules": ["per-panel"],
+        "words": "all",
+        "controls": ["swapped"],
+        "kind": "swap",
+    }
+    row = evaluate(pocket, suite(panels, pages=3, control_pages=1), out=tmp_path, sprites=sprites, steps=1).rows["p"]
+    assert len(row.values("0 shots, swapped", "all_panels")) == 3
+    # The candidates' answers are in the old places.
+    assert not row.values("0 shots, swapped", "top1")
+
+
+def test_evaluate_rows_scored_apart_make_one_run(
+    pocket: PocketBackbone, sprites: Path, suite: Callable[..., Suite], tmp_path: Path
+) -> None:
+    rows = ({"name": name, "title": name, "rules": [name], "words": "all"} for name in ("mirror", "tint"))
+    both = suite(*rows, pages=1)
+    first = evaluate(pocket, both, out=tmp_path, sprites=sprites, steps=1, rows=["tint"])
+    assert list(first.rows) == ["tint"]
+    assert list(evaluate(pocket, both, out=tmp_path, sprites=sprites, steps=1).rows) == ["mirror", "tint"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from random import Random
 
 import numpy as np
@@ -50,11 +49,12 @@ class Case:
     """Portraits of the other characters, for storyboards."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class NotedSprites(SpriteSource):
     """Sprites that remember which objects were drawn, so that candidates and examples show different ones."""
 
-    drawn: list[str] = field(default_factory=list)
+    drawn: list[str] = field(default_factory=list, compare=False)
+    scenes: dict[tuple[object, ...], SpriteScenes] = field(default_factory=dict, compare=False)
 
     def sprite(self, style: str, name: str) -> Image.Image:
         self.drawn.append(name)
@@ -82,11 +82,16 @@ def _keeps(objects: Objects) -> Callable[[str], bool] | None:
             return None
 
 
-@lru_cache(maxsize=64)
 def _scenes(sprites: NotedSprites, objects: Objects, pair: tuple[str, str] | None, style: str | None) -> SpriteScenes:
-    if pair is not None:
-        return _Directed(sprites, pair, objects=objects)
-    return SpriteScenes(sprites, names=_keeps(objects), styles=None if style is None else (style,))
+    """Kept with the sprites, whose memory of what was drawn it shares."""
+    key = (objects, pair, style)
+    if key not in sprites.scenes:
+        if pair is not None:
+            sprites.scenes[key] = _Directed(sprites, pair, objects=objects)
+        else:
+            styles = None if style is None else (style,)
+            sprites.scenes[key] = SpriteScenes(sprites, names=_keeps(objects), styles=styles)
+    return sprites.scenes[key]
 
 
 def cases_of_row(

@@ -1,0 +1,72 @@
+"""Suites as data: the shipped ones hold, and mistakes are named."""
+
+from pathlib import Path
+
+import pytest
+
+from triptych.data.rules import HELD_OUT_CHAINS, HELD_OUT_RULES
+from triptych.data.sprites import EVALUATION_STYLES
+from triptych.errors import SourceError
+from triptych.evaluation.suites import Arm, Control, Row, load_suite, rules_of, suite_names
+
+
+def test_load_suite_every_shipped_suite_names_rules_that_exist() -> None:
+    assert {"pocket", "smoke"} <= set(suite_names())
+    for name in suite_names():
+        assert all(rules_of(row) for row in load_suite(name).rows)
+
+
+def test_load_suite_pocket_keeps_trained_and_held_out_apart() -> None:
+    rows = {row.name: row for row in load_suite("pocket").rows}
+    assert {rule.name for rule in rules_of(rows["held-out-rules"])} == HELD_OUT_RULES
+    assert {tuple(rule.name.split("+")) for rule in rules_of(rows["held-out-chains"])} == set(HELD_OUT_CHAINS)
+    assert not {rule.name for rule in rules_of(rows["rules-by-example"])} & HELD_OUT_RULES
+    assert {after for _, after in rows["held-out-family"].styles} == EVALUATION_STYLES
+    assert not {style for pair in rows["styles-by-example"].styles for style in pair} & EVALUATION_STYLES
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("title: x\nrows: [{name: a, title: A, rules: [nosuch]}]", "nosuch"),
+        ("title: x\nrows: [{name: a, title: A, rules: maps, shot: [1]}]", "shot"),
+        ("title: x\nrows: [{name: a, title: A, rules: maps, controls: [copied]}]", "copied"),
+        ("title: x\nrows: [{name: a, title: A, rules: maps}, {name: a, title: B, rules: maps}]", "differ"),
+        ("title: x\nrows: []", "rows"),
+        ("title: [x", "cannot be used"),
+    ],
+)
+def test_load_suite_mistake_is_named(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(text)
+    with pytest.raises(SourceError, match=says):
+        load_suite(str(path))
+
+
+def test_load_suite_unknown_name_lists_the_known() -> None:
+    with pytest.raises(SourceError, match="pocket"):
+        load_suite("pockets")
+
+
+def test_row_arms_put_controls_only_where_they_can_be() -> None:
+    row = Row(
+        name="a",
+        title="A",
+        rules="maps",
+        shots=(0, 2),
+        controls=(Control.COPIED, Control.NO_TEXT),
+        control_shots=(0, 2),
+    )
+    assert row.arms == (
+        Arm(shots=0),
+        Arm(shots=2),
+        Arm(shots=2, control=Control.COPIED),
+        Arm(shots=0, control=Control.NO_TEXT),
+        Arm(shots=2, control=Control.NO_TEXT),
+    )
+    assert row.main == Arm(shots=2)
+
+
+def test_only_unknown_row_is_named() -> None:
+    with pytest.raises(SourceError, match="storybord"):
+        load_suite("pocket").only(("storybord",))
