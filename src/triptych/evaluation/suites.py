@@ -104,7 +104,7 @@ class Row(BaseModel):
     nearest: bool = False
     """Score the nearest training answer as well; costs the making of training pages."""
     pages: int | None = Field(default=None, ge=1)
-    pages_per_task: int = Field(default=5, ge=1)
+    pages_per_task: int = Field(default=2, ge=1)
     goals: Goals = Goals()
 
     @model_validator(mode="after")
