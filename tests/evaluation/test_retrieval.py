@@ -16,7 +16,7 @@ def shapes() -> list[Image.Image]:
     for hue in ("red", "blue"):
         for name in SHAPES:
             paper = Image.new("RGB", (128, 128), (246, 240, 226))
-            figure = draw_shape(name, "shape-filled", COLOURS[hue], side_px=96)
+            figure = draw_shape(name, "shape-filled", COLOURS[hue]).resize((96, 96))
             paper.paste(figure, (16, 16), figure)
             drawn.append(paper)
     return drawn

@@ -203,14 +203,15 @@ def evaluate_arc(
 
 
 def _scored(tasks: Sequence[ArcTask], attempts: dict[str, list[tuple[Cells, ...]]]) -> ArcScores:
-    rows: list[tuple[str, float, float, float, float]] = []
+    names: list[str] = []
+    figures: list[tuple[float, float, float, float]] = []
     for task in tasks:
         for (before, right), made in zip(task.tests, attempts[task.task_id], strict=True):
             solved = [bool((grid == right).all()) for grid in made]
-            share = float((made[0] == right).mean())
-            rows.append((task.task_id, float(solved[0]), float(any(solved)), share, float((before == right).mean())))
-    names = [row[0] for row in rows]
-    exact, pass_2, cells, copied = (bootstrap([row[column] for row in rows], names) for column in (1, 2, 3, 4))
-    missed = {row[0] for row in rows if not row[2]}
+            share, copied = float((made[0] == right).mean()), float((before == right).mean())
+            names.append(task.task_id)
+            figures.append((float(solved[0]), float(any(solved)), share, copied))
+    exact, pass_2, cells, copies = (bootstrap([row[column] for row in figures], names) for column in range(4))
+    missed = {name for name, row in zip(names, figures, strict=True) if not row[1]}
     solved_tasks = tuple(task.task_id for task in tasks if task.task_id not in missed)
-    return ArcScores(exact=exact, pass_2=pass_2, cells=cells, copied=copied, solved=solved_tasks)
+    return ArcScores(exact=exact, pass_2=pass_2, cells=cells, copied=copies, solved=solved_tasks)

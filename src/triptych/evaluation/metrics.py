@@ -64,7 +64,7 @@ def compare_pictures(picture: Image.Image, answer: Image.Image, *, patch_px: int
     right_grey, given_grey = right @ _LUMA, given @ _LUMA
     return Detail(
         psnr=psnr(given, right),
-        ssim=float(structural_similarity(right_grey, given_grey, data_range=1.0)),
+        ssim=float(structural_similarity(right_grey, given_grey, data_range=1.0)),  # pyright: ignore[reportArgumentType]
         gmsd=gradient_deviation(given_grey, right_grey),
         shift_px=shift_px(given_grey, right_grey),
         colour=colour_shift(given, right),
@@ -108,7 +108,7 @@ def shift_px(given: Array, right: Array) -> float:
     """
     if given.std() < 1e-3 or right.std() < 1e-3:
         return 0.0
-    moved, _, _ = phase_cross_correlation(right, given, upsample_factor=10, normalization=None)
+    moved, _, _ = phase_cross_correlation(right, given, upsample_factor=10, normalization=None)  # pyright: ignore[reportArgumentType]
     return float(np.hypot(*moved))
 
 
@@ -163,7 +163,7 @@ def noise_excess(given: Array, right: Array) -> float:
 
     def fine(picture: Array) -> float:
         chroma = picture - (picture @ _LUMA)[..., None]
-        rest = chroma - ndimage.uniform_filter(chroma, (5, 5, 1))
+        rest = chroma - ndimage.uniform_filter(chroma, (5, 5, 1))  # pyright: ignore[reportArgumentType]
         return float(rest[flat].std())
 
     return 255 * max(0.0, fine(given) - fine(right))
