@@ -1,4 +1,4 @@
-"""Write requirements.lock: pyproject's dependencies, all extras but `gpu`, and all that they need, as installed here."""
+"""Write requirements.lock: pyproject's dependencies, all extras but `gpu`, and all they need, as installed here."""
 
 import re
 import tomllib

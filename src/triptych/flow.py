@@ -25,13 +25,13 @@ __all__ = [
 
 
 def interpolate(
-    data: Float[Tensor, "*shape"], noise: Float[Tensor, "*shape"], t: Float[Tensor, "..."] | float
-) -> Float[Tensor, "*shape"]:
+    data: Float[Tensor, "..."], noise: Float[Tensor, "..."], t: Float[Tensor, "..."] | float
+) -> Float[Tensor, "..."]:
     """The sample at noise level `t`; `t` broadcasts against `data`."""
     return (1 - t) * data + t * noise
 
 
-def velocity(data: Float[Tensor, "*shape"], noise: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+def velocity(data: Float[Tensor, "..."], noise: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """d x_t / d t: constant along the line."""
     return noise - data
 

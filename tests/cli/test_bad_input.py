@@ -119,7 +119,7 @@ def test_generate_with_unusual_words_works(triptych, pocket_file, tmp_path, text
 
 
 def test_generate_with_words_beyond_the_encoder_says_how_many_fit(triptych, pocket_file, tmp_path):
-    result = triptych("generate", "--slot", "fox " * 2500, "--out", tmp_path / "out", "--backbone", pocket_file)
+    result = triptych("generate", "--slot", "fox " * 900, "--out", tmp_path / "out", "--backbone", pocket_file)
 
     _failed(result, "at most 64")
     assert list((tmp_path / "out").iterdir()) == []
@@ -186,11 +186,11 @@ def test_generate_where_files_may_not_grow_removes_what_it_began(triptych, pocke
 
 @pytest.fixture
 def small_disk(tmp_path: Path):
-    """A disk of 64 KiB, where this process may mount one."""
+    """A disk of 4 KiB, where this process may mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", folder], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("mounting a small disk is not allowed here")

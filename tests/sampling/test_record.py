@@ -48,7 +48,7 @@ def test_read_record_of_a_saved_picture_makes_the_same_pixels(backbone, tmp_path
     assert found.slot == 2
     assert again.images[1].tobytes() == result.images[1].tobytes()
     kept_size = found.page.conditions[0].image.size
-    assert (kept_size == (300, 200)) == (limit == record.MAX_TEXT_BYTES)
+    assert (kept_size == (300, 200)) == (limit != 400_000)
 
 
 def test_recorded_page_of_too_many_pixels_says_how_many(backbone, monkeypatch):

@@ -137,11 +137,11 @@ def test_train_interrupted_saves_the_step_it_was_in(tmp_path, pages):
 
 def test_train_with_an_exploding_rate_stops_and_keeps_finite_weights(tmp_path, pages):
     out = tmp_path / "s.safetensors"
-    plan = recipe(steps=20, most_bad_steps=2, optimizer={"learning_rate": 1e38})
+    plan = recipe(steps=20, most_bad_steps=2, optimizer={"learning_rate": 1e30})
     notes = []
     with pytest.raises(TrainingError, match="3 steps in a row"):
         train(pages, out, plan, tiny_pocket(), on_progress=lambda progress: notes.append(progress.note))
-    assert sum("not finite" in note for note in notes) >= 3
+    assert sum("not finite" in note for note in notes) == 2
     for path in _checkpoints(out):
         assert all(value.isfinite().all() for value in load_file(path).values() if value.is_floating_point())
 

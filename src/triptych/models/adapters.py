@@ -87,8 +87,8 @@ def adapter_parameters(module: nn.Module, adapter: str = "skill") -> dict[str, n
     found: dict[str, nn.Parameter] = {}
     for name, layer in _lora_layers(module):
         if adapter in layer.lora_A:
-            found[f"{KEY_PREFIX}{name}.lora_A.weight"] = layer.lora_A[adapter].weight
-            found[f"{KEY_PREFIX}{name}.lora_B.weight"] = layer.lora_B[adapter].weight
+            for side, matrices in (("lora_A", layer.lora_A), ("lora_B", layer.lora_B)):
+                found[f"{KEY_PREFIX}{name}.{side}.weight"] = matrices[adapter].get_parameter("weight")
     return dict(sorted(found.items()))
 
 
@@ -147,7 +147,7 @@ def unheard_by_conditions(transformer: nn.Module) -> Iterator[None]:
             for layer in layers:
                 layer._disable_adapters = False
 
-    transformer.encode_references = read_bare
+    transformer.encode_references = read_bare  # pyright: ignore[reportArgumentType]
     try:
         yield
     finally:
@@ -215,7 +215,7 @@ def _merged(transformer: nn.Module, skills: Sequence[Skill], weights: Sequence[f
     try:
         for name in sorted({module for skill in skills for module in skill.modules}):
             layer = transformer.get_submodule(name)
-            own = kept[name] = layer.weight
+            own = kept[name] = layer.get_parameter("weight")
             total = own.detach().float()
             for skill, weight in zip(skills, weights, strict=True):
                 if name in skill.modules:

@@ -76,7 +76,7 @@ def operations_per_second(device: str = "cpu") -> float:
     dtype = torch.bfloat16 if device != "cpu" or torch.cpu._is_avx512_bf16_supported() else torch.float32
     side = 512
     matrix = torch.randn(side, side, dtype=dtype, device=device)
-    matrix @ matrix
+    product = matrix @ matrix
     began = time.perf_counter()
     for _ in range(8):
         product = matrix @ matrix

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import cast
 
 import torch
 from accelerate import Accelerator
@@ -111,8 +112,8 @@ class _Trainer:
             if recipe.frozen_conditions:
                 stack.enter_context(unheard_by_conditions(transformer))
             if recipe.gradient_checkpointing:
-                transformer.enable_gradient_checkpointing()
-                stack.callback(transformer.disable_gradient_checkpointing)
+                transformer.enable_gradient_checkpointing()  # pyright: ignore[reportCallIssue]
+                stack.callback(transformer.disable_gradient_checkpointing)  # pyright: ignore[reportArgumentType]
             if recipe.sharded:
                 shard_frozen(transformer, parameters.values())
             self.state = TrainingState(parameters, make_optimizer(parameters, recipe.optimizer), ema=recipe.ema)
@@ -187,7 +188,7 @@ class _Trainer:
                 self.accelerator.backward(loss)
                 total += loss.detach()
         self._share_gradients()
-        loss = float(self.accelerator.reduce(total, "mean"))
+        loss = float(cast(Tensor, self.accelerator.reduce(total, "mean")))
         norm = torch.nn.utils.clip_grad_norm_(list(state.parameters.values()), recipe.optimizer.clip)
         is_good = bool(torch.isfinite(norm)) and loss == loss and abs(loss) != float("inf")
         if is_good:

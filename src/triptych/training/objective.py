@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -78,7 +79,8 @@ def _velocities(
 ) -> Float[Tensor, "items draws target channels"]:
     sequences, memory = join(backbone, [item.page for item in items])
     if isinstance(backbone, KeepsReferences):
-        return backbone.velocity_field(sequences, memory).many(noisy, t.to(noisy.dtype))
+        keeping = cast(KeepsReferences, backbone)
+        return keeping.velocity_field(sequences, memory).many(noisy, t.to(noisy.dtype))
     # One field for all draws: where a family keeps its references, they are read by the first call only.
     field = backbone.velocity_field(sequences)
     return torch.stack([field(noisy[:, draw], float(t[0, draw])) for draw in range(noisy.shape[1])], dim=1)

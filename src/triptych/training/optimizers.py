@@ -26,7 +26,9 @@ def make_optimizer(parameters: Mapping[str, nn.Parameter], recipe: OptimizerReci
         case OptimizerKind.ADAMW:
             return torch.optim.AdamW(groups, lr=rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
         case OptimizerKind.PRODIGY:
-            return Prodigy(groups, lr=rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
+            # Its annotation says int; its arithmetic takes any number.
+            decay = recipe.weight_decay
+            return Prodigy(groups, lr=rate, betas=recipe.betas, weight_decay=decay)  # pyright: ignore[reportArgumentType]
         case OptimizerKind.SCHEDULE_FREE:
             made = AdamWScheduleFree(groups, lr=rate, betas=recipe.betas, weight_decay=recipe.weight_decay)
             made.train()

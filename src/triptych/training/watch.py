@@ -169,9 +169,15 @@ def _trackers(folder: Path) -> list[Callable[[dict[str, Any]], None]]:
         from torch.utils.tensorboard import SummaryWriter
 
         writer = SummaryWriter(str(folder / "tensorboard"))
-        trackers.append(lambda row: [writer.add_scalar(k, v, row["step"]) for k, v in row.items() if _is_number(k, v)])
+
+        def to_tensorboard(row: dict[str, Any]) -> None:
+            for name, value in row.items():
+                if _is_number(name, value):
+                    writer.add_scalar(name, value, row["step"])
+
+        trackers.append(to_tensorboard)
     if importlib.util.find_spec("trackio"):
-        import trackio
+        import trackio  # pyright: ignore[reportMissingImports]
 
         trackio.init(project="triptych", name=folder.stem, embed=False)
         trackers.append(lambda row: trackio.log({k: v for k, v in row.items() if _is_number(k, v)}, step=row["step"]))

@@ -55,7 +55,9 @@ def _style() -> Exhibit:
         pair = []
         for style in ("fluent-emoji-3d", "fluent-emoji-flat"):
             picture = blank(_SIDE_PX, PALE[colour])
-            place(picture, _sprite(style, name).resize((108, 108), Image.Resampling.BICUBIC), (64, 64))
+            place(
+                picture, _sprite(style, name).resize((108, 108), Image.Resampling.BICUBIC), (_SIDE_PX / 2, _SIDE_PX / 2)
+            )
             pair.append(picture)
         return _shown(*pair)
 

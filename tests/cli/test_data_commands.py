@@ -1,0 +1,127 @@
+"""Rules, page sets, models and skills on the command line."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from triptych.data.pagesets import load_pageset
+from triptych.data.rules import RULES
+from triptych.models.catalog import CHECKPOINTS
+from triptych.skill import load_skill
+
+_RULES = """
+from PIL import ImageOps
+
+from triptych.data.rules import Change, picture_rule
+from triptych.data.rules.verifiers import Verdict
+
+
+@picture_rule("flip", "geometric", "top and bottom change places")
+def flip(rng):
+    return Change(says=("flip it",), apply=lambda look: look.moved(ImageOps.flip))
+
+
+@picture_rule("lax", "geometric", "accepts everything", check=lambda *_: Verdict(ok=True, score=1.0, detail=""))
+def lax(rng):
+    return Change(says=("anything",), apply=lambda look: look.moved(ImageOps.flip))
+"""
+
+
+@pytest.fixture
+def rules_file(tmp_path: Path) -> Path:
+    path = tmp_path / "my_rules.py"
+    path.write_text(_RULES)
+    return path
+
+
+def test_rules_list_has_every_rule(triptych):
+    result = triptych("rules", "list")
+
+    assert result.exit_code == 0
+    assert {line.split()[0] for line in result.stdout.splitlines()[1:]} == set(RULES)
+
+
+def test_rules_show_with_out_draws_a_sheet(triptych, rules_file, tmp_path):
+    result = triptych("rules", "show", f"{rules_file}:flip", "--out", tmp_path / "sheets")
+
+    assert result.exit_code == 0, result.stderr
+    assert "flip it" in result.stdout
+    assert Image.open(tmp_path / "sheets" / "flip.png").width > 300
+
+
+def test_rules_check_of_a_lax_verifier_fails_with_1(triptych, rules_file):
+    result = triptych("rules", "check", f"{rules_file}:flip", f"{rules_file}:lax", "--count", 2)
+
+    assert result.exit_code == 1
+    assert [line.split()[:2] for line in result.stdout.splitlines()[1:]] == [["flip", "ok"], ["lax", "FAILED"]]
+
+
+def test_build_with_one_seed_writes_the_same_bytes(triptych, tmp_path):
+    for name in ("one", "two"):
+        result = triptych("build", "mirror", "--count", 3, "--seed", 4, "--out", tmp_path / name, "--preview")
+        assert result.exit_code == 0, result.stderr
+
+    first, second = (sorted((tmp_path / name).rglob("*.*")) for name in ("one", "two"))
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    assert len(load_pageset(tmp_path / "one")) == 3
+    assert (tmp_path / "one-preview.png").exists()
+
+
+def test_build_from_a_folder_of_pictures_uses_them(triptych, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        noise = Image.effect_noise((50, 40), 90).convert("RGB")
+        noise.save(tmp_path / "photos" / f"{number}.jpg")
+
+    result = triptych("build", "mirror", "--source", tmp_path / "photos", "--count", 2, "--out", tmp_path / "set")
+
+    assert result.exit_code == 0, result.stderr
+    assert len(load_pageset(tmp_path / "set")) == 2
+
+
+def test_models_list_names_all_and_show_needs_no_network(triptych):
+    listed = triptych("models", "list")
+    shown = triptych("models", "show", "FLUX.2-klein-4B")
+
+    assert all(checkpoint.card.name in listed.stdout for checkpoint in CHECKPOINTS)
+    assert shown.exit_code == 0, shown.stderr
+    assert "reference, repaint" in shown.stdout and "1024" in shown.stdout
+
+
+def test_models_check_makes_a_picture(triptych, pocket_file):
+    result = triptych("models", "check", pocket_file)
+
+    assert result.exit_code == 0, result.stderr
+    assert "pocket works on cpu in" in result.stdout
+
+
+def test_train_then_generate_with_the_skill_from_pictures_alone(triptych, fox, pocket_file, tmp_path):
+    skill = tmp_path / "mirror.safetensors"
+    built = triptych("build", "mirror", "--count", 2, "--one-task", "--out", tmp_path / "set")
+    assert built.exit_code == 0, built.stderr
+
+    trained = triptych(
+        "train", tmp_path / "set", "--out", skill, "--backbone", pocket_file, "--steps", 2,
+        "--set", "batch=1", "--set", "draws=1", "--set", "optimizer.warmup=1", "--set", "watch.samples=0",
+    )  # fmt: skip
+    shown = triptych("skills", "show", skill)
+    made = triptych(
+        "generate", "--condition", fox, "--skill", skill, "--out", tmp_path / "out", "--backbone", pocket_file,
+        "--steps", 1,
+    )  # fmt: skip
+    replayed = triptych("replay", tmp_path / "out" / "page-seed0-1.png", "--backbone", pocket_file, "--out", tmp_path)
+
+    assert trained.exit_code == 0, trained.stderr
+    assert load_skill(skill).card.pages == 2
+    assert "trained      2 steps on 2 pages" in shown.stdout
+    assert made.exit_code == 0, made.stderr
+    assert replayed.exit_code == 2
+    assert "with the skill 'mirror'" in replayed.stderr
+
+
+def test_skills_list_of_a_folder_without_skills_says_so(triptych, tmp_path):
+    result = triptych("skills", "list", tmp_path)
+
+    assert result.exit_code == 2
+    assert "no skill in" in result.stderr
