@@ -115,7 +115,7 @@ def _storyboard() -> Exhibit:
 
 
 def _per_panel() -> Exhibit:
-    look = _look("princess", "mint")
+    look = _look("princess", "cream")
     changes = [_change(name, seed) for name, seed in (("grayscale", 0), ("background-colour", 2), ("outline", 0))]
     slots = [slot(change.says[0], answer=change.apply(look).render()) for change in changes]
     first = Page(panels=(condition(look.render(), role=Role.EDIT), *slots))
