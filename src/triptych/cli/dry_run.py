@@ -1,14 +1,21 @@
-"""`triptych generate --dry-run`: what a page would cost, from one solver step that is really made."""
+"""`triptych generate --dry-run`: what a page would cost, from steps that are really made or, before a fetch, from sizes."""
 
 import sys
 import time
+from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
+
+import psutil
+import torch
 
 import triptych as tt
 from triptych.canvas import arrange
 from triptych.cli import console
-from triptych.models.backbone import Backbone, Conditioning, frames
+from triptych.models.backbone import Backbone, Card, Conditioning, frames
+from triptych.models.catalog import Checkpoint, find_checkpoint
+from triptych.models.memory import estimate
 from triptych.page import Page
 from triptych.prompts import write_prompt
 from triptych.sampling.prepare import page_canvas
@@ -16,74 +23,128 @@ from triptych.sampling.working import working_page
 
 __all__ = ["print_plan"]
 
+_TRIAL_S = 0.3
+
 
 def print_plan(page: Page, backbone_name: str, settings: dict[str, Any]) -> None:
-    """Print layout, prompt, tokens, and the memory and time to expect."""
-    with console.working(f"loading {backbone_name}"):
-        backbone = tt.load(backbone_name)
-    working = working_page(page, backbone.card, settings["size_px"])
-    way = settings["conditioning"] or backbone.card.conditionings[0]
-    steps = settings["steps"] or backbone.card.steps
-    for line in (*_layout(page, working), "", "prompt:", f"  {write_prompt(page).text or '(empty)'}", ""):
-        console.out(line)
-    for line in _tokens(backbone, working, way):
-        console.out(line)
-    console.out(f"{backbone.card.name}, {steps} steps, conditions enter by {way.value}")
-    for line in _cost(backbone, page, steps, settings):
+    """Print layout, prompt, tokens, and the memory and time to expect.
+
+    A backbone that is known by name and not here as a folder is not loaded, since that could fetch it.
+    """
+    known = None if Path(backbone_name).exists() else find_checkpoint(backbone_name)
+    if known is not None:
+        lines = _computed(page, known, settings)
+    else:
+        with console.working(f"loading {backbone_name}"):
+            backbone = tt.load(backbone_name)
+        lines = _measured(page, backbone, settings)
+    for line in lines:
         console.out(line)
 
 
-def _layout(page: Page, working: Page) -> list[str]:
+def _measured(page: Page, backbone: Backbone, settings: dict[str, Any]) -> Iterator[str]:
+    card = backbone.card
+    working = working_page(page, card, settings["size_px"])
+    text = backbone.encode_prompts([write_prompt(working)], frames(working)).embeds.shape[1]
+    yield from _head(page, working, card, settings)
+    given, made = _picture_tokens(working, card, _way(card, settings))
+    yield f"tokens: {text} of text, {given} of conditions, {made} of slots"
+    # The first step pays for what is done once, the second is what every further one costs.
+    marks = [time.perf_counter()]
+    asked: dict[str, Any] = settings | {"steps": 2}
+    with console.working("trying two steps"):
+        for _ in tt.iterate(backbone, page, **asked):
+            marks.append(time.perf_counter())
+    first, second, decode = (after - before for before, after in pairwise(marks))
+    seconds = first + (_steps(card, settings) - 1) * second + decode
+    yield f"expected time: {seconds:.1f} s a page ({second:.2f} s a step, measured)"
+    yield f"expected memory: {_peak_bytes(backbone.device) / 2**30:.1f} GiB (measured)"
+
+
+def _computed(page: Page, known: Checkpoint, settings: dict[str, Any]) -> Iterator[str]:
+    card, steps = known.card, _steps(known.card, settings)
+    working = working_page(page, card, settings["size_px"])
+    yield from _head(page, working, card, settings)
+    given, made = _picture_tokens(working, card, _way(card, settings))
+    text = card.max_text_tokens
+    yield f"tokens: at most {text} of text, {given} of conditions, {made} of slots"
+    # Two operations a parameter and token; two passes where guidance is classifier-free.
+    passes = 2 if card.negative is not None else 1
+    operations = 2e9 * known.shape.transformer * (text + given + made) * steps * passes
+    seconds = operations / _operations_a_second()
+    panels = len(working.all_panels)
+    peak = estimate(
+        known.shape,
+        conditions=panels - len(working.slots),
+        slots=len(working.slots),
+        side_px=card.side_px,
+        text_tokens=text,
+    )
+    yield f"expected time: at least {seconds:.0f} s a page (computed from the machine's speed at matrix products)"
+    yield f"expected memory: {peak.peak_gib:.1f} GiB at {card.side_px} px (computed; weights in bfloat16)"
+
+
+def _head(page: Page, working: Page, card: Card, settings: dict[str, Any]) -> Iterator[str]:
+    yield f"{card.name}, {_steps(card, settings)} steps, conditions enter by {_way(card, settings).value}"
+    yield from _layout(page, working)
+    yield f"prompt: {write_prompt(page).text or '(empty)'}"
+
+
+def _way(card: Card, settings: dict[str, Any]) -> Conditioning:
+    return settings["conditioning"] or card.conditionings[0]
+
+
+def _steps(card: Card, settings: dict[str, Any]) -> int:
+    return settings["steps"] or card.steps
+
+
+def _layout(page: Page, working: Page) -> Iterator[str]:
     canvas = arrange(working, fit=True)
-    lines = [f"canvas: {canvas.width_px}x{canvas.height_px} px, layout {page.layout.value}"]
+    yield f"canvas: {canvas.width_px}x{canvas.height_px} px, layout {page.layout.value}"
     own = zip(page.panels, working.panels, canvas.boxes[: len(page.panels)], strict=True)
     for number, (panel, seen, box) in enumerate(own, 1):
         size = seen.size_px or (seen.image.size if seen.image else (0, 0))
         given = f", from {panel.image.width}x{panel.image.height}" if panel.image else ""
         place = f"{size[0]}x{size[1]} px{given}, at {box.left_px},{box.top_px}"
-        lines.append(f"  panel {number}  {panel.role.value:<8} {place}  {panel.instruction}".rstrip())
-    lines += [f"  example page {number}: {len(e.panels)} panels" for number, e in enumerate(page.context, 1)]
-    return lines
+        yield f"  panel {number}  {panel.role.value:<8} {place}  {panel.instruction}".rstrip()
+    for number, example in enumerate(page.context, 1):
+        yield f"  example page {number}: {len(example.panels)} panels"
 
 
-def _tokens(backbone: Backbone, working: Page, way: Conditioning) -> list[str]:
-    factor = backbone.card.factor
-    text = backbone.encode_prompts([write_prompt(working)], frames(working)).embeds.shape[1]
-    if way is not Conditioning.REFERENCE:
-        canvas = page_canvas(working, factor)
-        tokens = (canvas.width_px // factor) * (canvas.height_px // factor)
-        return [f"tokens: {text} of text, {tokens} of the canvas"]
-    given = [panel.picture for panel in working.all_panels if panel.picture is not None]
-    references = sum((image.width // factor) * (image.height // factor) for image in given)
-    slots = sum((size[0] // factor) * (size[1] // factor) for panel in working.slots if (size := panel.size_px))
-    return [f"tokens: {text} of text, {references} of conditions, {slots} of slots"]
+def _picture_tokens(working: Page, card: Card, way: Conditioning) -> tuple[int, int]:
+    """Of conditions and of slots; on one canvas, what is not a slot counts as condition."""
+    made = sum(_tokens(size, card) for panel in working.slots if (size := panel.size_px))
+    if way is Conditioning.REFERENCE:
+        pictures = [panel.picture for panel in working.all_panels if panel.picture is not None]
+        return sum(_tokens(picture.size, card) for picture in pictures), made
+    return _tokens(page_canvas(working, card.factor).size_px, card) - made, made
 
 
-def _cost(backbone: Backbone, page: Page, steps: int, settings: dict[str, Any]) -> list[str]:
-    """Two steps are made: the first pays for what is done once, the second is what every further one costs."""
-    marks = [time.perf_counter()]
-    with console.working("trying two steps"):
-        for _ in tt.iterate(backbone, page, **(settings | {"steps": 2})):
-            marks.append(time.perf_counter())
-    first, second, decode = (after - before for before, after in pairwise(marks))
-    seconds = first + (steps - 1) * second + decode
-    return [
-        f"expected time: {seconds:.1f} s a page ({second:.2f} s a step, measured)",
-        f"expected memory: {_peak_bytes(backbone) / 2**30:.1f} GiB (measured)",
-    ]
+def _tokens(size_px: tuple[int, int], card: Card) -> int:
+    return (size_px[0] // card.factor) * (size_px[1] // card.factor)
 
 
-def _peak_bytes(backbone: Backbone) -> int:
+def _operations_a_second() -> float:
+    """Of bfloat16 (float32 where that is slow) matrix products on the device that would be used."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    fast = device == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    matrix = torch.randn(1024, 1024, device=device, dtype=torch.bfloat16 if fast else torch.float32)
+    count, began = 0, time.perf_counter()
+    while time.perf_counter() - began < _TRIAL_S:
+        matrix = (matrix @ matrix).clamp(-1, 1)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        count += 1
+    return 2 * 1024**3 * count / (time.perf_counter() - began)
+
+
+def _peak_bytes(device: torch.device) -> int:
     """Most memory used so far: of the device where the backbone is on one, else of this process."""
-    import torch
-
-    if backbone.device.type == "cuda":
-        return torch.cuda.max_memory_allocated(backbone.device)
-    import psutil
-
-    info = psutil.Process().memory_info()
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
     if sys.platform == "linux":
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    info = psutil.Process().memory_info()
     return getattr(info, "peak_wset", info.rss)

@@ -188,7 +188,10 @@ class KeepsReferences(Protocol):
 class Adapter(Protocol):
     """A skill made ready for backbones: what `sampling` needs to know of it."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What results say the skill was."""
+        ...
 
     def applied(self, backbone: Backbone) -> AbstractContextManager[object]:
         """The backbone adapted inside the `with`, and exactly as before after it."""
