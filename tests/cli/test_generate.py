@@ -133,6 +133,20 @@ def test_dry_run_prints_layout_prompt_tokens_cost_and_writes_nothing(triptych, f
         assert expected in result.stdout
 
 
+def test_dry_run_of_a_known_backbone_computes_without_fetching_it(triptych, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+
+    result = triptych(
+        "generate", "--slot", "a fox", "--size", "1024x1024", "--backbone", "FLUX.2-klein-4B", "--dry-run"
+    )
+
+    assert result.exit_code == 0, result.stderr
+    assert "4096 of slots" in result.stdout
+    assert "18.6 GiB" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_generate_stopped_by_ctrl_c_leaves_only_whole_files(triptych, pocket_file, tmp_path):
     out = tmp_path / "out"

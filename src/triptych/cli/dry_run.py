@@ -1,4 +1,4 @@
-"""`triptych generate --dry-run`: what a page would cost, from steps that are really made or, before a fetch, from sizes."""
+"""`triptych generate --dry-run`: what a page would cost, from steps really made or, before a fetch, from sizes."""
 
 import sys
 import time
@@ -57,7 +57,7 @@ def _measured(page: Page, backbone: Backbone, settings: dict[str, Any]) -> Itera
             marks.append(time.perf_counter())
     first, second, decode = (after - before for before, after in pairwise(marks))
     seconds = first + (_steps(card, settings) - 1) * second + decode
-    yield f"expected time: {seconds:.1f} s a page ({second:.2f} s a step, measured)"
+    yield f"expected time: {_duration(seconds)} a page ({second:.2f} s a step, measured)"
     yield f"expected memory: {_peak_bytes(backbone.device) / 2**30:.1f} GiB (measured)"
 
 
@@ -80,7 +80,7 @@ def _computed(page: Page, known: Checkpoint, settings: dict[str, Any]) -> Iterat
         side_px=card.side_px,
         text_tokens=text,
     )
-    yield f"expected time: at least {seconds:.0f} s a page (computed from the machine's speed at matrix products)"
+    yield f"expected time: at least {_duration(seconds)} a page (computed from the machine's speed at matrix products)"
     yield f"expected memory: {peak.peak_gib:.1f} GiB at {card.side_px} px (computed; weights in bfloat16)"
 
 
@@ -136,6 +136,10 @@ def _operations_a_second() -> float:
             torch.cuda.synchronize()
         count += 1
     return 2 * 1024**3 * count / (time.perf_counter() - began)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _peak_bytes(device: torch.device) -> int:
