@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, overload
+from typing import TYPE_CHECKING, Annotated, overload
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -64,8 +64,15 @@ class _Line(BaseModel):
         )
 
 
+if TYPE_CHECKING:
+    _Pages = Sequence[Page]
+else:
+    # Runtime checkers read a random item of a `Sequence[Page]`, which here would read files.
+    _Pages = Sequence
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PageSet(Sequence[Page]):
+class PageSet(_Pages):
     """Answered pages in the order of the file; pictures are read each time a page is asked for."""
 
     folder: Path
