@@ -43,6 +43,7 @@ class _Vae(nn.Module):
         self.config = SimpleNamespace(block_out_channels=(1, 1, 1, 1), batch_norm_eps=0.0, latent_channels=width // 4)
         self.bn = SimpleNamespace(running_mean=torch.zeros(width), running_var=torch.ones(width))
         self.dtype = torch.float32
+        self.device = torch.device("cpu")
 
     def encode(self, image: Tensor) -> SimpleNamespace:
         tokens = rearrange(self.codec.encode(image), "b (h w) c -> b c h w", h=image.shape[-2] // 16)
