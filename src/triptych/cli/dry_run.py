@@ -15,6 +15,7 @@ from triptych.canvas import arrange
 from triptych.cli import console
 from triptych.models.backbone import Backbone, Card, Conditioning, frames
 from triptych.models.catalog import Checkpoint, find_checkpoint
+from triptych.models.hardware import operations_per_second
 from triptych.models.memory import estimate
 from triptych.page import Page
 from triptych.prompts import write_prompt
@@ -22,8 +23,6 @@ from triptych.sampling.prepare import page_canvas
 from triptych.sampling.working import working_page
 
 __all__ = ["print_plan"]
-
-_TRIAL_S = 0.3
 
 
 def print_plan(page: Page, backbone_name: str, settings: dict[str, Any]) -> None:
@@ -71,7 +70,7 @@ def _computed(page: Page, known: Checkpoint, settings: dict[str, Any]) -> Iterat
     # Two operations a parameter and token; two passes where guidance is classifier-free.
     passes = 2 if card.negative is not None else 1
     operations = 2e9 * known.shape.transformer * (text + given + made) * steps * passes
-    seconds = operations / _operations_a_second()
+    seconds = operations / operations_per_second("cuda" if torch.cuda.is_available() else "cpu")
     panels = len(working.all_panels)
     peak = estimate(
         known.shape,
@@ -122,20 +121,6 @@ def _picture_tokens(working: Page, card: Card, way: Conditioning) -> tuple[int, 
 
 def _tokens(size_px: tuple[int, int], card: Card) -> int:
     return (size_px[0] // card.factor) * (size_px[1] // card.factor)
-
-
-def _operations_a_second() -> float:
-    """Of bfloat16 (float32 where that is slow) matrix products on the device that would be used."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    fast = device == "cuda" or torch.cpu._is_avx512_bf16_supported()
-    matrix = torch.randn(1024, 1024, device=device, dtype=torch.bfloat16 if fast else torch.float32)
-    count, began = 0, time.perf_counter()
-    while time.perf_counter() - began < _TRIAL_S:
-        matrix = (matrix @ matrix).clamp(-1, 1)
-        if device == "cuda":
-            torch.cuda.synchronize()
-        count += 1
-    return 2 * 1024**3 * count / (time.perf_counter() - began)
 
 
 def _duration(seconds: float) -> str:

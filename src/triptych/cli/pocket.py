@@ -19,7 +19,8 @@ _Packages = Annotated[
     typer.Option("--packages", metavar="DIR", help="Folder with node_modules, where that is there already."),
 ]
 _Codec = Annotated[
-    Path | None, typer.Option("--codec", metavar="FILE", help="A trained codec; by default DIR/codec, trained first.")
+    Path | None,
+    typer.Option("--codec", metavar="FILE", help="A trained codec; by default --start's, else one is trained first."),
 ]
 _CodecSteps = Annotated[int, typer.Option(min=1, help="Steps of the codec's training.")]
 _Start = Annotated[Path | None, typer.Option("--start", metavar="FILE", help="An earlier pocket to begin from.")]
@@ -73,7 +74,7 @@ def pretrain_pocket(
     \b
     Examples:
       triptych pocket pretrain --run runs/pocket
-      triptych pocket pretrain my-recipe.yaml --run runs/mine --codec runs/pocket/codec/codec.safetensors
+      triptych pocket pretrain my-recipe.yaml --run runs/mine --start runs/pocket/pocket.safetensors
     """
     from triptych.data.sprites import SpriteSource
     from triptych.training.pretrain.codec import train_codec
@@ -82,7 +83,7 @@ def pretrain_pocket(
 
     chosen, source = load_recipe(recipe), SpriteSource(options.sprite_folder(sprites))
     mixture = mixture_of(chosen, source)
-    if codec is None:
+    if codec is None and start is None:
         with console.progress("codec", total=codec_steps) as bar:
             codec = train_codec(
                 mixture,
@@ -90,7 +91,7 @@ def pretrain_pocket(
                 steps=codec_steps,
                 on_progress=lambda step, _: bar.update(bar.task_ids[0], completed=step),
             )
-    elif not codec.is_file():
+    elif codec is not None and not codec.is_file():
         raise TrainingError(f"no codec {codec}; leave --codec out to train one.")
 
     with console.progress("pretraining", total=chosen.steps) as bar:

@@ -100,7 +100,8 @@ def _look_ahead(pageset: Path, recipe: "Recipe", held_out: Path | None) -> None:
     """Tell every problem and the need. Raises TrainingError where a problem forbids training."""
     from triptych.data.pagesets import load_pageset
     from triptych.models.catalog import find_checkpoint
-    from triptych.training.estimate import need_of, operations_per_second
+    from triptych.models.hardware import operations_per_second
+    from triptych.training.estimate import need_of
     from triptych.training.preflight import Severity, preflight
 
     checkpoint = find_checkpoint(recipe.backbone)

@@ -87,7 +87,7 @@ class Mixture:
         entry = rng.choices(open_entries, [entry.weight for entry in open_entries])[0]
         first = self._page(entry, rng)
         given, slots = shape_of(first)
-        wanted = max(2, min(12, round(self.load / (given + slots * draws_for(slots)))))
+        wanted = max(2, min(24, round(self.load / (given + slots * draws_for(slots)))))
         pages = [first]
         for _ in range(_TRIES * wanted):
             if len(pages) == wanted:
@@ -120,7 +120,7 @@ class Mixture:
 
 def draws_for(slots: int) -> int:
     """Noise levels drawn for one page: its given pictures are encoded once for all of them."""
-    return {1: 4, 2: 3, 3: 2}.get(slots, 1)
+    return 2 if slots <= 4 else 1
 
 
 def corpus(mixture: Mixture, names: Mapping[str, Sequence[str]], *, pages: int) -> list[str]:

@@ -14,6 +14,7 @@ from torch.distributed.fsdp import fully_shard
 
 from triptych.errors import SkillError
 from triptych.models.backbone import Backbone
+from triptych.models.lean_linear import LeanLinear, takes_lean_layers
 from triptych.skill import KEY_PREFIX, Skill
 
 __all__ = [
@@ -72,6 +73,8 @@ def inject(
         # A pattern of whole names: a list would also match names that only end in one of them.
         target_modules="|".join(map(re.escape, names)),
     )
+    if takes_lean_layers(module, tuple(names)):
+        config._register_custom_module({nn.Linear: LeanLinear})
     _forget_config(module)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

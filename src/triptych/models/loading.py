@@ -14,6 +14,7 @@ from triptych.errors import BackboneError
 from triptych.models.assembly import assemble, load_parts
 from triptych.models.backbone import Backbone
 from triptych.models.catalog import CHECKPOINTS, Checkpoint, find_checkpoint
+from triptych.models.hardware import native_dtype
 from triptych.models.memory import choose, free_bytes
 from triptych.models.options import LoadOptions, Offload, Quantise
 from triptych.models.pocket import load_pocket
@@ -53,13 +54,6 @@ def _best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _best_dtype(device: str) -> torch.dtype:
-    if device == "cpu":
-        # Without the instructions for it bfloat16 is many times slower than float32.
-        return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
-    return torch.bfloat16
 
 
 def _from_file(path: Path, options: LoadOptions, device: str) -> Backbone:
@@ -126,7 +120,7 @@ def _from_index(
     *,
     transformer_file: Path | None = None,
 ) -> Backbone:
-    dtype = options.dtype or _best_dtype(device)
+    dtype = options.dtype or native_dtype(device)
     if checkpoint is not None and None in (options.quantise, options.offload):
         choice = choose(
             checkpoint.shape,

@@ -1,17 +1,14 @@
 """What a training run will need, computed from sizes before any model is loaded."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import torch
 
 from triptych.models.catalog import Shape, find_checkpoint
 from triptych.models.options import Quantise
 from triptych.page import Page
 from triptych.training.recipe import OptimizerKind, Recipe
 
-__all__ = ["Need", "need_of", "operations_per_second"]
+__all__ = ["Need", "need_of"]
 
 _POCKET = Shape(transformer=0.02, text=0.0015, codec=0.004, width=320, double_blocks=2, single_blocks=8)
 _POCKET_SIDE_PX = 128
@@ -69,16 +66,3 @@ def need_of(recipe: Recipe, pages: Sequence[Page]) -> Need | None:
     kept = (_ACTIVATIONS * blocks + shape.blocks) * shape.width * alive * 2
     memory = weights * bits / 8 + 4 * copies * adapter + kept + 2e9 * shape.codec
     return Need(memory=int(memory), operations=passes * weights * tokens, steps=recipe.steps)
-
-
-def operations_per_second(device: str = "cpu") -> float:
-    """Measured with a matrix product of a few milliseconds; networks reach about half of it, which is what is given."""
-    dtype = torch.bfloat16 if device != "cpu" or torch.cpu._is_avx512_bf16_supported() else torch.float32
-    side = 512
-    matrix = torch.randn(side, side, dtype=dtype, device=device)
-    product = matrix @ matrix
-    began = time.perf_counter()
-    for _ in range(8):
-        product = matrix @ matrix
-    float(product.sum())
-    return 0.5 * 8 * 2 * side**3 / max(1e-6, time.perf_counter() - began)

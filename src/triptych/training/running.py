@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 
+from triptych.models.hardware import bfloat16_is_fast
 from triptych.training.recipe import Precision
 
 __all__ = ["arithmetic", "stopping"]
@@ -14,8 +15,7 @@ __all__ = ["arithmetic", "stopping"]
 
 def arithmetic(device: torch.device, precision: Precision) -> torch.autocast | nullcontext[None]:
     """The arithmetic of a forward pass: bf16 where it was asked for, or where the hardware is fast at it."""
-    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
-    if precision is Precision.BF16 or (precision is Precision.AUTO and has_bf16):
+    if precision is Precision.BF16 or (precision is Precision.AUTO and bfloat16_is_fast(device)):
         return torch.autocast(device.type, torch.bfloat16)
     return nullcontext()
 

@@ -11,9 +11,14 @@ from triptych.data.mixture import Entry, Mixture, Words
 from triptych.data.rules import RULES
 from triptych.data.sources import ShapeSource
 from triptych.errors import TrainingError
-from triptych.models.pocket import PocketConfig, PocketNetwork, load_pocket
+from triptych.models.backbone import Conditioning, frames
+from triptych.models.pocket import PocketBackbone, PocketConfig, PocketNetwork, load_pocket
+from triptych.models.pocket.backbone import positions
 from triptych.models.pocket.codec import PocketCodec
 from triptych.models.pocket.text import train_tokenizer
+from triptych.prompts import write_prompt
+from triptych.sampling.prepare import Request, build_plan
+from triptych.sampling.working import working_page
 from triptych.training.channels import decoder_weights
 from triptych.training.pretrain.batches import PageBatch, collate
 from triptych.training.pretrain.loop import pretrain
@@ -96,18 +101,55 @@ def test_page_loss_at_pure_noise_reads_the_conditions() -> None:
     assert _loss(network, batch, pure_noise_share=1.0) != _loss(network, other, pure_noise_share=1.0)
 
 
-def test_page_loss_by_repaint_counts_only_the_slots() -> None:
+def test_page_loss_by_repaint_counts_only_the_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     network, batch = _network(), _batch()
-    torch.nn.init.zeros_(network.transformer.proj_out.weight)
-    # A network that answers zero has the same loss whatever the conditions show: they are not in it.
-    other = replace(batch, given=255 - batch.given)
-    assert _loss(network, batch, repaint_share=1.0) == pytest.approx(_loss(network, other, repaint_share=1.0))
+    first, _ = (box.corners for box in batch.canvas.boxes)
+    columns = batch.canvas.width_px // 16
+
+    def predict(tokens: torch.Tensor, *_: torch.Tensor, **__: torch.Tensor) -> torch.Tensor:
+        answer = torch.zeros(len(tokens), 8, columns, 16)
+        answer[:, :, first[0] // 16 : first[2] // 16] = garbage
+        return answer.flatten(1, 2)
+
+    monkeypatch.setattr(network.transformer, "predict", predict)
+    garbage = 0.0
+    right = _loss(network, batch, repaint_share=1.0)
+    garbage = 5.0
+    assert _loss(network, batch, repaint_share=1.0) == right
 
 
 def test_draw_levels_keeps_the_share_of_pure_noise() -> None:
-    levels = draw_levels(4000, _recipe(pure_noise_share=0.3), torch.Generator().manual_seed(0))
+    levels = draw_levels(1000, 4, _recipe(pure_noise_share=0.3), torch.Generator().manual_seed(0))
     assert float((levels == 1).float().mean()) == pytest.approx(0.3, abs=0.03)
     assert float(levels.min()) > 0
+
+
+def test_draw_levels_with_half_of_two_draws_pure_gives_each_page_one() -> None:
+    levels = draw_levels(50, 2, _recipe(pure_noise_share=0.5), torch.Generator().manual_seed(0)).view(50, 2)
+    assert torch.equal((levels == 1).sum(1), torch.ones(50, dtype=torch.long))
+
+
+def test_page_loss_by_repaint_shows_the_canvas_that_sampling_paints(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, batch = _network(), _batch()
+    page = working_page(_mixture().batch(1)[0].without_answers(), PocketBackbone(network, TOKENIZER).card)
+    backbone = PocketBackbone(network, TOKENIZER)
+    text = backbone.encode_prompts([write_prompt(page)], frames(page))
+    request = Request(pages=(page,), seeds=(0,), conditioning=Conditioning.REPAINT)
+    plan = build_plan(backbone, request, text)
+    assert plan.known is not None
+    asked: list[torch.Tensor] = []
+
+    def predict(tokens: torch.Tensor, _: torch.Tensor, **facts: torch.Tensor) -> torch.Tensor:
+        assert torch.equal(facts["positions"], positions(plan.sequences.targets))
+        assert facts["text_positions"][:, 0].unique().tolist() == text.positions[:, 0].unique().tolist()
+        asked.append(tokens[0])
+        return torch.zeros_like(tokens)
+
+    monkeypatch.setattr(network.transformer, "predict", predict)
+    # At vanishing noise the tokens are the canvas itself.
+    _loss(network, batch, repaint_share=1.0, pure_noise_share=0.0, noise_mean=-30.0)
+    kept = plan.known.keep[0, :, 0] > 0
+    assert torch.allclose(asked[0][kept], plan.known.data[0][kept], atol=1e-4)
 
 
 def test_decoder_weights_prefer_channels_that_move_the_picture() -> None:

@@ -19,12 +19,22 @@ from triptych.errors import BackboneError
 from triptych.flow import uniform_schedule, velocity_from_data
 from triptych.images import write_atomic
 from triptych.models.backbone import Card, Conditioning, Grid, Sequences, Text
+from triptych.models.hardware import native_dtype
 from triptych.models.pocket.codec import PocketCodec
 from triptych.models.pocket.text import OVERVIEW_FRAME, PocketText, lay_out
 from triptych.models.pocket.transformer import PocketTransformer
 from triptych.prompts import Prompt
 
-__all__ = ["PocketBackbone", "PocketConfig", "PocketNetwork", "load_pocket", "positions", "save_pocket", "text_parts"]
+__all__ = [
+    "PocketBackbone",
+    "PocketConfig",
+    "PocketNetwork",
+    "load_pocket",
+    "pocket_tokenizer",
+    "positions",
+    "save_pocket",
+    "text_parts",
+]
 
 SIDE_PX = 128
 _SCHEDULE_MU = 0.7
@@ -232,12 +242,13 @@ def save_pocket(
     write_atomic(path, save(tensors, metadata=metadata))
 
 
-def _native_dtype() -> torch.dtype:
-    """bfloat16 only where the processor has it: elsewhere it is many times slower than float32."""
-    fast = (
-        getattr(torch.backends.cpu, "get_cpu_capability", lambda: "")() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )
-    return torch.bfloat16 if fast and torch.cpu._is_avx512_bf16_supported() else torch.float32
+def pocket_tokenizer(path: Path) -> Tokenizer:
+    """The vocabulary in a pocket file; raises BackboneError where there is none."""
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+    if "tokenizer" not in metadata:
+        raise BackboneError(f"{path} is no pocket: its metadata has no tokenizer.")
+    return Tokenizer.from_str(metadata["tokenizer"])
 
 
 def load_pocket(path: Path | None = None, *, dtype: torch.dtype | None = None, device: str = "cpu") -> PocketBackbone:
@@ -247,9 +258,9 @@ def load_pocket(path: Path | None = None, *, dtype: torch.dtype | None = None, d
         raise BackboneError(f"no pocket weights at {source}; name a file written by `triptych pocket pretrain`.")
     with safe_open(source, framework="pt") as file:
         metadata = file.metadata() or {}
-        if "config" not in metadata or "tokenizer" not in metadata:
-            raise BackboneError(f"{source} is no pocket: its metadata has no config and tokenizer.")
+        if "config" not in metadata:
+            raise BackboneError(f"{source} is no pocket: its metadata has no config.")
         network = PocketNetwork(PocketConfig(**json.loads(metadata["config"])))
         network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    network.to(device=device, dtype=dtype or _native_dtype()).eval().requires_grad_(False)
-    return PocketBackbone(network, Tokenizer.from_str(metadata["tokenizer"]))
+    network.to(device=device, dtype=dtype or native_dtype(device)).eval().requires_grad_(False)
+    return PocketBackbone(network, pocket_tokenizer(source))

@@ -1,7 +1,7 @@
 """The pocket transformer: FLUX.2's own blocks at small size, predicting the clean image and answering with velocity."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import torch
 from diffusers import Flux2Transformer2DModel
@@ -18,7 +18,10 @@ from torch import Tensor
 from triptych.flow import velocity_from_data
 from triptych.models.pocket.attention import PocketAttnProcessor, PocketParallelAttnProcessor
 
-__all__ = ["PocketTransformer", "repeat_references"]
+__all__ = ["PocketTransformer", "References", "repeat_references"]
+
+References: TypeAlias = Flux2KVCache
+"""Keys and values of the references in every block."""
 
 FIRST_REFERENCE_FRAME = 10
 """References stand at 10, 20, ... on the first position axis, as FLUX.2's do; slots before them."""

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from triptych.canvas import Canvas, arrange
 from triptych.data.mixture import Mixture, draws_for
 from triptych.models.backbone import Grid, frames
 from triptych.models.pocket.backbone import text_parts
@@ -30,6 +31,10 @@ class PageBatch:
     text: TextBlocks
     given_grids: tuple[Grid, ...]
     slot_grids: tuple[Grid, ...]
+    canvas: Canvas
+    """Where the first page's panels lie when it is painted as one picture; the other pages are laid out alike."""
+    slots: tuple[int, ...]
+    """Which of the canvas's boxes are slots; the others hold the given pictures, in order."""
     draws: int
     index: int
 
@@ -46,6 +51,7 @@ def collate(pages: list[Page], tokenizer: Tokenizer, *, side_px: int, factor: in
     side = side_px // factor
     own = len(pages[0].panels)
     slot_rows = [position < own and panel.is_slot for position, panel in enumerate(pages[0].all_panels)]
+    slots = tuple(position for position, is_slot in enumerate(slot_rows) if is_slot)
     grids = [Grid(frame=frame, rows=side, columns=side) for frame in places]
     prompts = [text_parts(write_prompt(page), frames(page)) for page in pages]
     pictures = [[panel.picture for panel in page.all_panels] for page in pages]
@@ -59,7 +65,9 @@ def collate(pages: list[Page], tokenizer: Tokenizer, *, side_px: int, factor: in
         text=lay_out(prompts, tokenizer),
         given_grids=tuple(grid for grid, is_slot in zip(grids, slot_rows, strict=True) if not is_slot),
         slot_grids=tuple(grid for grid, is_slot in zip(grids, slot_rows, strict=True) if is_slot),
-        draws=draws_for(sum(slot_rows)),
+        canvas=arrange(pages[0], multiple=factor, fit=True),
+        slots=slots,
+        draws=draws_for(len(slots)),
         index=index,
     )
 

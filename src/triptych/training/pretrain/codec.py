@@ -12,6 +12,7 @@ from torch import Tensor
 
 from triptych.data.mixture import Mixture
 from triptych.images import write_atomic
+from triptych.models.hardware import bfloat16_is_fast
 from triptych.models.pocket.codec import PocketCodec
 from triptych.training.pretrain.batches import batches, to_unit
 from triptych.training.pretrain.state import read_state, write_state
@@ -77,7 +78,7 @@ def train_codec(
         share = step / steps
         rate = min(1.0, (step + 1) / 200) * (1.0 if share < 0.35 else (1 - share) / 0.65)
         optimizer.param_groups[0]["lr"] = _LEARNING_RATE * max(0.02, rate)
-        with torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported()):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_is_fast()):
             loss = codec_loss(codec, pictures.contiguous(memory_format=torch.channels_last), generator)
         optimizer.zero_grad()
         loss.backward()

@@ -1,31 +1,36 @@
 """Pretraining of the pocket backbone: Muon on the blocks' matrices, AdamW on the rest, a moving average to release."""
 
 import json
+import math
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 import torch._dynamo
+from jaxtyping import Float
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from torch import nn
+from torch import Tensor, nn
 
 from triptych.data.mixture import Mixture, corpus
 from triptych.errors import TrainingError
 from triptych.images import write_atomic
-from triptych.models.pocket.backbone import PocketConfig, PocketNetwork, save_pocket
+from triptych.models.hardware import bfloat16_is_fast
+from triptych.models.pocket.backbone import PocketConfig, PocketNetwork, pocket_tokenizer, save_pocket
 from triptych.models.pocket.codec import PocketCodec
 from triptych.models.pocket.text import train_tokenizer
 from triptych.training.channels import decoder_weights
-from triptych.training.pretrain.batches import batches
-from triptych.training.pretrain.objective import page_loss
+from triptych.training.pretrain.batches import PageBatch, batches
+from triptych.training.pretrain.objective import Draw, page_loss
 from triptych.training.pretrain.recipe import PretrainRecipe
 from triptych.training.pretrain.state import read_state, write_state
 
 __all__ = ["Progress", "pretrain"]
+
+_REPORT_EVERY = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +45,13 @@ class Progress:
     seconds: float
 
 
-def _tokenizer(run: Path, mixture: Mixture, names: dict[str, tuple[str, ...]], recipe: PretrainRecipe) -> Tokenizer:
-    path = run / "tokenizer.json"
+def _tokenizer(
+    folder: Path, mixture: Mixture, names: dict[str, tuple[str, ...]], recipe: PretrainRecipe, start: Path | None
+) -> Tokenizer:
+    """The run's vocabulary: its own, else that of the weights it starts from, else one learned from its pages."""
+    path = folder / "tokenizer.json"
+    if not path.exists() and start is not None:
+        write_atomic(path, pocket_tokenizer(start).to_str().encode())
     if not path.exists():
         texts = corpus(mixture, names, pages=recipe.corpus_pages)
         tokenizer = train_tokenizer(texts, size=recipe.sizes.vocabulary)
@@ -90,93 +100,137 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
             mean.lerp_(value, 1 - decay)
 
 
+def _progress(seen: list[Draw], *, step: int, rate: float, seconds: float) -> Progress:
+    pure = [draw.pure for draw in seen if not math.isnan(draw.pure)]
+    return Progress(
+        step=step,
+        loss=sum(draw.loss.item() for draw in seen) / len(seen),
+        pure_loss=sum(pure) / max(1, len(pure)),
+        learning_rate=rate,
+        seconds=seconds,
+    )
+
+
 def _log(path: Path, progress: Progress) -> None:
     with path.open("a") as file:
         file.write(json.dumps({name: getattr(progress, name) for name in Progress.__dataclass_fields__}) + "\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What training changes, and what it keeps."""
+
+    recipe: PretrainRecipe
+    tokenizer: Tokenizer
+    network: PocketNetwork
+    average: PocketNetwork
+    optimizers: dict[str, torch.optim.Optimizer]
+    generator: torch.Generator
+    channel_weights: Float[Tensor, " channels"]
+
+    def step(self, number: int, batch: PageBatch) -> Draw:
+        """One step of every optimizer; raises TrainingError where the gradient is not finite."""
+        rates = {"muon": self.recipe.matrix_learning_rate, "adamw": self.recipe.learning_rate}
+        for name, optimizer in self.optimizers.items():
+            optimizer.param_groups[0]["lr"] = rates[name] * _rate(number, self.recipe)
+            optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_is_fast()):
+            draw = page_loss(self.network, batch, self.recipe, self.channel_weights, self.generator)
+        draw.loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_([p for p in self.network.parameters() if p.requires_grad], 1.0)
+        if not torch.isfinite(norm):
+            raise TrainingError(f"the gradient at step {number} is not finite; lower the learning rate.")
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        _follow(self.average, self.network, min(self.recipe.ema, (number + 1) / (number + 20)))
+        return replace(draw, loss=draw.loss.detach())
+
+    def save(self, folder: Path, *, step: int) -> Path:
+        """The state to resume from, and the moving average as a pocket file."""
+        write_state(
+            folder,
+            step=step,
+            weights=self.network.state_dict(),
+            average=self.average.state_dict(),
+            optimizers=self.optimizers,
+            generator=self.generator,
+            facts={"recipe": self.recipe.model_dump(mode="json")},
+        )
+        released = folder / "pocket.safetensors"
+        save_pocket(self.average, self.tokenizer, released)
+        return released
+
+
+def _prepare(recipe: PretrainRecipe, tokenizer: Tokenizer, *, codec: Path | None, start: Path | None) -> _Run:
+    torch.manual_seed(recipe.seed)
+    started = {name: value.float() for name, value in load_file(start).items()} if start is not None else {}
+    codec_weights = load_file(codec) if codec is not None else _codec_of(started)
+    sizes = recipe.sizes.model_dump() | {"vocabulary": tokenizer.get_vocab_size()}
+    network = PocketNetwork(PocketConfig(channels=codec_weights["norm.running_mean"].shape[0], **sizes))
+    if started:
+        network.load_state_dict(started)
+    network.codec.load_state_dict(codec_weights)
+    network.codec.eval().requires_grad_(False)
+    return _Run(
+        recipe=recipe,
+        tokenizer=tokenizer,
+        network=network,
+        average=deepcopy(network).requires_grad_(False),
+        optimizers=_optimizers(network, recipe),
+        generator=torch.Generator().manual_seed(recipe.seed),
+        channel_weights=decoder_weights(network.codec.decode, tokens=64, channels=network.codec.channels),
+    )
+
+
+def _codec_of(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    found = {name.removeprefix("codec."): value for name, value in weights.items() if name.startswith("codec.")}
+    if not found:
+        raise TrainingError("pretraining needs a trained codec: give `codec`, or `start` with a pocket that has one.")
+    return found
 
 
 def pretrain(
     recipe: PretrainRecipe,
     mixture: Mixture,
     names: dict[str, tuple[str, ...]],
-    run: Path,
+    folder: Path,
     *,
-    codec: Path,
+    codec: Path | None = None,
     start: Path | None = None,
     save_every: int = 250,
     on_progress: Callable[[Progress], None] = lambda _: None,
-    on_save: Callable[[Path, int], None] = lambda _path, _step: None,
     workers: int = 1,
     compiled: bool = True,
 ) -> Path:
-    """Train in `run` up to `recipe.steps`, resuming what is there, and return the released file `pocket.safetensors`.
+    """Train in `folder` up to `recipe.steps`, resuming what is there; returns the released file `pocket.safetensors`.
 
     `codec` holds the trained codec's weights, which stay as they are. `start` names an earlier pocket file to begin
-    from. `compiled` compiles the blocks once for each shape of batch: a minute each, a third of the time from then on.
-    A killed run continues from its last state; batches are a function of the recipe's seed and the step.
+    from: its vocabulary is taken too, and its codec where `codec` is None. `compiled` compiles the blocks once for
+    each shape of batch: a minute each, a third of the time from then on. A killed run continues from its last
+    state; batches are a function of the recipe's seed and the step.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    tokenizer = _tokenizer(run, mixture, names, recipe)
-    torch.manual_seed(recipe.seed)
-    codec_weights = load_file(codec)
-    sizes = recipe.sizes.model_dump() | {"vocabulary": tokenizer.get_vocab_size()}
-    network = PocketNetwork(PocketConfig(channels=codec_weights["norm.running_mean"].shape[0], **sizes))
-    if start is not None:
-        network.load_state_dict({k: v.float() for k, v in load_file(start).items()})
-    network.codec.load_state_dict(codec_weights)
-    network.codec.eval().requires_grad_(False)
-    average = deepcopy(network).requires_grad_(False)
-    optimizers = _optimizers(network, recipe)
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = _tokenizer(folder, mixture, names, recipe, start)
+    run = _prepare(recipe, tokenizer, codec=codec, start=start)
     if compiled:
-        _compile_blocks(network)
-    generator = torch.Generator().manual_seed(recipe.seed)
-    first = read_state(run, weights=network, average=average, optimizers=optimizers, generator=generator)
-    weights = decoder_weights(network.codec.decode, tokens=64, channels=network.codec.channels)
-    rates = {"muon": recipe.matrix_learning_rate, "adamw": recipe.learning_rate}
-    trained = [p for p in network.parameters() if p.requires_grad]
+        _compile_blocks(run.network)
+    first = read_state(
+        folder, weights=run.network, average=run.average, optimizers=run.optimizers, generator=run.generator
+    )
     stream = batches(
         mixture, tokenizer, factor=PocketCodec.factor, first=first, count=recipe.steps - first, workers=workers
     )
-    seen: list[tuple[float, float]] = []
+    seen: list[Draw] = []
     began = time.monotonic()
     for step, batch in zip(range(first, recipe.steps), stream, strict=False):
-        for name, optimizer in optimizers.items():
-            optimizer.param_groups[0]["lr"] = rates[name] * _rate(step, recipe)
-            optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported()):
-            draw = page_loss(network, batch, recipe, weights, generator)
-        draw.loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        if not torch.isfinite(norm):
-            raise TrainingError(f"the gradient at step {step} is not finite; lower the learning rate.")
-        for optimizer in optimizers.values():
-            optimizer.step()
-        _follow(average, network, min(recipe.ema, (step + 1) / (step + 20)))
-        seen.append((draw.loss.item(), draw.pure))
+        seen.append(run.step(step, batch))
         done = step + 1
-        if done % 25 == 0:
-            pure = [value for _, value in seen if value == value]
-            progress = Progress(
-                step=done,
-                loss=sum(value for value, _ in seen) / len(seen),
-                pure_loss=sum(pure) / max(1, len(pure)),
-                learning_rate=optimizers["adamw"].param_groups[0]["lr"],
-                seconds=(time.monotonic() - began) / (done - first),
-            )
-            _log(run / "log.jsonl", progress)
+        if done % _REPORT_EVERY == 0:
+            rate = run.optimizers["adamw"].param_groups[0]["lr"]
+            progress = _progress(seen, step=done, rate=rate, seconds=(time.monotonic() - began) / (done - first))
+            _log(folder / "log.jsonl", progress)
             on_progress(progress)
             seen.clear()
         if done % save_every == 0 or done == recipe.steps:
-            write_state(
-                run,
-                step=done,
-                weights=network.state_dict(),
-                average=average.state_dict(),
-                optimizers=optimizers,
-                generator=generator,
-                facts={"recipe": recipe.model_dump(mode="json")},
-            )
-            released = run / "pocket.safetensors"
-            save_pocket(average, tokenizer, released)
-            on_save(released, done)
-    return run / "pocket.safetensors"
+            run.save(folder, step=done)
+    return folder / "pocket.safetensors"

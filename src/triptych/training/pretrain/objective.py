@@ -1,20 +1,25 @@
 """The loss of pretraining: clean tokens of the slots, several noise levels a page, conditions encoded once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from einops import repeat
-from jaxtyping import Float
+from einops import rearrange, repeat
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from triptych.canvas import Canvas
 from triptych.flow import interpolate, logit_normal
 from triptych.models.backbone import Grid
 from triptych.models.pocket.backbone import PocketNetwork, positions
-from triptych.models.pocket.transformer import repeat_references
+from triptych.models.pocket.transformer import References, repeat_references
 from triptych.training.pretrain.batches import PageBatch, to_unit
 from triptych.training.pretrain.recipe import PretrainRecipe
 
 __all__ = ["Draw", "draw_levels", "page_loss"]
+
+_MAX_PAINTED = 4
+"""Panels of a canvas that training paints; longer ones cost more than they teach."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,23 +30,74 @@ class Draw:
     pure: float
 
 
-def draw_levels(count: int, recipe: PretrainRecipe, generator: torch.Generator) -> Float[Tensor, " count"]:
-    """Noise levels: a share at exactly 1, the rest logit-normal."""
-    levels = logit_normal(count, mean=recipe.noise_mean, std=recipe.noise_std, generator=generator)
-    pure = torch.rand(count, generator=generator) < recipe.pure_noise_share
-    return torch.where(pure, torch.ones(()), levels)
+def draw_levels(pages: int, draws: int, recipe: PretrainRecipe, generator: torch.Generator) -> Float[Tensor, " levels"]:
+    """Noise levels, page by page: a share at exactly 1, the rest logit-normal.
+
+    The share is kept within each page as far as its draws allow (systematic sampling), so that no page spends two
+    draws on t = 1, where the target and the conditions are the same.
+    """
+    levels = logit_normal(pages * draws, mean=recipe.noise_mean, std=recipe.noise_std, generator=generator)
+    place = (torch.arange(draws) + torch.rand(pages, 1, generator=generator)) / draws
+    return torch.where(place.flatten() < recipe.pure_noise_share, torch.ones(()), levels)
 
 
-def _canvas(grids: tuple[Grid, ...]) -> tuple[Tensor, ...]:
-    """Positions on one canvas at frame 0, a row of panels (two rows from four panels on)."""
-    columns = len(grids) if len(grids) < 4 else -(-len(grids) // 2)
-    places = []
-    for number, grid in enumerate(grids):
-        place = positions([Grid(frame=0, rows=grid.rows, columns=grid.columns)])
-        place[:, 1] += grid.rows * (number // columns)
-        place[:, 2] += grid.columns * (number % columns)
-        places.append(place)
-    return tuple(places)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Problem:
+    """What one batch asks: clean target tokens, which of them the loss counts, and what is known of them."""
+
+    clean: Float[Tensor, "batch targets channels"]
+    positions: Float[Tensor, "targets 4"]
+    counted: Bool[Tensor, " targets"]
+    references: References | None = None
+
+
+def _by_reference(network: PocketNetwork, batch: PageBatch) -> _Problem:
+    pages, given = batch.given.shape[:2]
+    with torch.no_grad():
+        tokens = network.codec.encode(torch.cat((to_unit(batch.given), to_unit(batch.answers)))).float()
+    known, clean = tokens[: pages * given], tokens[pages * given :]
+    clean = rearrange(clean, "(b p) n c -> b (p n) c", b=pages)
+    references = None
+    if given:
+        known = rearrange(known, "(b p) n c -> b (p n) c", b=pages)
+        references = network.transformer.encode_references(known, positions(batch.given_grids))
+    counted = torch.ones(clean.shape[1], dtype=torch.bool)
+    return _Problem(clean=clean, positions=positions(batch.slot_grids), counted=counted, references=references)
+
+
+def _by_repaint(network: PocketNetwork, batch: PageBatch) -> _Problem:
+    """All panels on one canvas, as sampling paints it: conditions are encoded beside white slots."""
+    factor = network.codec.factor
+    rows, columns = (side // factor for side in (batch.canvas.height_px, batch.canvas.width_px))
+    asked = torch.full((len(batch.given), batch.canvas.height_px, batch.canvas.width_px, 3), 255, dtype=torch.uint8)
+    given = [index for index in range(len(batch.canvas.boxes)) if index not in batch.slots]
+    _paint(asked, batch.canvas, given, batch.given)
+    answered = asked.clone()
+    _paint(answered, batch.canvas, batch.slots, batch.answers)
+    counted = torch.zeros(rows, columns, dtype=torch.bool)
+    for index in batch.slots:
+        left, top, right, bottom = (side // factor for side in batch.canvas.boxes[index].corners)
+        counted[top:bottom, left:right] = True
+    with torch.no_grad():
+        both = network.codec.encode(to_unit(torch.stack((asked, answered)))).float()
+    clean_asked, clean_answered = both.chunk(2)
+    counted = counted.flatten()
+    return _Problem(
+        clean=torch.where(counted[:, None], clean_answered, clean_asked),
+        positions=positions([Grid(frame=0, rows=rows, columns=columns)]),
+        counted=counted,
+    )
+
+
+def _paint(
+    canvases: UInt8[Tensor, "batch height width 3"],
+    canvas: Canvas,
+    panels: Sequence[int],
+    pictures: UInt8[Tensor, "batch panels side side 3"],
+) -> None:
+    for number, index in enumerate(panels):
+        left, top, right, bottom = canvas.boxes[index].corners
+        canvases[:, top:bottom, left:right] = pictures[:, number]
 
 
 def page_loss(
@@ -52,36 +108,22 @@ def page_loss(
     generator: torch.Generator,
 ) -> Draw:
     """Mean squared error on the slots' clean tokens, channels weighted; conditions are never in the loss."""
-    pages = batch.answers.shape[0]
-    given = batch.given.shape[1]
-    with torch.no_grad():
-        pictures = torch.cat((to_unit(batch.given), to_unit(batch.answers)))
-        tokens = network.codec.encode(pictures).float()
-    clean_given = tokens[: pages * given].reshape(pages, -1, tokens.shape[-1])
-    clean = tokens[pages * given :].reshape(pages, -1, tokens.shape[-1])
-    text = network.text(batch.text.ids)
-    repaint = 0 < given <= 4 and float(torch.rand((), generator=generator)) < recipe.repaint_share
-    draws = 1 if repaint else batch.draws
-    levels = draw_levels(pages * draws, recipe, generator)
-    clean = repeat(clean, "b n c -> (b k) n c", k=draws)
-    t = levels[:, None, None]
-    noisy = interpolate(clean, torch.randn(clean.shape, generator=generator), t)
-    text = repeat(text, "b l c -> (b k) l c", k=draws)
-    places = positions(batch.slot_grids)
-    references = None
-    if repaint:
-        # As in sampling: the conditions stand on the same canvas at the same noise level.
-        own = _canvas(batch.given_grids + batch.slot_grids)
-        places = torch.cat(own)
-        noisy = torch.cat((interpolate(clean_given, torch.randn(clean_given.shape, generator=generator), t), noisy), 1)
-    elif given:
-        references = repeat_references(
-            network.transformer.encode_references(clean_given, positions(batch.given_grids)), draws
-        )
+    panels = len(batch.canvas.boxes)
+    repaint = panels <= _MAX_PAINTED and float(torch.rand((), generator=generator)) < recipe.repaint_share
+    problem = _by_repaint(network, batch) if repaint else _by_reference(network, batch)
+    draws = batch.draws
+    levels = draw_levels(len(problem.clean), draws, recipe, generator)
+    clean = repeat(problem.clean, "b n c -> (b k) n c", k=draws)
+    noisy = interpolate(clean, torch.randn(clean.shape, generator=generator), levels[:, None, None])
     predicted = network.transformer.predict(
-        noisy, levels, text=text, text_positions=batch.text.positions, positions=places, references=references
+        noisy,
+        levels,
+        text=repeat(network.text(batch.text.ids), "b l c -> (b k) l c", k=draws),
+        text_positions=batch.text.positions,
+        positions=problem.positions,
+        references=repeat_references(problem.references, draws) if problem.references is not None else None,
     )
-    error = (predicted[:, -clean.shape[1] :].float() - clean).square() * weights
+    error = (predicted.float() - clean)[:, problem.counted].square() * weights
     each = error.mean(dim=(1, 2))
     pure = each.detach()[levels == 1]
     return Draw(loss=each.mean(), pure=float(pure.mean()) if len(pure) else float("nan"))
