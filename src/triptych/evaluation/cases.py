@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from triptych.data.mixture import Words, shape_of
-from triptych.data.rules import HELD_OUT_RULES, RULES, Rule, Task
+from triptych.data.rules import HELD_OUT_RULES, LATER_RULES, RULES, Rule, Task
 from triptych.data.sources import SpriteScenes
 from triptych.data.sprites import EVALUATION_STYLES, SpriteSource, is_held_out
 from triptych.errors import SourceError
@@ -200,9 +200,8 @@ def _wrong_pages(
     if not {Control.OTHER_RULE, Control.OTHER_WORDS} & set(row.controls):
         return ()
     shape, source = shape_of(like), _scenes(sprites, row.objects, None, None)
-    trained = [
-        other for name, other in RULES.items() if name not in HELD_OUT_RULES and (other.is_map or shape != (1, 1))
-    ]
+    unseen = HELD_OUT_RULES | LATER_RULES
+    trained = [other for name, other in RULES.items() if name not in unseen and (other.is_map or shape != (1, 1))]
     own = [other for other in rules_of(row) if other.name != rule.name] or trained
     for attempt in range(_OTHER_TRIES):
         other = rng.choice(own if attempt < _OTHER_TRIES // 4 else trained)

@@ -8,7 +8,7 @@ from triptych.evaluation.statistics import Estimate, PairedTest, paired_test
 
 __all__ = ["Difference", "compare"]
 
-_COMPARED = ("gain", "top1", "obeyed", "place", "framing", "all_panels", "gmsd", "colour", "seams", "noise")
+_COMPARED = ("gain", "top1", "obeyed", "legible", "place", "framing", "all_panels", "gmsd", "colour", "seams", "noise")
 _ALWAYS_BETTER_LOWER = frozenset({"gmsd", "colour", "seams", "noise"})
 
 

@@ -41,6 +41,7 @@ _COLUMNS = (
     ("gain", "gain", 1),
     ("top1", "top-1", 2),
     ("obeyed", "obeyed", 2),
+    ("legible", "legible", 2),
     ("place", "place", 2),
     ("framing", "framing", 2),
     ("all_panels", "all panels", 2),

@@ -22,6 +22,7 @@ FIGURES: Mapping[str, str] = {
     "top1": "right answer the nearest of the candidates and the page's own conditions",
     "obeyed": "accepted by the rule's verifier",
     "nearness": "how nearly the rule was obeyed, 0..1",
+    "legible": "letters and marks of the answer that can be read in the picture",
     "ssim": "structural similarity",
     "gmsd": "gradient magnitude similarity deviation (0 is best)",
     "colour": "CIEDE2000",

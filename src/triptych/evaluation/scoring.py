@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from triptych.evaluation.cases import Case
+from triptych.evaluation.legibility import legibility
 from triptych.evaluation.metrics import compare_pictures, psnr
 from triptych.evaluation.retrieval import embed, rank_of
 from triptych.evaluation.storyboards import ShotJudge
@@ -40,6 +41,9 @@ def score_pictures(
     if case.rule is not None:
         verdict = case.rule.verify(asked, tuple(pictures))
         values |= {"obeyed": float(verdict.ok), "nearness": verdict.score}
+    legible = legibility(asked, pictures, case.rule, _other_answers(case))
+    if legible is not None:
+        values["legible"] = legible
     if len(case.candidates) > 1 and _answers_as(asked, case.page):
         values["top1"] = _top1(case, pictures)
     if len(answers) > 1:
@@ -55,6 +59,11 @@ def score_pictures(
     if judge is not None:
         values |= _shots(judge, pictures)
     return values
+
+
+def _other_answers(case: Case) -> list[tuple[Image.Image, ...]]:
+    pages = (*case.examples, case.stranger) if case.stranger else case.examples
+    return [tuple(panel.answer for panel in page.slots if panel.answer is not None) for page in pages]
 
 
 def _answers_as(asked: Page, page: Page) -> bool:

@@ -10,9 +10,9 @@ from triptych.data.drawing import Look
 from triptych.data.rules.verifiers import Check, Verdict, alike, distance, verify_page
 from triptych.data.sources import Source
 from triptych.errors import SourceError
-from triptych.page import Page, Role, condition, slot
+from triptych.page import Page, Panel, Role, condition, slot
 
-__all__ = ["Change", "Draft", "Rule", "Task", "chain", "few_shot", "page_rule", "picture_rule"]
+__all__ = ["Change", "Draft", "Mark", "Rule", "Task", "chain", "few_shot", "page_rule", "picture_rule"]
 
 _TRIES = 25
 _LEAST_CHANGE = 4e-4
@@ -63,6 +63,15 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Where an answer carries what must stay legible: left, top, right and bottom as shares of the picture."""
+
+    box: tuple[float, float, float, float]
+    is_text: bool = False
+    """True where the box holds letters or digits, to be read one by one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """A small program that makes pages and proves answers. `make` fixes the parameters of one task."""
 
@@ -73,6 +82,8 @@ class Rule:
     check: Check
     is_map: bool = False
     """True for maps from one picture to one picture, which can be chained."""
+    marks: Callable[[Panel], tuple[Mark, ...]] | None = None
+    """For rules whose answers carry text or a mark: where, in the answer of a slot."""
 
     def draw(self, rng: Random, source: Source) -> Task:
         """A task with its parameters fixed and one way of saying it chosen."""
@@ -133,12 +144,17 @@ def picture_rule(
 
 
 def page_rule(
-    name: str, family: str, description: str, *, check: Check | None = None
+    name: str,
+    family: str,
+    description: str,
+    *,
+    check: Check | None = None,
+    marks: Callable[[Panel], tuple[Mark, ...]] | None = None,
 ) -> Callable[[Callable[[Random, Source], Draft]], Rule]:
     """Turn `make(rng, source) -> Draft` into a rule whose pages have any number of panels."""
 
     def wrap(make: Callable[[Random, Source], Draft]) -> Rule:
-        return Rule(name=name, family=family, description=description, make=make, check=check or alike())
+        return Rule(name=name, family=family, description=description, make=make, check=check or alike(), marks=marks)
 
     return wrap
 

@@ -8,6 +8,7 @@ from triptych.data.rules import (
     compositional,
     geometric,
     grids,
+    lettering,
     photometric,
     pictures,
     relational,
@@ -32,6 +33,7 @@ _FILES = (
     storyboard,
     symbolic,
     grids,
+    lettering,
 )
 
 RULES: dict[str, Rule] = {rule.name: rule for file in _FILES for rule in file.RULES}

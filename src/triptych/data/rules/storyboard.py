@@ -8,13 +8,13 @@ from PIL import Image, ImageOps
 from triptych.data.brush import Brush
 from triptych.data.drawing import PALE, Colour, blank, fitted, place
 from triptych.data.places import PLACES
-from triptych.data.rules.base import Draft, page_rule
+from triptych.data.rules.base import Draft, Mark, page_rule
 from triptych.data.rules.verifiers import all_of, cells, ground_colour, near
 from triptych.data.scenes import Framing, Light, Shot, Side, compose_shot, paint
 from triptych.data.sources import Source, Sprite, actor
 from triptych.page import Page, Panel, Role, condition, slot
 
-__all__ = ["RULES", "portrait"]
+__all__ = ["RULES", "portrait", "thing"]
 
 _SCENE = cells(8, 8, tolerance=0.1, margin=0.0)
 """Every one of 64 cells: the smallest character covers about six, the jitter of a place changes none by as much."""
@@ -113,7 +113,7 @@ def identity_set(rng: Random, source: Source) -> Draft:
     return Draft(says=("the same character in many poses and places", "one character, many pictures"), compose=compose)
 
 
-def _thing(name: str, size_px: int, ground: Colour) -> tuple[Image.Image, tuple[float, float, float]]:
+def thing(name: str, size_px: int, ground: Colour) -> tuple[Image.Image, tuple[float, float, float]]:
     """A white thing on a plain ground, and where its mark goes: centre x, y and side, in 0..1."""
     b = Brush(size_px, ground, ground)
     white, shade, dark = (250, 250, 250), (222, 224, 230), (60, 62, 72)
@@ -154,18 +154,35 @@ def _thing(name: str, size_px: int, ground: Colour) -> tuple[Image.Image, tuple[
             return b.done(), (0.47, 0.63, 0.4)
 
 
-@page_rule("brand-set", "temporal", "one mark on several things", check=all_of(_SCENE, ground_colour()))
+_THINGS = ("mug", "t-shirt", "bag", "phone", "sign", "flag", "box")
+
+
+def _mark_on_thing(slot: Panel) -> tuple[Mark, ...]:
+    found = re.match(r"on a ([a-z-]+),", slot.instruction)
+    if not found or found[1] not in _THINGS:
+        return ()
+    _, (x, y, side) = thing(found[1], 16, (0, 0, 0))
+    return (Mark(box=(x - side / 2, y - side / 2, x + side / 2, y + side / 2)),)
+
+
+@page_rule(
+    "brand-set",
+    "temporal",
+    "one mark on several things",
+    check=all_of(_SCENE, ground_colour()),
+    marks=_mark_on_thing,
+)
 def brand_set(rng: Random, source: Source) -> Draft:
-    things = rng.sample(("mug", "t-shirt", "bag", "phone", "sign", "flag", "box"), rng.choice((2, 3, 4)))
+    things = rng.sample(_THINGS, rng.choice((2, 3, 4)))
     hue = rng.choice([name for name in PALE if name != "white"])
 
     def compose(rng: Random, size_px: int, instruction: str) -> Page:
         mark = actor(source, rng)
         slots: list[Panel] = []
-        for thing in things:
-            picture, (x, y, side) = _thing(thing, size_px, PALE[hue])
+        for name in things:
+            picture, (x, y, side) = thing(name, size_px, PALE[hue])
             place(picture, fitted(mark.picture, round(side * size_px)), (x * size_px, y * size_px))
-            slots.append(slot(f"on a {thing}, {hue} background", answer=picture))
+            slots.append(slot(f"on a {name}, {hue} background", answer=picture))
         return Page(panels=(condition(portrait(mark, size_px)), *slots), overview=instruction)
 
     return Draft(says=("the mark on several things", "a brand set with this mark"), compose=compose)

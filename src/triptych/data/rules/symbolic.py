@@ -7,12 +7,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from triptych.data.drawing import COLOURS, PALE, Colour, blank, filled, fitted, place, stamp
-from triptych.data.rules.base import Draft, Rule, page_rule
+from triptych.data.rules.base import Draft, Mark, Rule, page_rule
 from triptych.data.rules.storyboard import portrait
 from triptych.data.rules.verifiers import all_of, cells, ground_colour, near
 from triptych.data.shapes import draw_shape
 from triptych.data.sources import Source, actor
-from triptych.page import Page, Role, condition, slot
+from triptych.page import Page, Panel, Role, condition, slot
 
 __all__ = ["RULES"]
 
@@ -82,7 +82,17 @@ def _regions(rng: Random, size_px: int) -> np.ndarray:
     return np.argmin(np.stack([(x - px) ** 2 + (y - py) ** 2 for px, py in points]), axis=0)
 
 
-@page_rule("colour-by-numbers", "structural", "numbered regions are filled with the colours of the legend")
+def _legend_digits(slot: Panel) -> tuple[Mark, ...]:
+    del slot
+    return (Mark(box=(0.0, 0.81, 0.15, 1.0), is_text=True), Mark(box=(0.34, 0.81, 0.47, 1.0), is_text=True))
+
+
+@page_rule(
+    "colour-by-numbers",
+    "structural",
+    "numbered regions are filled with the colours of the legend",
+    marks=_legend_digits,
+)
 def colour_by_numbers(rng: Random, source: Source) -> Draft:
     del source
     count = rng.choice((2, 3))
