@@ -8,7 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from triptych.data.sprites import SpriteSource, is_held_out, render_sprites
+from triptych.data.rendering import render_sprites
+from triptych.data.sprites import SpriteSource, is_held_out
 
 ASSETS = Path(__file__).resolve().parents[1] / "src" / "triptych" / "cli" / "demo" / "assets"
 OBJECTS = {

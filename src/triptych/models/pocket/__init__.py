@@ -1,5 +1,12 @@
 """The small backbone that ships inside the package."""
 
-from triptych.models.pocket.backbone import PocketBackbone, PocketConfig, PocketNetwork, load_pocket, save_pocket
+from triptych.models.pocket.backbone import (
+    PocketBackbone,
+    PocketConfig,
+    PocketNetwork,
+    load_pocket,
+    pocket_card,
+    save_pocket,
+)
 
-__all__ = ["PocketBackbone", "PocketConfig", "PocketNetwork", "load_pocket", "save_pocket"]
+__all__ = ["PocketBackbone", "PocketConfig", "PocketNetwork", "load_pocket", "pocket_card", "save_pocket"]

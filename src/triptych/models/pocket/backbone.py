@@ -11,7 +11,7 @@ from diffusers.models.transformers.transformer_flux2 import Flux2KVCache
 from einops import rearrange, repeat
 from jaxtyping import Float
 from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
@@ -30,6 +30,8 @@ __all__ = [
     "PocketConfig",
     "PocketNetwork",
     "load_pocket",
+    "pocket_card",
+    "pocket_config",
     "pocket_tokenizer",
     "positions",
     "save_pocket",
@@ -169,25 +171,30 @@ def _filled_cache(
     return cache
 
 
+def pocket_card(channels: int = 128) -> Card:
+    """What the pocket can do, known before its weights are read."""
+    return Card(
+        name="pocket",
+        family="flux2",
+        conditionings=(Conditioning.REFERENCE, Conditioning.REPAINT),
+        factor=PocketCodec.factor,
+        channels=channels,
+        side_px=SIDE_PX,
+        fixed_side=True,
+        steps=8,
+        guidance=None,
+        max_text_tokens=64,
+        licence="Apache-2.0",
+    )
+
+
 class PocketBackbone:
     """The small backbone that ships inside the package."""
 
     def __init__(self, network: PocketNetwork, tokenizer: Tokenizer) -> None:
         self.network = network
         self.tokenizer = tokenizer
-        self.card = Card(
-            name="pocket",
-            family="flux2",
-            conditionings=(Conditioning.REFERENCE, Conditioning.REPAINT),
-            factor=PocketCodec.factor,
-            channels=network.config.channels,
-            side_px=SIDE_PX,
-            fixed_side=True,
-            steps=8,
-            guidance=None,
-            max_text_tokens=64,
-            licence="Apache-2.0",
-        )
+        self.card = pocket_card(network.config.channels)
 
     @property
     def transformer(self) -> PocketTransformer:
@@ -242,25 +249,30 @@ def save_pocket(
     write_atomic(path, save(tensors, metadata=metadata))
 
 
-def pocket_tokenizer(path: Path) -> Tokenizer:
-    """The vocabulary in a pocket file; raises BackboneError where there is none."""
+def _fact(path: Path, name: str) -> str:
+    if not path.is_file():
+        raise BackboneError(f"no pocket weights at {path}; name a file written by `triptych pocket pretrain`.")
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
-    if "tokenizer" not in metadata:
-        raise BackboneError(f"{path} is no pocket: its metadata has no tokenizer.")
-    return Tokenizer.from_str(metadata["tokenizer"])
+    if name not in metadata:
+        raise BackboneError(f"{path} is no pocket: its metadata has no {name}.")
+    return metadata[name]
+
+
+def pocket_config(path: Path) -> PocketConfig:
+    """The sizes in a pocket file; raises BackboneError where there are none."""
+    return PocketConfig(**json.loads(_fact(path, "config")))
+
+
+def pocket_tokenizer(path: Path) -> Tokenizer:
+    """The vocabulary in a pocket file; raises BackboneError where there is none."""
+    return Tokenizer.from_str(_fact(path, "tokenizer"))
 
 
 def load_pocket(path: Path | None = None, *, dtype: torch.dtype | None = None, device: str = "cpu") -> PocketBackbone:
     """The released pocket, or the one in `path`; `dtype` None takes bfloat16 where the processor has it."""
     source = path or Path(str(files("triptych.models.pocket") / "weights" / "pocket.safetensors"))
-    if not source.is_file():
-        raise BackboneError(f"no pocket weights at {source}; name a file written by `triptych pocket pretrain`.")
-    with safe_open(source, framework="pt") as file:
-        metadata = file.metadata() or {}
-        if "config" not in metadata:
-            raise BackboneError(f"{source} is no pocket: its metadata has no config.")
-        network = PocketNetwork(PocketConfig(**json.loads(metadata["config"])))
-        network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    network, tokenizer = PocketNetwork(pocket_config(source)), pocket_tokenizer(source)
+    network.load_state_dict(load_file(source))
     network.to(device=device, dtype=dtype or native_dtype(device)).eval().requires_grad_(False)
-    return PocketBackbone(network, pocket_tokenizer(source))
+    return PocketBackbone(network, tokenizer)

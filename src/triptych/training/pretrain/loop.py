@@ -19,7 +19,7 @@ from triptych.data.mixture import Mixture, corpus
 from triptych.errors import TrainingError
 from triptych.images import write_atomic
 from triptych.models.hardware import bfloat16_is_fast
-from triptych.models.pocket.backbone import PocketConfig, PocketNetwork, pocket_tokenizer, save_pocket
+from triptych.models.pocket.backbone import PocketConfig, PocketNetwork, pocket_config, pocket_tokenizer, save_pocket
 from triptych.models.pocket.codec import PocketCodec
 from triptych.models.pocket.text import train_tokenizer
 from triptych.training.channels import decoder_weights
@@ -165,8 +165,12 @@ def _prepare(recipe: PretrainRecipe, tokenizer: Tokenizer, *, codec: Path | None
     torch.manual_seed(recipe.seed)
     started = {name: value.float() for name, value in load_file(start).items()} if start is not None else {}
     codec_weights = load_file(codec) if codec is not None else _codec_of(started)
-    sizes = recipe.sizes.model_dump() | {"vocabulary": tokenizer.get_vocab_size()}
-    network = PocketNetwork(PocketConfig(channels=codec_weights["norm.running_mean"].shape[0], **sizes))
+    if start is not None:
+        config = pocket_config(start)
+    else:
+        sizes = recipe.sizes.model_dump() | {"vocabulary": tokenizer.get_vocab_size()}
+        config = PocketConfig(channels=codec_weights["norm.running_mean"].shape[0], **sizes)
+    network = PocketNetwork(config)
     if started:
         network.load_state_dict(started)
     network.codec.load_state_dict(codec_weights)
@@ -205,8 +209,8 @@ def pretrain(
     """Train in `folder` up to `recipe.steps`, resuming what is there; returns the released file `pocket.safetensors`.
 
     `codec` holds the trained codec's weights, which stay as they are. `start` names an earlier pocket file to begin
-    from: its vocabulary is taken too, and its codec where `codec` is None. `compiled` compiles the blocks once for
-    each shape of batch: a minute each, a third of the time from then on. A killed run continues from its last
+    from: its sizes and vocabulary are taken, and its codec where `codec` is None. `compiled` compiles the blocks once
+    for each shape of batch: a minute each, a third of the time from then on. A killed run continues from its last
     state; batches are a function of the recipe's seed and the step.
     """
     folder.mkdir(parents=True, exist_ok=True)
