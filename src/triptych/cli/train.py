@@ -1,5 +1,6 @@
 """`triptych train`: a page set in, a skill out."""
 
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +13,15 @@ from triptych.cli.output import prepare_folder
 from triptych.errors import TrainingError
 
 if TYPE_CHECKING:
-    from triptych.models.backbone import Backbone
+    from rich.progress import Progress as Bar
+
+    from triptych.models.backbone import Backbone, Card
     from triptych.training.recipe import Recipe
     from triptych.training.watch import Progress
 
 __all__ = ["add_to"]
+
+_LINES = 10
 
 _PageSet = Annotated[
     Path, typer.Argument(metavar="PAGESET", help="A folder with metadata.jsonl, such as `build` writes.")
@@ -32,8 +37,8 @@ _HeldOut = Annotated[
 ]
 _Steps = Annotated[int | None, typer.Option(min=1, help="Steps; by default the recipe's.")]
 _Backbone = Annotated[str | None, typer.Option(metavar="NAME", help="By default the recipe's.")]
-_Check = Annotated[
-    bool, typer.Option("--check", help="Only look for problems and tell what the training will need; train nothing.")
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only look for problems and tell what the training will need; train nothing.")
 ]
 _Resume = Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint of this run.")]
 
@@ -52,7 +57,7 @@ def train_skill(
     backbone: _Backbone = None,
     changes: _Changes = None,
     resume: _Resume = False,
-    check: _Check = False,
+    dry_run: _DryRun = False,
 ) -> None:
     """Train a skill: an adapter that makes one kind of page reliable, from about ten finished pages.
 
@@ -63,7 +68,7 @@ def train_skill(
       triptych train outlines --out outline.safetensors
       triptych train outlines --out outline.safetensors --held-out more --set adapter.rank=32 --steps 200
       triptych train outlines --out outline.safetensors --resume
-      triptych train outlines --out outline.safetensors --check
+      triptych train outlines --out outline.safetensors --dry-run
     """
     from triptych.data.pagesets import load_pageset
     from triptych.training.loop import run_folder, train
@@ -72,21 +77,14 @@ def train_skill(
         raise typer.BadParameter(f"{out} must end in .safetensors.", param_hint="--out")
     chosen = _recipe(recipe, changes, steps, backbone)
     _look_ahead(pageset, chosen, held_out)
-    if check:
+    if dry_run:
         return
     pages, unseen = load_pageset(pageset), load_pageset(held_out) if held_out else ()
     prepare_folder(out.parent)
     with console.working(f"loading {chosen.backbone}"):
         loaded = _loaded(chosen)
     with console.progress("training", total=chosen.steps) as bar:
-
-        def on_progress(reached: "Progress") -> None:
-            if reached.note:
-                console.say(reached.note)
-            unseen_loss = "" if reached.held_out_loss is None else f", held out {reached.held_out_loss:.4f}"
-            text = f"loss {reached.loss:.4f}{unseen_loss}, rate {reached.learning_rate:.1e}"
-            bar.update(bar.task_ids[0], completed=reached.step, description=text)
-
+        on_progress = _Teller(bar, chosen.steps)
         try:
             train(pages, out, chosen, loaded, held_out=unseen, resume=resume, on_progress=on_progress)
         except KeyboardInterrupt:
@@ -96,22 +94,61 @@ def train_skill(
     console.say(f"summary, samples and log: {run_folder(out)}")
 
 
+class _Teller:
+    """Shows where a run is: on the bar, or as about ten lines where there is no terminal to draw one on."""
+
+    def __init__(self, bar: "Bar", steps: int) -> None:
+        self._bar, self._every = bar, max(1, steps // _LINES)
+        self._losses: deque[float] = deque(maxlen=_LINES)
+        self._told = 0
+
+    def __call__(self, reached: "Progress") -> None:
+        if reached.note:
+            console.say(reached.note)
+            return
+        if reached.step > self._told:
+            # Of one step it tells little: it depends on the noise levels that were drawn.
+            self._losses.append(reached.loss)
+        unseen = "" if reached.held_out_loss is None else f", held out {reached.held_out_loss:.4f}"
+        loss = sum(self._losses) / max(1, len(self._losses))
+        text = f"loss {loss:.4f}{unseen}, rate {reached.learning_rate:.1e}"
+        self._bar.update(self._bar.task_ids[0], completed=reached.step, description=text)
+        if self._bar.disable and reached.step > self._told and reached.step % self._every == 0:
+            console.say(f"step {reached.step} of {reached.steps}: {text}, {_duration(reached.seconds_left)} left")
+        self._told = reached.step
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def _look_ahead(pageset: Path, recipe: "Recipe", held_out: Path | None) -> None:
     """Tell every problem and the need. Raises TrainingError where a problem forbids training."""
     from triptych.data.pagesets import load_pageset
-    from triptych.models.catalog import find_checkpoint
     from triptych.models.hardware import operations_per_second
     from triptych.training.estimate import need_of
     from triptych.training.preflight import Severity, preflight
 
-    checkpoint = find_checkpoint(recipe.backbone)
-    problems = preflight(pageset, recipe, held_out=held_out, card=checkpoint.card if checkpoint else None)
+    problems = preflight(pageset, recipe, held_out=held_out, card=_known_card(recipe.backbone))
     for problem in problems:
         console.say(str(problem))
     if errors := sum(problem.severity is Severity.ERROR for problem in problems):
         raise TrainingError(f"{errors} of the problems above must be mended before {pageset} can be trained on.")
     if need := need_of(recipe, load_pageset(pageset)):
         console.say(f"{recipe.steps} steps: {need.text(operations_per_second())}")
+
+
+def _known_card(backbone: str) -> "Card | None":
+    """What is known of a backbone before it is loaded."""
+    from triptych.models.catalog import find_checkpoint
+    from triptych.models.pocket import pocket_card
+
+    if backbone == "pocket":
+        return pocket_card()
+    checkpoint = find_checkpoint(backbone)
+    return checkpoint.card if checkpoint else None
 
 
 def _recipe(name: str, changes: list[str] | None, steps: int | None, backbone: str | None) -> "Recipe":

@@ -31,7 +31,8 @@ class Need:
     def text(self, speed: float) -> str:
         """For a person."""
         minutes = self.seconds(speed) / 60
-        return f"about {self.memory / 2**30:.1f} GiB and {minutes:.0f} minutes at the speed measured on this machine"
+        time = f"{minutes / 60:.0f} hours" if minutes > 180 else f"{minutes:.0f} minutes" if minutes > 1 else "a minute"
+        return f"about {self.memory / 2**30:.1f} GiB and {time} at the speed measured on this machine"
 
 
 def need_of(recipe: Recipe, pages: Sequence[Page]) -> Need | None:
@@ -46,8 +47,8 @@ def need_of(recipe: Recipe, pages: Sequence[Page]) -> Need | None:
         return None
     shape = checkpoint.shape if checkpoint else _POCKET
     side = max(recipe.sides_px) if recipe.sides_px else (checkpoint.card.side_px if checkpoint else _POCKET_SIDE_PX)
-    shots = max(recipe.variety.shots)
-    panels = max(len(page.panels) for page in pages) * (1 + shots)
+    shots = recipe.variety.shots
+    panels = max(len(page.panels) for page in pages) * (1 + sum(shots) / len(shots))
     slots = max(len(page.slots) for page in pages)
     a_panel = (side // 16) ** 2
     text = checkpoint.card.max_text_tokens if checkpoint else 16
