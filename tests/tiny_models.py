@@ -6,11 +6,9 @@ import torch
 from diffusers import (
     AutoencoderKL,
     AutoencoderKLFlux2,
-    AutoencoderKLQwenImage,
     FlowMatchEulerDiscreteScheduler,
     Flux2Transformer2DModel,
     FluxTransformer2DModel,
-    QwenImageTransformer2DModel,
     SD3Transformer2DModel,
 )
 from PIL import Image
@@ -23,19 +21,15 @@ from transformers import (
     MistralConfig,
     MistralForCausalLM,
     PreTrainedTokenizerFast,
-    Qwen2_5_VLConfig,
-    Qwen2_5_VLForConditionalGeneration,
     Qwen3Config,
     Qwen3ForCausalLM,
     T5Config,
     T5EncoderModel,
 )
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from triptych.models.backbone import Backbone, Card, Conditioning, Grid
 from triptych.models.flux1 import Flux1, Flux1Text
 from triptych.models.flux2 import Flux2, QwenText, References
-from triptych.models.qwen import QwenEdit, QwenEditText
 from triptych.models.sd3 import SD3, SD3Text
 from triptych.page import Page
 from triptych.sampling.encode import encode_text
@@ -307,76 +301,6 @@ def start(backbone: Backbone, width: int, height: int) -> tuple[Tensor, Grid]:
     factor = backbone.card.factor
     grid = Grid(frame=0, rows=height // factor, columns=width // factor)
     return slot_noise(0, 0, grid, backbone.card.channels)[None], grid
-
-
-def qwen_vae() -> AutoencoderKLQwenImage:
-    return frozen(
-        AutoencoderKLQwenImage(
-            base_dim=8,
-            z_dim=4,
-            dim_mult=[1, 2],
-            num_res_blocks=1,
-            temperal_downsample=[False],
-            latents_mean=[0.1, -0.2, 0.3, 0.0],
-            latents_std=[0.8, 1.2, 1.0, 0.9],
-        )
-    )
-
-
-def qwen_vl() -> Qwen2_5_VLForConditionalGeneration:
-    text = {
-        "vocab_size": 64,
-        "hidden_size": 16,
-        "intermediate_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]},
-    }
-    vision = {
-        "depth": 2,
-        "hidden_size": 16,
-        "intermediate_size": 32,
-        "num_heads": 2,
-        "out_hidden_size": 16,
-        "fullatt_block_indexes": [1],
-        "window_size": 56,
-    }
-    start, pad, end = tokenizer().convert_tokens_to_ids(list(VISION))
-    config = Qwen2_5_VLConfig(
-        text_config=text,
-        vision_config=vision,
-        image_token_id=pad,
-        vision_start_token_id=start,
-        vision_end_token_id=end,
-        video_token_id=63,
-    )
-    return frozen(Qwen2_5_VLForConditionalGeneration(config))
-
-
-def qwen_edit(**facts: object) -> QwenEdit:
-    transformer = QwenImageTransformer2DModel(
-        in_channels=16,
-        out_channels=4,
-        num_layers=2,
-        attention_head_dim=16,
-        num_attention_heads=2,
-        joint_attention_dim=16,
-        axes_dims_rope=(4, 6, 6),
-    )
-    return QwenEdit(
-        card=card(Conditioning.REFERENCE, channels=16, factor=4, **facts),
-        transformer=frozen(transformer),
-        vae=qwen_vae(),
-        text=QwenEditText(
-            qwen_vl(),
-            tokenizer(),
-            Qwen2VLImageProcessorPil(min_pixels=784, max_pixels=78400),
-            seen_side_px=64,
-            limit=110,
-        ),
-        scheduler=dynamic_scheduler(),
-    )
 
 
 def sd3(**facts: object) -> SD3:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tiny_models import filled, flux1, klein, picture, qwen_edit, sd3
+from tiny_models import filled, flux1, klein, picture, sd3
+from tiny_qwen import qwen_edit
 from triptych.errors import BackboneError
 from triptych.models.backbone import Backbone, Conditioning
 from triptych.models.flux1 import Flux1

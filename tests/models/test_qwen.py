@@ -5,9 +5,9 @@ import torch
 from diffusers import QwenImageEditPlusPipeline
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
 from torch import nn
-from transformers import BatchFeature, Qwen2VLProcessor
 
-from tiny_models import VISION, assert_same, filled, picture, qwen_edit, start
+from tiny_models import assert_same, filled, picture, start
+from tiny_qwen import Processor, qwen_edit
 from triptych.errors import PromptError
 from triptych.models.backbone import Conditioning, ReadsConditions
 from triptych.models.qwen import QwenEdit
@@ -22,20 +22,6 @@ PAGES = {
         panels=(condition(picture(1), "a fox"), condition(picture(2), "snow"), slot("at dusk", size_px=(64, 64)))
     ),
 }
-
-
-class Processor(Qwen2VLProcessor):
-    """transformers' processor without its part for videos, which needs torchvision."""
-
-    def __init__(self, image_processor, tokenizer):
-        self.image_processor, self.tokenizer = image_processor, tokenizer
-
-    def __call__(self, text, images, padding, return_tensors):
-        pictures = self.image_processor(images=images, return_tensors=return_tensors)
-        for grid in pictures["image_grid_thw"]:
-            text = [one.replace(VISION[1], "<held>" * (int(grid.prod()) // 4), 1) for one in text]
-        text = [one.replace("<held>", VISION[1]) for one in text]
-        return BatchFeature({**self.tokenizer(text, padding=padding, return_tensors=return_tensors), **pictures})
 
 
 @pytest.fixture(autouse=True)

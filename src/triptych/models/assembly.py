@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
+from transformers import AutoTokenizer
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from triptych.errors import BackboneError
 from triptych.models.backbone import Card
@@ -19,6 +21,7 @@ from triptych.models.latent import LatentBackbone
 from triptych.models.options import LoadOptions
 from triptych.models.placing import compile_blocks, enable_step_cache, place, quantisation, relief
 from triptych.models.qwen import QwenEdit, QwenEditText
+from triptych.models.qwen21 import Qwen21, Qwen21Text
 from triptych.models.sd3 import SD3, SD3Text
 
 __all__ = ["Parts", "assemble", "load_parts"]
@@ -60,7 +63,7 @@ def assemble(
     """The family's room around the parts, on its device. Raises BackboneError for a pipeline without a room."""
     pipeline = index.get("_class_name", "")
     card = checkpoint.card if checkpoint else _card_of(pipeline, index, parts, name)
-    backbone = _room(pipeline, card, parts, options)
+    backbone = _room(pipeline, card, parts, index, options)
     backbone.card = replace(card, factor=backbone.codec.factor, channels=backbone.codec.channels)
     modules = {part_name: part for part_name, part in parts.by_name.items() if isinstance(part, nn.Module)}
     place(backbone, modules, options)
@@ -84,6 +87,11 @@ def _load_part(
         if name != "vae":
             settings |= quantisation(library, options)
     try:
+        if name == "processor":
+            # Its tokenizer and its part for pictures: the whole has one for videos too, which needs torchvision.
+            return tuple(
+                part.from_pretrained(source, subfolder=name) for part in (AutoTokenizer, Qwen2VLImageProcessorPil)
+            )
         if name == "transformer" and transformer_file is not None:
             return kind.from_single_file(str(transformer_file), config=source, subfolder="transformer", **settings)
         if is_module:
@@ -110,7 +118,7 @@ def _card_of(pipeline: str, index: Mapping[str, Any], parts: Parts, name: str) -
     return replace(card, name=name, licence="see the card of the checkpoint")
 
 
-def _room(pipeline: str, card: Card, parts: Parts, options: LoadOptions) -> LatentBackbone:
+def _room(pipeline: str, card: Card, parts: Parts, index: Mapping[str, Any], options: LoadOptions) -> LatentBackbone:
     shared: dict[str, Any] = {
         "card": card,
         "transformer": parts["transformer"],
@@ -133,10 +141,13 @@ def _room(pipeline: str, card: Card, parts: Parts, options: LoadOptions) -> Late
             native = References.ALONE if pipeline == "Flux2KleinKVPipeline" else References.JOINT
             return Flux2(text=text, references=options.references or native, **shared)
         case "QwenImageEditPlusPipeline":
-            processor = getattr(parts["processor"], "image_processor", parts["processor"])
-            return QwenEdit(
-                text=QwenEditText(parts["text_encoder"], parts["tokenizer"], processor, limit=limit), **shared
-            )
+            _, processor = parts["processor"]
+            text = QwenEditText(parts["text_encoder"], parts["tokenizer"], processor, limit=limit)
+            return QwenEdit(text=text, **shared)
+        case "QwenImage21Pipeline":
+            tokenizer, processor = parts["processor"]
+            text = Qwen21Text(parts["text_encoder"], tokenizer, processor, limit=limit)
+            return Qwen21(text=text, sample_sigmas=index.get("sample_sigmas"), **shared)
         case "StableDiffusion3Pipeline":
             return SD3(text=_sd3_text(parts, limit), **shared)
     raise BackboneError(f"{card.name} is a {pipeline}, for which there is no room.")

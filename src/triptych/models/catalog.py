@@ -12,6 +12,7 @@ _BOTH = (Conditioning.REFERENCE, Conditioning.REPAINT)
 _DEV = "FLUX.1 [dev] Non-Commercial License"
 _FLUX2 = "FLUX Non-Commercial License"
 _APACHE = "Apache-2.0"
+_QWEN_RESEARCH = "Qwen Research License"
 _STABILITY = "Stability AI Community License"
 
 
@@ -63,6 +64,7 @@ _KLEIN4 = Shape(transformer=3.88, text=4.02, codec=0.084, width=3072, double_blo
 _KLEIN9 = Shape(transformer=9.08, text=8.19, codec=0.084, width=4096, double_blocks=8, single_blocks=24)
 _DEV2 = Shape(transformer=32.2, text=24.0, codec=0.084, width=6144, double_blocks=8, single_blocks=48)
 _QWEN = Shape(transformer=20.4, text=8.29, codec=0.127, width=3072, double_blocks=60, single_blocks=0)
+_QWEN21 = Shape(transformer=7.12, text=8.77, codec=0.338, width=4096, double_blocks=0, single_blocks=32)
 _SD35L = Shape(transformer=8.06, text=5.58, codec=0.084, width=2432, double_blocks=38, single_blocks=0)
 _SD35M = Shape(transformer=2.24, text=5.58, codec=0.084, width=1536, double_blocks=24, single_blocks=0)
 
@@ -144,6 +146,23 @@ CHECKPOINTS: tuple[Checkpoint, ...] = (
         ),
         pipeline="QwenImageEditPlusPipeline",
         shape=_QWEN,
+        gated=False,
+    ),
+    Checkpoint(
+        card=_card(
+            "Qwen/Qwen-Image-2.1",
+            "qwen21",
+            _REFERENCE,
+            factor=32,
+            channels=256,
+            steps=40,
+            guidance=1.0,
+            negative=" ",
+            max_text_tokens=1024,
+            licence=_QWEN_RESEARCH,
+        ),
+        pipeline="QwenImage21Pipeline",
+        shape=_QWEN21,
         gated=False,
     ),
     Checkpoint(

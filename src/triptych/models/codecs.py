@@ -3,14 +3,14 @@
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderKLFlux2, AutoencoderKLQwenImage
+from diffusers import AutoencoderKL, AutoencoderKLFlux2, AutoencoderKLQwenImage, AutoencoderKLQwenImage21
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
 from triptych.models.backbone import Grid
 
-__all__ = ["Codec", "Flux2Codec", "KLCodec", "QwenCodec", "pack", "unpack"]
+__all__ = ["Codec", "Flux2Codec", "KLCodec", "Qwen21Codec", "QwenCodec", "pack", "unpack"]
 
 
 @runtime_checkable
@@ -88,19 +88,27 @@ class Flux2Codec:
 class QwenCodec:
     """Qwen-Image: a video codec on single frames, with a mean and a deviation for each channel."""
 
-    def __init__(self, vae: AutoencoderKLQwenImage) -> None:
+    def __init__(self, vae: AutoencoderKLQwenImage | AutoencoderKLQwenImage21) -> None:
         self.vae: Any = vae
         self.factor = 2 * 2 ** len(vae.temperal_downsample)
         self.channels = 4 * self.vae.config.z_dim
 
     def encode(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
-        latents = self.vae.encode(images[:, :, None].to(self.vae.dtype)).latent_dist.mode()[:, :, 0]
-        mean, std = self._statistics(latents)
-        return pack((latents - mean) / std)
+        return self._latents(images)
 
     def decode(
         self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
     ) -> Float[Tensor, "batch 3 height width"]:
+        return self._pictures(tokens, grid)
+
+    def _latents(self, images: Float[Tensor, "batch colours height width"]) -> Float[Tensor, "batch tokens channels"]:
+        latents = self.vae.encode(images[:, :, None].to(self.vae.dtype)).latent_dist.mode()[:, :, 0]
+        mean, std = self._statistics(latents)
+        return pack((latents - mean) / std)
+
+    def _pictures(
+        self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
+    ) -> Float[Tensor, "batch colours height width"]:
         latents = unpack(tokens, grid)
         mean, std = self._statistics(latents)
         return self.vae.decode((latents * std + mean)[:, :, None].to(self.vae.dtype)).sample[:, :, 0]
@@ -111,3 +119,19 @@ class QwenCodec:
             torch.tensor(values).view(1, -1, 1, 1).to(like) for values in (config.latents_mean, config.latents_std)
         )
         return mean, std
+
+
+class Qwen21Codec(QwenCodec):
+    """Qwen-Image 2.1: four latents of 16 px a token, and a fourth colour for what is transparent."""
+
+    def encode(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
+        """Pictures enter as wholly opaque."""
+        return self._latents(torch.cat((images, torch.ones_like(images[:, :1])), dim=1))
+
+    def decode(
+        self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """What came out transparent lies on white: panels are opaque."""
+        picture = self._pictures(tokens, grid)
+        opaque = picture[:, 3:] / 2 + 0.5
+        return picture[:, :3] * opaque + (1 - opaque)

@@ -95,10 +95,10 @@ class LatentBackbone(ABC):
         if isinstance(self._transformer, CacheMixin) and self._transformer.is_cache_enabled:
             self._transformer._reset_stateful_cache()
 
-    def _levels(self, steps: int, *, mu: float | None) -> tuple[float, ...]:
-        """The checkpoint's own scheduler on evenly spaced noise levels."""
-        sigmas = np.linspace(1.0, 1 / steps, steps)
-        self._scheduler.set_timesteps(sigmas=sigmas.tolist(), mu=mu)
+    def _levels(self, steps: int, *, mu: float | None, sigmas: Sequence[float] | None = None) -> tuple[float, ...]:
+        """The checkpoint's own scheduler on `sigmas`, or else on evenly spaced noise levels."""
+        even = np.linspace(1.0, 1 / steps, steps)
+        self._scheduler.set_timesteps(sigmas=list(sigmas or even.tolist()), mu=mu)
         return tuple(self._scheduler.sigmas.tolist())
 
 

@@ -16,6 +16,7 @@ from triptych.models.backbone import Card, Sequences, Text
 from triptych.models.codecs import QwenCodec
 from triptych.models.latent import LatentBackbone, linear_mu
 from triptych.models.text import refuse_truncation
+from triptych.models.vision_text import VisionText, padded
 from triptych.prompts import Prompt
 
 __all__ = ["QwenEdit", "QwenEditText"]
@@ -28,14 +29,10 @@ _TEMPLATE = (
 )
 _TEMPLATE_TOKENS = 64
 """Tokens of the system message in Qwen's vocabulary: the transformer was trained without them."""
-_IMAGE = "<|image_pad|>"
 
 
-class QwenEditText:
-    """Qwen2.5-VL reads the pictures, shrunk to about 384x384, and then the prompt.
-
-    `image_processor` is the one of Qwen2-VL, without the rest of its processor: that would need torchvision.
-    """
+class QwenEditText(VisionText):
+    """Qwen2.5-VL reads the pictures, shrunk to about 384x384, and then the prompt."""
 
     def __init__(
         self,
@@ -46,33 +43,19 @@ class QwenEditText:
         limit: int = 1024,
         seen_side_px: int = 384,
     ) -> None:
-        self.encoder, self.tokenizer, self.image_processor = encoder, tokenizer, image_processor
-        self.limit, self.seen_side_px = limit, seen_side_px
+        super().__init__(encoder, tokenizer, image_processor, limit=limit)
+        self.seen_side_px = seen_side_px
 
     def encode(self, prompt: Prompt, images: Sequence[Image.Image]) -> Float[Tensor, "length width"]:
         """Last hidden states of one page, without the system message.
 
         Raises PromptError where template and prompt together, pictures not counted, have more than `limit` tokens.
         """
-        device = self.encoder.device
         count = len(self.tokenizer(_TEMPLATE.format(prompt.text))["input_ids"])
         refuse_truncation(prompt, tokens=count, limit=self.limit, tokenizer=self.tokenizer, encoder="Qwen2.5-VL")
-        inputs, seen = {}, ""
-        if images:
-            pictures = self.image_processor(images=[self._seen(image) for image in images], return_tensors="pt")
-            inputs = {name: pictures[name].to(device) for name in ("pixel_values", "image_grid_thw")}
-            merged = self.image_processor.merge_size**2
-            for number, grid in enumerate(pictures["image_grid_thw"], 1):
-                seen += f"Picture {number}: <|vision_start|>{_IMAGE * (int(grid.prod()) // merged)}<|vision_end|>"
-        tokens = self.tokenizer(_TEMPLATE.format(seen + prompt.text), return_tensors="pt").to(device)
-        ids = tokens["input_ids"]
-        if images:
-            # Says which tokens stand for pixels: the encoder places those in two dimensions.
-            inputs["mm_token_type_ids"] = (ids == self.encoder.config.image_token_id).int()
-        output = self.encoder(
-            input_ids=ids, attention_mask=tokens["attention_mask"], output_hidden_states=True, **inputs
-        )
-        return output.hidden_states[-1][0, _TEMPLATE_TOKENS:]
+        sight = self.see([self._seen(image) for image in images])
+        seen = "".join(f"Picture {number}: {marks}" for number, marks in enumerate(sight.marks, 1))
+        return self.read(_TEMPLATE.format(seen + prompt.text), sight)[0][_TEMPLATE_TOKENS:]
 
     def _seen(self, image: Image.Image) -> Image.Image:
         ratio = image.width / image.height
@@ -108,14 +91,8 @@ class QwenEdit(LatentBackbone):
     ) -> Text:
         """One sequence a page, padded to the longest; the transformer places text itself, behind the pictures."""
         rows = [self.text.encode(prompt, seen) for prompt, seen in zip(prompts, images, strict=True)]
-        lengths = torch.tensor([len(row) for row in rows])
-        embeds = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self.device, self.dtype)
-        mask = torch.arange(embeds.shape[1])[None] < lengths[:, None]
-        return Text(
-            embeds=embeds,
-            positions=torch.zeros(embeds.shape[1], 3),
-            mask=None if bool(mask.all()) else mask.long().to(self.device),
-        )
+        longest = max(len(row) for row in rows)
+        return padded(rows, torch.zeros(longest, 3), self.device, self.dtype)
 
     def schedule(self, steps: int, tokens: int) -> tuple[float, ...]:
         return self._levels(steps, mu=linear_mu(tokens, self._scheduler.config))

@@ -1,0 +1,117 @@
+"""Qwen-Image 2.1 against diffusers' own pipeline, on the same small random weights."""
+
+import pytest
+import torch
+from diffusers import QwenImage21Pipeline
+from einops import rearrange
+from torch import Tensor
+
+from tiny_models import assert_same, filled, picture, start
+from tiny_qwen import Processor, qwen21
+from triptych.errors import BackboneError, PromptError
+from triptych.models.backbone import Conditioning
+from triptych.models.qwen21 import Qwen21
+from triptych.page import Page, condition, slot
+from triptych.prompts import Prompt, PromptPart, write_prompt
+
+SIDE = 64
+PAGES = {
+    "no condition": Page(panels=(slot("the red fox", size_px=(96, 64)),)),
+    "one condition": Page(panels=(condition(picture(1), "a fox"), slot("on the beach", size_px=(64, 96)))),
+    "two conditions": Page(
+        panels=(condition(picture(1), "a fox"), condition(picture(2), "snow"), slot("at dusk", size_px=(64, 64)))
+    ),
+}
+
+
+def stock(backbone: Qwen21, **more: object) -> QwenImage21Pipeline:
+    text = backbone.text
+    pipeline = QwenImage21Pipeline(
+        scheduler=backbone._scheduler,
+        vae=backbone.codec.vae,
+        text_encoder=text.encoder,
+        processor=Processor(text.image_processor, text.tokenizer, token_types=True),
+        transformer=backbone.transformer,
+        **more,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def theirs(backbone: Qwen21, page: Page, pipeline: QwenImage21Pipeline, **more: object) -> Tensor:
+    """The pipeline's picture on white: it gives four colours, where panels have three."""
+    width, height = page.slots[0].size_px
+    noise, grid = start(backbone, width, height)
+    made = pipeline(
+        image=[panel.image for panel in page.conditions] or None,
+        prompt=write_prompt(page).text,
+        width=width,
+        height=height,
+        latents=rearrange(noise, "b (h w) (c p q) -> b (h p w q) c", h=grid.rows, p=2, q=2),
+        output_type="pt",
+        output_resolution=SIDE,
+        **{"num_inference_steps": 3, **more},
+    ).images
+    assert made.shape[1] == 4
+    return made[:, :3] * made[:, 3:] + 1 - made[:, 3:]
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+@pytest.mark.parametrize("guidance", [1.0, 4.0])
+def test_qwen21_equals_stock_pipeline(page, guidance):
+    backbone = qwen21(guidance=guidance, negative=" " if guidance > 1 else None)
+    asked = {"true_cfg_scale": guidance, "negative_prompt": " "} if guidance > 1 else {}
+    expected = theirs(backbone, page, stock(backbone), **asked)
+    assert_same(filled(backbone, page, Conditioning.REFERENCE, guidance=guidance)[0], expected)
+
+
+def test_qwen21_at_the_noise_levels_of_a_distilled_checkpoint_equals_stock_pipeline():
+    levels = [1.0, 0.8, 0.3]
+    backbone, page = qwen21(sample_sigmas=levels), PAGES["one condition"]
+    expected = theirs(backbone, page, stock(backbone, sample_sigmas=levels))
+    assert_same(filled(backbone, page, Conditioning.REFERENCE)[0], expected)
+
+
+def test_qwen21_whose_conditions_see_the_noise_equals_stock_pipeline():
+    backbone, page = qwen21(causal=False), PAGES["two conditions"]
+    assert_same(filled(backbone, page, Conditioning.REFERENCE)[0], theirs(backbone, page, stock(backbone)))
+
+
+def test_qwen21_cached_equals_uncached():
+    backbone, page = qwen21(), PAGES["two conditions"]
+    cached, uncached = (filled(backbone, page, Conditioning.REFERENCE, cached=cached)[0] for cached in (True, False))
+    torch.testing.assert_close(cached, uncached, atol=1e-5, rtol=0)
+
+
+def test_qwen21_slots_side_by_side_are_the_two_halves_of_one_wide_slot():
+    """The pipeline makes one picture. Ours makes several as one wide picture, cut apart; each has its own noise."""
+    backbone = qwen21()
+    both = Page(panels=(condition(picture(1), "a fox"), *(slot("at dusk", size_px=(64, 64)) for _ in range(2))))
+    halves = filled(backbone, both, Conditioning.REFERENCE)
+    alone = filled(backbone, PAGES["two conditions"], Conditioning.REFERENCE)
+    assert [half.shape for half in halves] == [(1, 3, 64, 64)] * 2
+    assert (halves[0] - halves[1]).abs().max() > 1e-3
+    assert (halves[0] - alone[0]).abs().max() > 1e-3
+
+
+def test_qwen21_slots_of_different_heights_are_refused_with_the_heights():
+    page = Page(panels=(slot("a fox", size_px=(64, 64)), slot("snow", size_px=(64, 96))))
+    with pytest.raises(BackboneError, match=r"they are \[64, 96\] px high"):
+        filled(qwen21(), page, Conditioning.REFERENCE)
+
+
+def test_qwen21_prompts_of_different_lengths_in_a_batch_equal_each_alone():
+    backbone = qwen21()
+    prompts = [Prompt(text=text, parts=()) for text in ("the red fox", "a fox on the beach at dusk in snow")]
+    seen = [[picture(1)], [picture(2)]]
+    both = backbone.encode_prompts_with_images(prompts, [0], seen)
+    assert both.mask is not None
+    for row, mask, prompt, images in zip(both.embeds, both.mask, prompts, seen, strict=True):
+        alone = backbone.encode_prompts_with_images([prompt], [0], [images])
+        torch.testing.assert_close(row[mask.bool()], alone.embeds[0])
+
+
+def test_qwen21_text_too_long_names_the_instruction_that_fell_off():
+    part = PromptPart(panel=0, text="the fox " * 60)
+    with pytest.raises(PromptError, match=r"Qwen3-VL reads 110: the instruction of panel 1"):
+        qwen21().encode_prompts([Prompt(text=part.text, parts=(part,))], [0])

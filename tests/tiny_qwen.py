@@ -1,0 +1,185 @@
+"""Qwen-Image's families at toy size with random weights, and their processor as the pipelines call it."""
+
+from diffusers import (
+    AutoencoderKLQwenImage,
+    AutoencoderKLQwenImage21,
+    QwenImage21Transformer2DModel,
+    QwenImageTransformer2DModel,
+)
+from transformers import (
+    BatchFeature,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2VLProcessor,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+)
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from tiny_models import VISION, card, dynamic_scheduler, frozen, tokenizer
+from triptych.models.backbone import Conditioning
+from triptych.models.qwen import QwenEdit, QwenEditText
+from triptych.models.qwen21 import Qwen21, Qwen21Text
+
+
+class Processor(Qwen2VLProcessor):
+    """transformers' processor without its part for videos, which needs torchvision."""
+
+    def __init__(self, image_processor, tokenizer, *, token_types=False):
+        self.image_processor, self.tokenizer, self.token_types = image_processor, tokenizer, token_types
+
+    def apply_chat_template(self, conversation, **settings):
+        return self.tokenizer.apply_chat_template([conversation], **settings)
+
+    def __call__(self, text, return_tensors, images=None, **padding):
+        pictures = self.image_processor(images=images, return_tensors=return_tensors) if images else {}
+        for grid in pictures.get("image_grid_thw", ()):
+            text = [one.replace(VISION[1], "<held>" * (int(grid.prod()) // 4), 1) for one in text]
+        text = [one.replace("<held>", VISION[1]) for one in text]
+        words = self.tokenizer(text, return_tensors=return_tensors, **padding)
+        if self.token_types:
+            pad = self.tokenizer.convert_tokens_to_ids(VISION[1])
+            words["mm_token_type_ids"] = (words["input_ids"] == pad).int()
+        return BatchFeature({**words, **pictures})
+
+
+def qwen_vae() -> AutoencoderKLQwenImage:
+    return frozen(
+        AutoencoderKLQwenImage(
+            base_dim=8,
+            z_dim=4,
+            dim_mult=[1, 2],
+            num_res_blocks=1,
+            temperal_downsample=[False],
+            latents_mean=[0.1, -0.2, 0.3, 0.0],
+            latents_std=[0.8, 1.2, 1.0, 0.9],
+        )
+    )
+
+
+def qwen_vl() -> Qwen2_5_VLForConditionalGeneration:
+    text = {
+        "vocab_size": 64,
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]},
+    }
+    vision = {
+        "depth": 2,
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_heads": 2,
+        "out_hidden_size": 16,
+        "fullatt_block_indexes": [1],
+        "window_size": 56,
+    }
+    start, pad, end = tokenizer().convert_tokens_to_ids(list(VISION))
+    config = Qwen2_5_VLConfig(
+        text_config=text,
+        vision_config=vision,
+        image_token_id=pad,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+        video_token_id=63,
+    )
+    return frozen(Qwen2_5_VLForConditionalGeneration(config))
+
+
+def qwen_edit(**facts: object) -> QwenEdit:
+    transformer = QwenImageTransformer2DModel(
+        in_channels=16,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        axes_dims_rope=(4, 6, 6),
+    )
+    return QwenEdit(
+        card=card(Conditioning.REFERENCE, channels=16, factor=4, **facts),
+        transformer=frozen(transformer),
+        vae=qwen_vae(),
+        text=QwenEditText(
+            qwen_vl(),
+            tokenizer(),
+            Qwen2VLImageProcessorPil(min_pixels=784, max_pixels=78400),
+            seen_side_px=64,
+            limit=110,
+        ),
+        scheduler=dynamic_scheduler(),
+    )
+
+
+def qwen21_vae() -> AutoencoderKLQwenImage21:
+    return frozen(
+        AutoencoderKLQwenImage21(
+            base_dim=8,
+            decoder_base_dim=8,
+            z_dim=4,
+            dim_mult=[1, 1, 1, 1, 1],
+            num_res_blocks=1,
+            latents_mean=[0.1, -0.2, 0.3, 0.0],
+            latents_std=[0.8, 1.2, 1.0, 0.9],
+        )
+    )
+
+
+def qwen3_vl() -> Qwen3VLForConditionalGeneration:
+    text = {
+        "vocab_size": 64,
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 8,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]},
+    }
+    vision = {
+        "depth": 2,
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_heads": 2,
+        "out_hidden_size": 16,
+        "num_position_embeddings": 16,
+        "deepstack_visual_indexes": [0],
+    }
+    start, pad, end = tokenizer().convert_tokens_to_ids(list(VISION))
+    config = Qwen3VLConfig(
+        text_config=text,
+        vision_config=vision,
+        image_token_id=pad,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+        video_token_id=63,
+    )
+    return frozen(Qwen3VLForConditionalGeneration(config))
+
+
+def qwen21(*, sample_sigmas: list[float] | None = None, causal: bool = True, **facts: object) -> Qwen21:
+    transformer = QwenImage21Transformer2DModel(
+        in_channels=4,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        context_in_dim=16,
+        axes_dims_rope=(4, 6, 6),
+        causal_condition=causal,
+    )
+    return Qwen21(
+        card=card(Conditioning.REFERENCE, channels=16, factor=32, **facts),
+        transformer=frozen(transformer),
+        vae=qwen21_vae(),
+        text=Qwen21Text(
+            qwen3_vl(),
+            tokenizer(),
+            Qwen2VLImageProcessorPil(patch_size=16, min_pixels=1024, max_pixels=78400),
+            limit=110,
+        ),
+        scheduler=dynamic_scheduler(),
+        sample_sigmas=sample_sigmas,
+    )
