@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from triptych.evaluation.run import Progress
     from triptych.evaluation.scores import Scores
 
-__all__ = ["add_to", "evaluate_pocket"]
+__all__ = ["add_to", "evaluate_pocket", "report_scores", "shot_numbers", "tracked"]
 
 _What = Annotated[
     str, typer.Argument(metavar="PAGESET", help="A page set's folder, a suite's name (pocket, smoke) or a suite file.")
@@ -64,7 +64,7 @@ def evaluate(
     from triptych.evaluation.run import evaluate as score
     from triptych.evaluation.suites import load_suite
 
-    numbers = _numbers(shots)
+    numbers = shot_numbers(shots)
     chosen = tuple(name.strip() for name in rows.split(",")) if rows else ()
     if Path(pageset).is_dir():
         if chosen:
@@ -76,7 +76,7 @@ def evaluate(
         pages.only(chosen)
     with console.working(f"loading {backbone}"):
         model, adapter = tt.load(backbone), options.read_skills(skill)
-    with _tracked() as on_progress:
+    with tracked() as on_progress:
         scores = score(
             model,
             pages,
@@ -90,7 +90,7 @@ def evaluate(
             steps=steps,
             on_progress=on_progress,
         )
-    _report(scores)
+    report_scores(scores)
 
 
 def evaluate_pocket(
@@ -121,7 +121,7 @@ def evaluate_pocket(
 
 
 @contextmanager
-def _tracked() -> "Iterator[Callable[[Progress], None]]":
+def tracked() -> "Iterator[Callable[[Progress], None]]":
     """A bar of the pages of one row after the other; gives what `evaluate` reports to."""
     with console.progress("pages", total=1) as bar:
 
@@ -131,7 +131,7 @@ def _tracked() -> "Iterator[Callable[[Progress], None]]":
         yield show
 
 
-def _report(scores: "Scores") -> None:
+def report_scores(scores: "Scores") -> None:
     """Write what came of a run, and say which goals were met and where the files are."""
     from triptych.evaluation.report import write_contact_sheet, write_report
 
@@ -170,7 +170,8 @@ def compare(first: _Run, second: _Run, every: _Every = False) -> None:
     console.out(f"{telling} of {len(found)} figures differ by more than chance.")
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def shot_numbers(text: str) -> tuple[int, ...]:
+    """`0,1,3` as numbers of examples, sorted."""
     try:
         found = tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError:

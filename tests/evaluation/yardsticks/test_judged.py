@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from triptych.errors import SourceError
-from triptych.evaluation.yardsticks import COBSAT_TASKS, cobsat_cases, idea_cases, score_cobsat, score_idea
+from triptych.evaluation.yardsticks.cobsat import COBSAT_TASKS, cobsat_cases, cobsat_pictures, score_cobsat
+from triptych.evaluation.yardsticks.idea_bench import idea_cases, idea_categories, score_idea
 from triptych.images import save_png
 
 RED, BLUE = Image.new("RGB", (40, 20), (220, 0, 0)), Image.new("RGB", (30, 30), (0, 0, 220))
@@ -74,6 +75,24 @@ def test_score_idea_is_over_tasks_and_not_over_cases(tmp_path: Path) -> None:
     assert score_idea(cases, outputs, judge)[0].mean == 50.0
 
 
+def test_score_idea_a_question_of_quantity_is_shown_the_number(tmp_path: Path) -> None:
+    root = _idea_folder(tmp_path, "0024_0001")
+    path = root / "dataset" / "0024_0001" / "auto_eval.jsonl"
+    path.write_text(json.dumps({"question": "Is the number in the image the digit 2?", "output_images": ["0001.jpg"]}))
+    judge = Scripted(lambda *_: '{"score": 1}')
+    score_idea(idea_cases(root), {"0024_0001": [RED, BLUE]}, judge)
+    card = judge.shown[0]
+    assert card.size == (512, 512)
+    assert {colour for _, colour in card.getcolors(1 << 16) or () if len(set(colour)) == 1} >= {(0, 0, 0), (255,) * 3}
+
+
+def test_idea_categories_are_means_of_their_tasks() -> None:
+    assert idea_categories({"0063": 20.0, "0072": 40.0, "0024": 10.0}) == {
+        "text to image": 10.0,
+        "image to image": 30.0,
+    }
+
+
 def test_idea_cases_of_another_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="auto_eval"):
         idea_cases(tmp_path)
@@ -82,7 +101,7 @@ def test_idea_cases_of_another_folder_is_refused(tmp_path: Path) -> None:
 @pytest.fixture
 def cobsat(tmp_path: Path) -> Path:
     """Every picture of the first two tasks, its colour telling which."""
-    from triptych.evaluation.yardsticks import _THINGS
+    from triptych.evaluation.yardsticks.cobsat import _THINGS
 
     for colour_place, colour in enumerate(_THINGS["color"]):
         for thing_place, thing in enumerate(_THINGS["object"]):
@@ -95,7 +114,7 @@ def cobsat(tmp_path: Path) -> Path:
 
 
 def test_cobsat_cases_examples_share_what_is_hidden(cobsat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("triptych.evaluation.yardsticks.COBSAT_TASKS", COBSAT_TASKS[:2])
+    monkeypatch.setattr("triptych.evaluation.yardsticks.cobsat.COBSAT_TASKS", COBSAT_TASKS[:2])
     cases = cobsat_cases(cobsat, shots=3, count=4)
     assert [case.task for case in cases] == [1] * 4 + [2] * 4
     for case in cases:
@@ -107,7 +126,7 @@ def test_cobsat_cases_examples_share_what_is_hidden(cobsat: Path, monkeypatch: p
 
 
 def test_score_cobsat_counts_a_picture_only_where_both_are_right(cobsat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("triptych.evaluation.yardsticks.COBSAT_TASKS", COBSAT_TASKS[:2])
+    monkeypatch.setattr("triptych.evaluation.yardsticks.cobsat.COBSAT_TASKS", COBSAT_TASKS[:2])
     cases = cobsat_cases(cobsat, shots=1, count=10)
 
     def always_first(question: str, _: Image.Image) -> str:
@@ -119,6 +138,15 @@ def test_score_cobsat_counts_a_picture_only_where_both_are_right(cobsat: Path, m
         for task in (1, 2)
     ]
     assert [scores[task].mean for task in (1, 2)] == [pytest.approx(sum(hits) / 10) for hits in wanted]
+
+
+def test_cobsat_pictures_are_the_right_one_and_the_last_example(cobsat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("triptych.evaluation.yardsticks.cobsat.COBSAT_TASKS", COBSAT_TASKS[:1])
+    case = cobsat_cases(cobsat, shots=2, count=1)[0]
+    found = cobsat_pictures(case, cobsat)
+    right = Image.open(cobsat / f"color_{case.hidden}" / f"{case.named}_{case.hidden}.jpg").convert("RGB")
+    assert found["right picture"].tobytes() == right.tobytes()
+    assert found["copy of an example"] is case.page.context[-1].slots[0].answer
 
 
 def test_cobsat_cases_missing_picture_is_named(tmp_path: Path) -> None:

@@ -11,8 +11,17 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageFilter
 
 from triptych.errors import SourceError
-from triptych.evaluation import arc
-from triptych.evaluation.arc import ArcTask, arc_pages, arc_tasks, draw_cells, evaluate_arc, read_cells, training_pages
+from triptych.evaluation.yardsticks import arc
+from triptych.evaluation.yardsticks.arc import (
+    ArcTask,
+    arc_pages,
+    arc_sheet,
+    arc_tasks,
+    draw_cells,
+    evaluate_arc,
+    read_cells,
+    training_pages,
+)
 from triptych.models.pocket import PocketBackbone
 from triptych.page import Page
 
@@ -93,6 +102,25 @@ def test_evaluate_arc_pocket_answers_every_test_and_asks_for_a_skill_a_task(pock
     scores = evaluate_arc(pocket, [_task("a", tests=2), _task("b")], shots=1, steps=1, skill_for=skill_for)
     assert asked == ["a", "b"]
     assert scores.cells.pages == 3
+
+
+def test_evaluate_arc_tasks_tried_before_are_not_tried_again(pocket: PocketBackbone) -> None:
+    tasks, tried = [_task("a"), _task("b")], {}
+    first = evaluate_arc(pocket, tasks, shots=1, steps=1, on_task=lambda task, made: tried.update({task.task_id: made}))
+    again: list[str] = []
+    second = evaluate_arc(
+        pocket, tasks, answered={"a": tried["a"]}, shots=1, steps=1, on_task=lambda task, _: again.append(task.task_id)
+    )
+    assert again == ["b"]
+    assert second == first
+
+
+def test_arc_sheet_ends_each_row_with_the_answer() -> None:
+    task = _task("a")
+    before, right = task.tests[0]
+    sheet = arc_sheet([task], {"a": [(before, right)]}, cell_px=32)
+    assert sheet.size == (10 * 36 + 4, 40)
+    assert np.array_equal(read_cells(sheet.crop((328, 4, 360, 36)), right.shape), right)
 
 
 def test_arc_tasks_are_those_that_keep_their_size() -> None:
