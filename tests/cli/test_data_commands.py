@@ -1,11 +1,13 @@
 """Rules, page sets, models and skills on the command line."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
-from triptych.data.pagesets import load_pageset
+from triptych.data.pagesets import load_pageset, save_pageset
 from triptych.data.rules import RULES
 from triptych.models.catalog import CHECKPOINTS
 from triptych.skill import load_skill
@@ -78,6 +80,44 @@ def test_build_from_a_folder_of_pictures_uses_them(triptych, tmp_path):
 
     assert result.exit_code == 0, result.stderr
     assert len(load_pageset(tmp_path / "set")) == 2
+
+
+def test_build_card_names_rule_seed_and_licence_and_makes_the_same_again(triptych, tmp_path):
+    triptych("build", "tint", "--count", 2, "--seed", 4, "--size", 32, "--one-task", "--out", tmp_path / "set")
+    card = (tmp_path / "set" / "README.md").read_text()
+    header = yaml.safe_load(card.split("---")[1])
+    again = next(line for line in card.splitlines() if line.startswith("triptych build")).split()[1:]
+
+    assert (header["license"], header["size_categories"]) == ("apache-2.0", ["n<1K"])
+    assert "- rule: tint, 2 pages\n" in card and "- seed: 4\n" in card and "licence Apache-2.0" in card
+    assert triptych(*again, "--out", tmp_path / "again").exit_code == 0
+    first, second = (sorted((tmp_path / name).rglob("*.*")) for name in ("set", "again"))
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+@pytest.mark.parametrize("name", ["parquet", "ic-lora"])
+def test_pages_exported_and_imported_are_the_same_pages(triptych, tmp_path, name):
+    pytest.importorskip("pyarrow")
+    triptych("build", "per-panel", "--count", 2, "--size", 32, "--out", tmp_path / "set")
+    there = triptych("pages", "export", tmp_path / "set", "--format", name, "--out", tmp_path / "there")
+    back = triptych("pages", "import", tmp_path / "there", "--format", name, "--out", tmp_path / "back")
+
+    assert (there.exit_code, back.exit_code) == (0, 0), there.output + back.output
+    assert name in triptych("pages", "formats").stdout
+    for page, other in zip(load_pageset(tmp_path / "set"), load_pageset(tmp_path / "back"), strict=True):
+        assert [p.picture.tobytes() for p in page.panels] == [p.picture.tobytes() for p in other.panels]
+        assert (page.overview, page.rule) == (other.overview, other.rule)
+
+
+def test_pages_check_finds_a_page_that_stands_twice(triptych, tmp_path):
+    triptych("build", "tint", "--count", 2, "--size", 64, "--out", tmp_path / "set")
+    pages = list(load_pageset(tmp_path / "set"))
+    save_pageset([*pages, replace(pages[0], page_id="again")], tmp_path / "twice")
+    found = triptych("pages", "check", tmp_path / "twice")
+
+    assert found.exit_code == 1
+    assert "duplicate" in found.stdout
+    assert "leak" in triptych("pages", "check", tmp_path / "set", "--held-out", tmp_path / "twice").stdout
 
 
 def test_models_list_names_all_and_show_needs_no_network(triptych):

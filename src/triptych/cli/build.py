@@ -41,17 +41,21 @@ def build_pages(
 ) -> None:
     """Write a page set that a rule makes: for training, for evaluation, or as examples in front of a page.
 
+    README.md beside it is a data card: rule, seed, version, sources and their licences.
+
     \b
     Examples:
       triptych build outline --count 10 --out outlines --preview
       triptych build outline+mirror --source photos --count 100 --seed 3 --out set
       triptych build my_rules.py:double --count 1000 --out doubles
     """
-    from triptych.data.build import build
+    from triptych.data.build import build, built_card
     from triptych.data.rules import find_rule
     from triptych.data.sheets import contact_sheet
 
     first: list[Page] = []
+    asked = {"count": count, "seed": seed, "source": Path(source).name, "size": size}
+    again = " ".join(["triptych build", rule, *(f"--{name} {value}" for name, value in asked.items())])
     found, drawn_from = find_rule(rule), find_source(source)
     with console.progress("pages", total=count) as bar:
 
@@ -62,7 +66,19 @@ def build_pages(
 
         # Few pages are made sooner than a second process is.
         workers = min(os.cpu_count() or 1, 1 + count // 100)
-        build(found, drawn_from, count, seed, out, workers=workers, size_px=size, one_task=one_task, on_page=on_page)
+        card = built_card(found, drawn_from, seed, command=again + " --one-task" * one_task)
+        build(
+            found,
+            drawn_from,
+            count,
+            seed,
+            out,
+            workers=workers,
+            size_px=size,
+            one_task=one_task,
+            card=card,
+            on_page=on_page,
+        )
     console.out(str(out))
     if preview:
         (path,) = write_group(out.parent, {f"{out.name}-preview.png": png_bytes(contact_sheet(first))})

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from triptych import __version__
-from triptych.cli import build, evaluate, generate, models, pocket, replay, rules, skills, train, yardstick
+from triptych.cli import build, evaluate, generate, models, pages, pocket, replay, rules, skills, train, yardstick
 from triptych.cli.console import complain, remarks
 from triptych.cli.demo import command as demo
 from triptych.errors import TriptychError
@@ -84,7 +84,7 @@ def _root(
     _quiet(verbose)
 
 
-for command in (generate, replay, demo, build, rules, train, skills, evaluate, yardstick, models, pocket):
+for command in (generate, replay, demo, build, rules, pages, train, skills, evaluate, yardstick, models, pocket):
     command.add_to(app)
 
 

@@ -7,13 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from triptych import __version__
+from triptych.data.datacard import DataCard, PageCount, provenance
 from triptych.data.pagesets import save_pageset
 from triptych.data.rules.base import Rule
 from triptych.data.sources import Source
 from triptych.errors import SourceError
 from triptych.page import Page
 
-__all__ = ["build", "built_page", "built_pages"]
+__all__ = ["build", "built_card", "built_page", "built_pages"]
 
 _job: tuple[Rule, Source, int, int, bool] | None = None
 """What a worker process makes pages of; inherited when it is forked, since rules hold functions."""
@@ -63,6 +65,20 @@ def built_pages(
         yield from pool.map(_work, range(count), chunksize=8)
 
 
+def built_card(rule: Rule, source: Source, seed: int, *, command: str | None = None) -> DataCard:
+    """What is known of pages that a rule makes; `command` makes them again."""
+    sources = provenance(source)
+    return DataCard(
+        title=f"Pages of the rule {rule.name}",
+        license="apache-2.0" if set(sources.values()) == {"Apache-2.0"} else "other",
+        rule=rule.description,
+        seed=seed,
+        sources=sources,
+        versions={"triptych": __version__},
+        command=command,
+    )
+
+
 def build(
     rule: Rule,
     source: Source,
@@ -73,17 +89,23 @@ def build(
     workers: int = 1,
     size_px: int = 128,
     one_task: bool = False,
+    card: DataCard | None = None,
     on_page: Callable[[Page], None] | None = None,
 ) -> None:
-    """Write a page set of `count` pages to the folder `out`; the same arguments write the same bytes.
+    """Write a page set of `count` pages and its data card to the folder `out`; the same arguments write the same bytes.
 
-    `on_page` is called with each page as it is written, in order: for progress and previews.
+    `card` replaces what is said of rule, seed and source. `on_page` is called with each page as it is written, in
+    order: for progress and previews.
     """
+
+    counted = PageCount()
+    told = card or built_card(rule, source, seed)
 
     def watched() -> Iterator[Page]:
         for page in built_pages(rule, source, count, seed, workers=workers, size_px=size_px, one_task=one_task):
+            counted.add(page)
             if on_page is not None:
                 on_page(page)
             yield page
 
-    save_pageset(watched(), out)
+    save_pageset(watched(), out, card=lambda: told.text(counted))

@@ -18,9 +18,10 @@ from triptych.page import Layout, Page, Role, condition, slot
 from triptych.pagefile import confined_path
 from triptych.pageschema import Name, Text, parse_json, problems
 
-__all__ = ["METADATA", "PageSet", "load_pageset", "pageset_problems", "save_pageset"]
+__all__ = ["CARD", "METADATA", "PageSet", "load_pageset", "pageset_problems", "save_pageset"]
 
 METADATA = "metadata.jsonl"
+CARD = "README.md"
 _BLANK = Image.new("RGB", (1, 1))
 
 
@@ -161,9 +162,10 @@ def pageset_problems(folder: str | Path) -> tuple[PageSet | None, tuple[tuple[st
     return PageSet(folder=folder, lines=tuple(lines)), tuple(found)
 
 
-def save_pageset(pages: Iterable[Page], folder: str | Path) -> None:
+def save_pageset(pages: Iterable[Page], folder: str | Path, *, card: Callable[[], str] | None = None) -> None:
     """Write answered pages to a new folder, all or nothing; the same pages give the same bytes.
 
+    `card` gives the text of README.md, asked for when all pages are written.
     Slots take the size of their answers. Raises PageError for a page that a page set cannot hold (no answer, example
     pages, a slot of another size than its answer) and OutputError for a folder that has files in it already or
     cannot be written.
@@ -177,6 +179,8 @@ def save_pageset(pages: Iterable[Page], folder: str | Path) -> None:
         try:
             lines = [_write_page(page, number, temporary) for number, page in enumerate(pages, 1)]
             write_atomic(temporary / METADATA, "".join(_rows(lines)).encode())
+            if card is not None:
+                write_atomic(temporary / CARD, card().encode())
             temporary.rename(folder)
         except BaseException:
             with contextlib.suppress(OSError):

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from triptych.data.datacard import DataCard
 from triptych.data.interchange import FORMATS, diffsynth, find_format, parquet
 from triptych.data.rules import RULES
 from triptych.data.sources import ShapeSource
@@ -142,9 +143,7 @@ def test_diffusers_folder_is_what_datasets_reads(tmp_path: Path) -> None:
 def test_parquet_is_what_datasets_reads(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     pages = _pages("per-panel")
-    parquet.write(
-        pages, tmp_path / "set", card=parquet.DataCard(license="mit", seed=3, sources={"shapes": "Apache-2.0"})
-    )
+    parquet.write(pages, tmp_path / "set", card=DataCard(license="mit", seed=3, sources={"shapes": "Apache-2.0"}))
     table = datasets.load_dataset(str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"))["train"]
     for page, row in zip(pages, table, strict=True):
         assert row["instructions"] == [panel.instruction for panel in page.panels]

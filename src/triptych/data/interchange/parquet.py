@@ -1,50 +1,28 @@
 """Hugging Face datasets: one parquet file of pages with pictures inside, and a data card as README.md."""
 
+import importlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from triptych.data.datacard import DataCard, PageCount
 from triptych.data.interchange.rows import new_folder
 from triptych.errors import PageError
 from triptych.images import png_bytes, read_image, write_atomic
 from triptych.page import Layout, Page, Panel, Role
 
-__all__ = ["DataCard", "read", "write"]
+__all__ = ["read", "write"]
 
 _FILE = "data/train-00000-of-00001.parquet"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataCard:
-    """Where the pages come from: what a reader must know before using them."""
-
-    title: str = "Pages for in-context image generation"
-    license: str = "other"
-    sources: Mapping[str, str] | None = None
-    """Name (and version) of each picture source, and its licence."""
-    rule: str | None = None
-    seed: int | None = None
-    versions: Mapping[str, str] | None = None
-
-    def text(self, count: int) -> str:
-        """The README with the header that the hub reads."""
-        lines = [
-            "---",
-            f"license: {self.license}",
-            "configs:",
-            "- config_name: default",
-            "  data_files: data/*.parquet",
-        ]
-        lines += ["---", "", f"# {self.title}", "", f"{count} pages; one row a page, panels in reading order."]
-        lines += ["Columns: page_id, overview, images, roles, instructions, layout, gutter_px, template, rule."]
-        lines += ["Images of slots are their answers.", ""]
-        lines += [f"- rule: {self.rule}"] if self.rule else []
-        lines += [f"- seed: {self.seed}"] if self.seed is not None else []
-        lines += [f"- source: {name}, licence {licence}" for name, licence in (self.sources or {}).items()]
-        lines += [f"- made with: {name} {version}" for name, version in (self.versions or {}).items()]
-        return "\n".join(lines) + "\n"
+def _pyarrow() -> Any:
+    try:
+        importlib.import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise PageError("parquet files need the package pyarrow; pip install 'triptych[data]'.") from error
+    return importlib.import_module("pyarrow")
 
 
 def _features() -> dict[str, Any]:
@@ -63,13 +41,13 @@ def _features() -> dict[str, Any]:
 
 def write(pages: Iterable[Page], folder: Path, *, card: DataCard | None = None) -> None:
     """Write the parquet file and its card. Needs pyarrow. Raises PageError for unfinished pages and for contexts."""
-    import pyarrow
-    import pyarrow.parquet
-
+    pyarrow = _pyarrow()
     records: list[dict[str, Any]] = []
+    counted = PageCount()
     for number, page in enumerate(pages, 1):
         if page.context or not page.is_answered:
             raise PageError(f"page {number} ({page.page_id!r}) is no single finished page; data sets hold those.")
+        counted.add(page)
         pictures = [png_bytes(panel.picture) for panel in page.panels if panel.picture is not None]
         records.append(
             {
@@ -96,13 +74,12 @@ def write(pages: Iterable[Page], folder: Path, *, card: DataCard | None = None) 
     with new_folder(folder) as out:
         (out / "data").mkdir()
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(records, schema=schema), out / _FILE)
-        write_atomic(out / "README.md", (card or DataCard()).text(len(records)).encode())
+        write_atomic(out / "README.md", (card or DataCard()).text(counted, data_files="data/*.parquet").encode())
 
 
 def read(folder: Path) -> list[Page]:
     """The pages of every parquet file in `folder/data`."""
-    import pyarrow.parquet
-
+    pyarrow = _pyarrow()
     paths = sorted((folder / "data").glob("*.parquet"))
     if not paths:
         raise PageError(f"{folder / 'data'} has no parquet files; name the folder of a data set.")

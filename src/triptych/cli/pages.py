@@ -1,0 +1,102 @@
+"""`triptych pages`: page sets looked over, and to and from the formats of other trainers and the Hugging Face Hub."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from triptych.cli import console
+
+__all__ = ["add_to"]
+
+_PageSet = Annotated[Path, typer.Argument(metavar="PAGESET", help="A folder with metadata.jsonl.")]
+_Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder in the format.")]
+_Format = Annotated[str, typer.Option("--format", metavar="NAME", help="See `triptych pages formats`.")]
+_Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write; must be new.")]
+_License = Annotated[str, typer.Option("--license", metavar="NAME", help="As the Hub names it, for the data card.")]
+_HeldOut = Annotated[Path | None, typer.Option(metavar="DIR", help="A page set that must not share pictures with it.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Page sets: looked over, exported and imported.")
+    group.command("check", no_args_is_help=True)(check)
+    group.command("formats")(formats)
+    group.command("export", no_args_is_help=True)(export)
+    group.command("import", no_args_is_help=True)(import_pages)
+    app.add_typer(group, name="pages")
+
+
+def check(pageset: _PageSet, held_out: _HeldOut = None) -> None:
+    """Name what may be wrong with a page set, each with its reason; nothing is dropped. Exit code 1 if anything is.
+
+    \b
+    Examples:
+      triptych pages check my-pages
+      triptych pages check my-pages --held-out others
+    """
+    from triptych.data.pagesets import load_pageset
+    from triptych.data.validation import find_leaks, find_problems
+
+    pages = load_pageset(pageset)
+    found = find_problems(pages)
+    if held_out is not None:
+        found = [*found, *find_leaks(pages, load_pageset(held_out))]
+    for finding in found:
+        console.out(f"page {finding.page} ({finding.page_id}): {finding.problem}: {finding.reason}")
+    console.say(f"{len(pages)} pages, {len(found)} findings")
+    if found:
+        raise typer.Exit(1)
+
+
+def formats() -> None:
+    """List the formats that page sets are exported to and imported from.
+
+    \b
+    Example:
+      triptych pages formats
+    """
+    from triptych.data.interchange import FORMATS
+
+    rows = [(entry.name, "pages" if entry.keeps_pages else "answers", entry.description) for entry in FORMATS.values()]
+    console.table(("format", "a row is", "what it is"), rows)
+
+
+def export(pageset: _PageSet, out: _Out, format: _Format, license: _License = "other") -> None:
+    """Write a page set for another trainer, or as parquet with a data card.
+
+    \b
+    Examples:
+      triptych pages export my-pages --format parquet --license cc-by-4.0 --out for-the-hub
+      triptych pages export my-pages --format musubi --out for-musubi
+    """
+    from triptych.data.datacard import DataCard
+    from triptych.data.interchange import find_format, parquet
+    from triptych.data.pagesets import load_pageset
+
+    entry, pages = find_format(format), load_pageset(pageset)
+    with console.working(f"writing {len(pages)} pages"):
+        if entry.name == "parquet":
+            parquet.write(pages, out, card=DataCard(title=pageset.resolve().name, license=license))
+        else:
+            entry.write(pages, out)
+    console.out(str(out))
+
+
+def import_pages(folder: _Folder, out: _Out, format: _Format, license: _License = "other") -> None:
+    """Read what another trainer reads, or a parquet data set of pages, as a page set with a data card.
+
+    \b
+    Examples:
+      triptych pages import from-the-hub --format parquet --out my-pages
+    """
+    from triptych.data.datacard import DataCard, PageCount
+    from triptych.data.interchange import find_format
+    from triptych.data.pagesets import save_pageset
+
+    entry = find_format(format)
+    with console.working("reading"):
+        pages = entry.read(folder)
+    card = DataCard(title=folder.resolve().name, license=license, versions={"imported from": entry.name})
+    save_pageset(pages, out, card=lambda: card.text(PageCount.of(pages)))
+    console.out(str(out))
