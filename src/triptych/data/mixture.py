@@ -99,7 +99,10 @@ class Mixture:
 
     def _page(self, entry: Entry, rng: Random) -> Page:
         for _ in range(_TRIES):
-            page = few_shot(self._task(entry, rng), rng.choice(entry.shots), rng, self.size_px)
+            try:
+                page = few_shot(self._task(entry, rng), rng.choice(entry.shots), rng, self.size_px)
+            except SourceError:  # a chain may undo itself, as zoom-out and zoom-in do: another task is drawn
+                continue
             while shape_of(page)[0] > self.max_given and page.context:
                 page = replace(page, context=page.context[:-1])
             if shape_of(page)[0] <= self.max_given and (not entry.slots or len(page.slots) in entry.slots):
