@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 
 from triptych.data.datacard import DataCard
-from triptych.data.interchange import FORMATS, diffsynth, find_format, parquet
+from triptych.data.interchange import FORMATS, find_format, parquet
 from triptych.data.rules import RULES
 from triptych.data.sources import ShapeSource
 from triptych.errors import ImageError, OutputError, PageError
@@ -44,7 +44,7 @@ def test_format_one_condition_pages_come_back_to_the_pixel(name: str, tmp_path: 
         assert page.slots[0].instruction == other.slots[0].instruction
 
 
-@pytest.mark.parametrize("name", ["musubi", "omnigen2", "diffsynth", "ai-toolkit"])
+@pytest.mark.parametrize("name", ["musubi", "omnigen2", "diffsynth", "diffsynth-kontext", "ai-toolkit", "easycontrol"])
 def test_format_three_conditions_keep_their_order(name: str, tmp_path: Path) -> None:
     pages = _pages("next-frame")
     find_format(name).write(pages, tmp_path / "set")
@@ -90,10 +90,24 @@ def test_write_unanswered_page_leaves_nothing_behind(name: str, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["diffusers", "easycontrol"])
-def test_write_two_conditions_where_one_fits_raises(name: str, tmp_path: Path) -> None:
+def test_write_two_conditions_where_one_fits_raises(tmp_path: Path) -> None:
     with pytest.raises(PageError, match="2 conditions"):
-        find_format(name).write(_pages("recolour-as", 1), tmp_path / "set")
+        find_format("diffusers").write(_pages("recolour-as", 1), tmp_path / "set")
+
+
+def test_musubi_conditions_are_read_by_number_and_not_by_text(tmp_path: Path) -> None:
+    pages = _pages("next-frame", 1)
+    find_format("musubi").write(pages, tmp_path / "set")
+    lines = tmp_path / "set" / "dataset.jsonl"
+    record = json.loads(lines.read_text())
+    for old, new in ((2, 10), (1, 9)):
+        record[f"control_path_{new}"] = record.pop(f"control_path_{old}")
+    lines.write_text(json.dumps(record))
+    (back,) = find_format("musubi").read(tmp_path / "set")
+    assert all(_same(a.image, b.image) for a, b in zip(pages[0].conditions, back.conditions, strict=True))
+    lines.write_text(json.dumps(record | {"control_path_x": "images/a.png"}))
+    with pytest.raises(PageError, match="no numbers"):
+        find_format("musubi").read(tmp_path / "set")
 
 
 @pytest.mark.parametrize("name", ["musubi", "omnigen2", "easycontrol", "diffsynth", "diffusers"])
@@ -168,10 +182,10 @@ def test_omnigen2_lines_are_what_its_loader_reads(tmp_path: Path) -> None:
         assert _same(page.conditions[2].image, Image.open(row["input_images"][2]))
 
 
-def test_diffsynth_kontext_key_is_read_back(tmp_path: Path) -> None:
-    diffsynth.write(_pages("tint", 1), tmp_path / "set", key="kontext_images")
+def test_diffsynth_either_key_is_read(tmp_path: Path) -> None:
+    find_format("diffsynth-kontext").write(_pages("tint", 1), tmp_path / "set")
     assert "kontext_images" in (tmp_path / "set/metadata.jsonl").read_text()
-    assert len(diffsynth.read(tmp_path / "set")[0].conditions) == 1
+    assert len(find_format("diffsynth").read(tmp_path / "set")[0].conditions) == 1
 
 
 def test_ai_toolkit_entry_names_folders_that_are_there(tmp_path: Path) -> None:
@@ -182,9 +196,10 @@ def test_ai_toolkit_entry_names_folders_that_are_there(tmp_path: Path) -> None:
     assert names[0] == names[1] == names[2]
 
 
-def test_ai_toolkit_pages_of_different_counts_raise(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["ai-toolkit", "easycontrol"])
+def test_write_pages_of_different_counts_raise_where_all_must_be_alike(name: str, tmp_path: Path) -> None:
     with pytest.raises(PageError, match=r"\[1, 2\] conditions"):
-        find_format("ai-toolkit").write([*_pages("tint", 1), *_pages("recolour-as", 1)], tmp_path / "set")
+        find_format(name).write([*_pages("tint", 1), *_pages("recolour-as", 1)], tmp_path / "set")
 
 
 def test_find_format_unknown_lists_all() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from triptych.data.interchange import ai_toolkit, diffsynth, diffusers, easycontrol, ic_lora, musubi, omnigen2, parquet
+from triptych.data.interchange import ai_toolkit, ic_lora, parquet, tables
 from triptych.errors import PageError
 from triptych.page import Page
 
@@ -42,32 +42,38 @@ FORMATS: dict[str, Format] = {
         Format(
             name="musubi",
             description="JSONL with image_path, caption, control_path_N",
-            write=musubi.write,
-            read=musubi.read,
+            write=tables.MUSUBI.write,
+            read=tables.MUSUBI.read,
         ),
         Format(
             name="diffusers",
             description="image folder with image, cond_image and text columns",
-            write=diffusers.write,
-            read=diffusers.read,
+            write=tables.DIFFUSERS.write,
+            read=tables.DIFFUSERS.read,
         ),
         Format(
             name="omnigen2",
             description="JSONL with instruction, input_images, output_image",
-            write=omnigen2.write,
-            read=omnigen2.read,
+            write=tables.OMNIGEN2.write,
+            read=tables.OMNIGEN2.read,
         ),
         Format(
             name="easycontrol",
-            description="JSONL with source, caption, target",
-            write=easycontrol.write,
-            read=easycontrol.read,
+            description="JSONL with source, caption, target (and source_2...)",
+            write=tables.EASYCONTROL.write,
+            read=tables.EASYCONTROL.read,
         ),
         Format(
             name="diffsynth",
             description="JSONL with image, prompt, edit_image",
-            write=diffsynth.write,
-            read=diffsynth.read,
+            write=tables.DIFFSYNTH.write,
+            read=tables.DIFFSYNTH.read,
+        ),
+        Format(
+            name="diffsynth-kontext",
+            description="the same with kontext_images",
+            write=tables.DIFFSYNTH_KONTEXT.write,
+            read=tables.DIFFSYNTH_KONTEXT.read,
         ),
         Format(
             name="parquet",
