@@ -88,7 +88,7 @@ def qwen_vl() -> Qwen2_5_VLForConditionalGeneration:
     return frozen(Qwen2_5_VLForConditionalGeneration(config))
 
 
-def qwen_edit(**facts: object) -> QwenEdit:
+def qwen_edit(*, zero_cond_t: bool = False, **facts: object) -> QwenEdit:
     transformer = QwenImageTransformer2DModel(
         in_channels=16,
         out_channels=4,
@@ -97,6 +97,7 @@ def qwen_edit(**facts: object) -> QwenEdit:
         num_attention_heads=2,
         joint_attention_dim=16,
         axes_dims_rope=(4, 6, 6),
+        zero_cond_t=zero_cond_t,
     )
     return QwenEdit(
         card=card(Conditioning.REFERENCE, channels=16, factor=4, **facts),

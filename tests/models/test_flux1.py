@@ -96,13 +96,16 @@ def test_flux1_repaint_returns_the_users_condition_where_the_pipeline_returns_th
     )
 
 
-def test_flux1_fill_equals_fill_pipeline():
+@pytest.mark.parametrize("page", [PAGE, Page(panels=(slot("the red fox", size_px=(64, 64)),))], ids=["2+2", "0+1"])
+def test_flux1_fill_equals_fill_pipeline(page):
     backbone = flux1(Flux1Fill, Conditioning.FILL)
-    canvas = page_canvas(PAGE, backbone.card.factor)
-    image, mask = composite(PAGE, canvas)
-    settings = asked(backbone, PAGE, *canvas.size_px)
+    # On a picture of one grey the codec's norms divide by nothing but rounding, and that depends on the memory's order.
+    backbone.codec.vae.encoder.register_forward_pre_hook(lambda _, pictures: (pictures[0].contiguous(),))
+    canvas = page_canvas(page, backbone.card.factor)
+    image, mask = composite(page, canvas)
+    settings = asked(backbone, page, *canvas.size_px)
     expected = stock(backbone, FluxFillPipeline)(image=image, mask_image=mask, **settings).images
-    assert_same(filled(backbone, PAGE, Conditioning.FILL, guidance=GUIDANCE)[0], expected)
+    assert_same(filled(backbone, page, Conditioning.FILL, guidance=GUIDANCE)[0], expected)
 
 
 @pytest.mark.parametrize("conditions", [0, 1])

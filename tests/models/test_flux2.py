@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from diffusers import Flux2KleinKVPipeline, Flux2KleinPipeline, Flux2Pipeline
+from diffusers import Flux2KleinInpaintPipeline, Flux2KleinKVPipeline, Flux2KleinPipeline, Flux2Pipeline
 from einops import rearrange
 from torch import Tensor
 
@@ -22,11 +22,16 @@ from tiny_models import (
     start,
     tokenizer,
 )
+from triptych.canvas import composite
 from triptych.errors import PromptError
 from triptych.models.backbone import Conditioning, Grid, Sequences
 from triptych.models.flux2 import Flux2, MistralText, References
 from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart, write_prompt
+from triptych.sampling.encode import encode_text
+from triptych.sampling.prepare import Request, build_plan, page_canvas
+from triptych.sampling.run import denoise
+from triptych.sampling.working import working_page
 
 
 def stock(backbone: Flux2, kind: type, **more: object):
@@ -96,7 +101,8 @@ def test_flux2_klein_kv_cached_equals_uncached():
     torch.testing.assert_close(cached, uncached, atol=1e-5, rtol=0)
 
 
-def test_flux2_dev_equals_stock_pipeline():
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_flux2_dev_equals_stock_pipeline(page):
     text = MistralText(mistral(), tokenizer(), limit=64, layers=LAYERS)
     backbone = Flux2(
         card=card(Conditioning.REFERENCE, channels=16, factor=4, guidance=3.5),
@@ -113,9 +119,37 @@ def test_flux2_dev_equals_stock_pipeline():
         transformer=backbone.transformer,
     )
     pipeline.set_progress_bar_config(disable=True)
-    page = PAGES["two conditions"]
     expected = theirs(backbone, page, pipeline, guidance_scale=3.5)
     assert_same(filled(backbone, page, Conditioning.REFERENCE, guidance=3.5)[0], expected)
+
+
+def test_flux2_repaint_that_also_refers_to_its_canvas_equals_inpaint_pipeline():
+    """Ours differs on purpose: the pipeline shows the whole canvas a second time, as a reference; repaint does not,
+    which halves the work. Given that reference, the two are equal."""
+    backbone = klein()
+    page = working_page(Page(panels=(condition(picture(1), "a fox"), slot("snow", size_px=(64, 64)))), backbone.card)
+    image, mask = composite(page, page_canvas(page, backbone.card.factor))
+    noise, grid = start(backbone, *image.size)
+    expected = stock(backbone, Flux2KleinInpaintPipeline)(
+        image=image,
+        mask_image=mask,
+        strength=1.0,
+        prompt=write_prompt(page).text,
+        num_inference_steps=3,
+        guidance_scale=1.0,
+        latents=rearrange(noise, "b (h w) c -> b c h w", h=grid.rows),
+        output_type="pt",
+        max_sequence_length=64,
+        text_encoder_out_layers=LAYERS,
+    ).images
+    request = Request(pages=(page,), seeds=(0,), conditioning=Conditioning.REPAINT)
+    with torch.no_grad():
+        plan = build_plan(backbone, request, encode_text(backbone, [page]))
+        shown = {"references": plan.known.data, "reference_grids": (replace(grid, frame=10),)}
+        *_, last = denoise(backbone, replace(plan, sequences=replace(plan.sequences, **shown)), 3)
+        assert_same(backbone.decode_images(last.tokens, grid) / 2 + 0.5, expected)
+        *_, ours = denoise(backbone, plan, 3)
+    assert (ours.tokens - last.tokens).abs().max() > 1e-3
 
 
 def test_flux2_text_equals_encode_prompt():

@@ -1,19 +1,28 @@
 """Checkpoints written by diffusers and read by us: folders, single files, options, and what is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
-from diffusers import Flux2KleinKVPipeline, Flux2KleinPipeline, FluxPipeline, StableDiffusion3Pipeline
+from diffusers import (
+    Flux2KleinKVPipeline,
+    Flux2KleinPipeline,
+    FluxPipeline,
+    QwenImage21Pipeline,
+    QwenImageEditPlusPipeline,
+    StableDiffusion3Pipeline,
+)
 from safetensors.torch import save_file
 
 from tiny_models import dynamic_scheduler, filled, flux1, flux2_transformer, flux2_vae, picture, qwen3, sd3, tokenizer
+from tiny_qwen import qwen21, qwen_edit
 from triptych.errors import BackboneError
 from triptych.models.backbone import Conditioning
 from triptych.models.flux1 import Flux1
 from triptych.models.flux2 import Flux2, QwenText, References
 from triptych.models.loading import load
-from triptych.models.options import LoadOptions, Offload, Quantise
+from triptych.models.options import LoadOptions, Offload, Quantise, StepCache
 from triptych.models.sd3 import SD3
 from triptych.page import Page, condition, slot
 
@@ -61,17 +70,22 @@ def test_load_klein_base_folder_has_guidance(tmp_path):
     assert (card.guidance, card.negative) == (4.0, "")
 
 
-def test_load_klein_kv_folder_reads_references_alone(tmp_path):
+def test_load_klein_kv_folder_reads_references_alone_which_is_exact_there(tmp_path):
     backbone = load(write_klein(tmp_path, Flux2KleinKVPipeline), ON_CPU)
     assert isinstance(backbone, Flux2)
-    assert backbone.references is References.ALONE
+    assert (backbone.references, backbone.approximates) == (References.ALONE, False)
 
 
-def test_load_klein_with_references_alone_approximates_klein(klein_folder):
+def test_load_klein_with_references_alone_approximates_klein_and_says_how_far_off_once(klein_folder, caplog):
     exact = load(klein_folder, ON_CPU)
     approximate = load(klein_folder, LoadOptions(device="cpu", dtype=torch.float32, references=References.ALONE))
+    first = [filled(each, PAGE, Conditioning.REFERENCE, steps=1)[0] for each in (exact, approximate)]
     pictures = [filled(each, PAGE, Conditioning.REFERENCE, steps=2)[0] for each in (exact, approximate)]
     assert not torch.allclose(*pictures, atol=1e-4)
+    assert not torch.allclose(*first, atol=1e-4)
+    (told,) = [record.getMessage() for record in caplog.records if "approximation" in record.getMessage()]
+    assert f"{100 * approximate.reference_error:.1f}% off" in told
+    assert exact.reference_error is None
 
 
 @pytest.mark.parametrize("kind", [Flux1, SD3])
@@ -91,6 +105,32 @@ def test_load_folder_of_text_to_picture_families_equals_the_same_parts_in_memory
     loaded.text.limit, loaded.text.clip_limit = text.limit, text.clip_limit
     settings = {"steps": 2, "guidance": 4.5 if kind is SD3 else 3.5}
     ours, expected = (filled(each, PAGE, Conditioning.REPAINT, **settings)[0] for each in (loaded, made))
+    torch.testing.assert_close(ours, expected)
+
+
+@pytest.mark.parametrize(("make", "pipeline"), [(qwen_edit, QwenImageEditPlusPipeline), (qwen21, QwenImage21Pipeline)])
+def test_load_folder_of_vision_language_families_equals_the_same_parts_in_memory(make, pipeline, tmp_path):
+    made = make()
+    parts = {"vae": made.codec.vae, "text_encoder": made.text.encoder, "transformer": made.transformer}
+    index = {"_class_name": pipeline.__name__, "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"]}
+    made._scheduler.save_pretrained(tmp_path / "scheduler")
+    for name, part in parts.items():
+        part.save_pretrained(tmp_path / name)
+        index[name] = ["transformers" if name == "text_encoder" else "diffusers", type(part).__name__]
+    # A whole processor has a part for videos, which needs torchvision; its files are these.
+    for part in (made.text.tokenizer, made.text.image_processor):
+        part.save_pretrained(tmp_path / "processor")
+    made.text.tokenizer.save_pretrained(tmp_path / "tokenizer")
+    index["processor"] = ["transformers", "Qwen2VLProcessor"]
+    if make is qwen_edit:
+        index["tokenizer"] = ["transformers", "PreTrainedTokenizerFast"]
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    loaded = load(tmp_path, ON_CPU)
+    assert isinstance(loaded, type(made))
+    loaded.text.limit = made.text.limit
+    if make is qwen_edit:
+        loaded.text.seen_side_px = made.text.seen_side_px
+    ours, expected = (filled(each, PAGE, Conditioning.REFERENCE, steps=2)[0] for each in (loaded, made))
     torch.testing.assert_close(ours, expected)
 
 
@@ -169,3 +209,15 @@ def test_load_options_that_cannot_be_together_are_refused():
         LoadOptions(device="cpu", quantise=Quantise.NF4)
     with pytest.raises(BackboneError, match="main memory"):
         LoadOptions(device="cpu", offload=Offload.PARTS)
+
+
+def test_load_pocket_compiled_compiles_every_block() -> None:
+    transformer = load("pocket", LoadOptions(device="cpu", compile=True)).transformer
+    blocks = (*transformer.transformer_blocks, *transformer.single_transformer_blocks)
+    assert all(block._compiled_call_impl is not None for block in blocks)
+
+
+@pytest.mark.parametrize("options", [LoadOptions(quantise=Quantise.INT8), LoadOptions(step_cache=StepCache.TAYLORSEER)])
+def test_load_pocket_with_an_option_of_large_backbones_names_it(options: LoadOptions) -> None:
+    with pytest.raises(BackboneError, match="the pocket does without"):
+        load("pocket", options)

@@ -1,14 +1,16 @@
 """Qwen-Image-Edit-Plus against diffusers' own pipeline, on the same small random weights."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from diffusers import QwenImageEditPlusPipeline
+from diffusers import QwenImageEditPlusPipeline, QwenImagePipeline
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
 from torch import nn
 
 from tiny_models import assert_same, filled, picture, start
 from tiny_qwen import Processor, qwen_edit
-from triptych.errors import PromptError
+from triptych.errors import BackboneError, PromptError
 from triptych.models.backbone import Conditioning, ReadsConditions
 from triptych.models.qwen import QwenEdit
 from triptych.page import Page, condition, slot
@@ -88,10 +90,66 @@ def test_qwen_edit_text_equals_encode_prompt_once_it_is_told_the_token_types():
     assert not torch.allclose(text.embeds, untold, atol=1e-3)
 
 
-def test_qwen_edit_works_without_conditions():
-    """The stock pipeline needs at least one picture; a page may have none."""
+def test_qwen_edit_without_conditions_equals_the_pipeline_that_takes_no_picture():
+    """The editing pipeline needs at least one picture; the network without any is that of text to picture."""
     page = Page(panels=(slot("the red fox", size_px=(64, 48)),))
-    assert filled(qwen_edit(), page, Conditioning.REFERENCE)[0].shape == (1, 3, 48, 64)
+    backbone = qwen_edit(guidance=4.0, negative=" ")
+    text, negative = (
+        backbone.encode_prompts([Prompt(text=words, parts=())], [0]).embeds for words in (write_prompt(page).text, " ")
+    )
+    pipeline = QwenImagePipeline(
+        scheduler=backbone._scheduler,
+        vae=backbone.codec.vae,
+        text_encoder=backbone.text.encoder,
+        tokenizer=backbone.text.tokenizer,
+        transformer=backbone.transformer,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    expected = pipeline(
+        prompt_embeds=text,
+        prompt_embeds_mask=torch.ones(text.shape[:2], dtype=torch.long),
+        negative_prompt_embeds=negative,
+        negative_prompt_embeds_mask=torch.ones(negative.shape[:2], dtype=torch.long),
+        true_cfg_scale=4.0,
+        width=64,
+        height=48,
+        num_inference_steps=3,
+        latents=start(backbone, 64, 48)[0],
+        output_type="pt",
+    ).images
+    assert_same(filled(backbone, page, Conditioning.REFERENCE, guidance=4.0)[0], expected)
+
+
+def test_qwen_edit_slots_together_differ_from_slots_alone():
+    """The stock pipeline makes one picture; ours sees its sibling, and sits at a picture index of its own."""
+    slots = [slot("at dusk", size_px=(64, 64)), slot("at dusk", size_px=(64, 32))]
+    together = filled(qwen_edit(), Page(panels=(condition(picture(1)), *slots)), Conditioning.REFERENCE)
+    alone = filled(qwen_edit(), Page(panels=(condition(picture(1)), slots[0])), Conditioning.REFERENCE)
+    assert [made.shape[-2:] for made in together] == [(64, 64), (32, 64)]
+    assert (together[0] - alone[0]).abs().max() > 1e-3
+
+
+def test_qwen_edit_2511_equals_stock_pipeline_and_makes_slots_side_by_side():
+    """Its weights hold everything but the first picture to be clean, so that several slots share the first."""
+    backbone, page = qwen_edit(zero_cond_t=True), PAGES["two conditions"]
+    with_token_types(backbone.text.encoder)
+    expected = stock(backbone)(
+        image=[panel.image for panel in page.conditions],
+        prompt=write_prompt(page).text,
+        true_cfg_scale=1.0,
+        width=64,
+        height=64,
+        num_inference_steps=3,
+        latents=start(backbone, 64, 64)[0],
+        output_type="pt",
+    ).images
+    assert_same(filled(backbone, page, Conditioning.REFERENCE)[0], expected)
+    both = replace(page, panels=(*page.panels, slot("at dusk", size_px=(32, 64))))
+    halves = filled(backbone, both, Conditioning.REFERENCE)
+    assert [half.shape[-2:] for half in halves] == [(64, 64), (64, 32)]
+    low = replace(page, panels=(*page.panels, slot("at dusk", size_px=(32, 32))))
+    with pytest.raises(BackboneError, match=r"they are \[32, 64\] px high"):
+        filled(backbone, low, Conditioning.REFERENCE)
 
 
 def test_qwen_edit_prompts_of_different_lengths_in_a_batch_equal_each_alone():

@@ -135,11 +135,12 @@ def _room(pipeline: str, card: Card, parts: Parts, index: Mapping[str, Any], opt
             return Kontext(text=_flux1_text(parts, limit), **shared)
         case "Flux2Pipeline":
             text = MistralText(parts["text_encoder"], parts["tokenizer"], limit=limit)
-            return Flux2(text=text, references=options.references or References.JOINT, **shared)
+            seen = options.references or References.JOINT
+            return Flux2(text=text, references=seen, trained=References.JOINT, **shared)
         case "Flux2KleinPipeline" | "Flux2KleinKVPipeline":
             text = QwenText(parts["text_encoder"], parts["tokenizer"], limit=limit)
             native = References.ALONE if pipeline == "Flux2KleinKVPipeline" else References.JOINT
-            return Flux2(text=text, references=options.references or native, **shared)
+            return Flux2(text=text, references=options.references or native, trained=native, **shared)
         case "QwenImageEditPlusPipeline":
             _, processor = parts["processor"]
             text = QwenEditText(parts["text_encoder"], parts["tokenizer"], processor, limit=limit)

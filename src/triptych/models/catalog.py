@@ -1,6 +1,7 @@
 """The checkpoints that are known by name: what they can do, what they cost, and under which licence they come."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from triptych.models.backbone import Card, Conditioning
 
@@ -10,10 +11,7 @@ _REPAINT = (Conditioning.REPAINT,)
 _REFERENCE = (Conditioning.REFERENCE,)
 _BOTH = (Conditioning.REFERENCE, Conditioning.REPAINT)
 _DEV = "FLUX.1 [dev] Non-Commercial License"
-_FLUX2 = "FLUX Non-Commercial License"
 _APACHE = "Apache-2.0"
-_QWEN_RESEARCH = "Qwen Research License"
-_STABILITY = "Stability AI Community License"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +41,16 @@ class Checkpoint:
     """The licence must be accepted on the Hub before the weights can be fetched."""
 
 
-def _card(name: str, family: str, ways: tuple[Conditioning, ...], **facts: object) -> Card:
+def _known(
+    name: str,
+    family: str,
+    pipeline: str,
+    ways: tuple[Conditioning, ...],
+    shape: Shape,
+    *,
+    gated: bool = True,
+    **facts: Any,
+) -> Checkpoint:
     first = Card(
         name=name,
         family=family,
@@ -56,7 +63,7 @@ def _card(name: str, family: str, ways: tuple[Conditioning, ...], **facts: objec
         max_text_tokens=512,
         licence=_APACHE,
     )
-    return replace(first, **facts)
+    return Checkpoint(card=replace(first, **facts), pipeline=pipeline, shape=shape, gated=gated)
 
 
 _FLUX1 = Shape(transformer=11.9, text=4.9, codec=0.084, width=3072, double_blocks=19, single_blocks=38)
@@ -69,144 +76,54 @@ _SD35L = Shape(transformer=8.06, text=5.58, codec=0.084, width=2432, double_bloc
 _SD35M = Shape(transformer=2.24, text=5.58, codec=0.084, width=1536, double_blocks=24, single_blocks=0)
 
 _BFL = "black-forest-labs/"
-_GUIDED2 = {"channels": 128, "steps": 50, "guidance": 4.0, "negative": ""}
+_SAI = "stabilityai/stable-diffusion-3.5-"
+_FLUX2 = {"channels": 128, "licence": "FLUX Non-Commercial License"}
+_KLEIN = {"channels": 128, "steps": 4}
+_KLEIN_BASE = {"channels": 128, "steps": 50, "guidance": 4.0, "negative": ""}
+_EDIT = {"steps": 40, "guidance": 4.0, "negative": " ", "max_text_tokens": 1024, "gated": False}
+_SD3 = {"max_text_tokens": 256, "negative": "", "licence": "Stability AI Community License"}
 
 CHECKPOINTS: tuple[Checkpoint, ...] = (
-    Checkpoint(
-        card=_card(_BFL + "FLUX.1-dev", "flux1", _REPAINT, guidance=3.5, licence=_DEV),
-        pipeline="FluxPipeline",
-        shape=_FLUX1,
-        gated=True,
+    _known(_BFL + "FLUX.1-dev", "flux1", "FluxPipeline", _REPAINT, _FLUX1, guidance=3.5, licence=_DEV),
+    _known(_BFL + "FLUX.1-schnell", "flux1", "FluxPipeline", _REPAINT, _FLUX1, steps=4, max_text_tokens=256),
+    _known(
+        _BFL + "FLUX.1-Fill-dev",
+        "flux1-fill",
+        "FluxFillPipeline",
+        (Conditioning.FILL,),
+        _FLUX1,
+        steps=50,
+        guidance=30.0,
+        licence=_DEV,
     ),
-    Checkpoint(
-        card=_card(_BFL + "FLUX.1-schnell", "flux1", _REPAINT, steps=4, max_text_tokens=256),
-        pipeline="FluxPipeline",
-        shape=_FLUX1,
-        gated=True,
+    _known(
+        _BFL + "FLUX.1-Kontext-dev", "kontext", "FluxKontextPipeline", _REFERENCE, _FLUX1, guidance=2.5, licence=_DEV
     ),
-    Checkpoint(
-        card=_card(_BFL + "FLUX.1-Fill-dev", "flux1-fill", (Conditioning.FILL,), steps=50, guidance=30.0, licence=_DEV),
-        pipeline="FluxFillPipeline",
-        shape=_FLUX1,
-        gated=True,
+    _known(_BFL + "FLUX.2-dev", "flux2", "Flux2Pipeline", _BOTH, _DEV2, guidance=4.0, **_FLUX2),
+    _known(_BFL + "FLUX.2-klein-4B", "flux2", "Flux2KleinPipeline", _BOTH, _KLEIN4, gated=False, **_KLEIN),
+    _known(_BFL + "FLUX.2-klein-base-4B", "flux2", "Flux2KleinPipeline", _BOTH, _KLEIN4, gated=False, **_KLEIN_BASE),
+    _known(_BFL + "FLUX.2-klein-9B", "flux2", "Flux2KleinPipeline", _BOTH, _KLEIN9, **_FLUX2 | _KLEIN),
+    _known(_BFL + "FLUX.2-klein-base-9B", "flux2", "Flux2KleinPipeline", _BOTH, _KLEIN9, **_FLUX2 | _KLEIN_BASE),
+    _known(_BFL + "FLUX.2-klein-9b-kv", "flux2-kv", "Flux2KleinKVPipeline", _BOTH, _KLEIN9, **_FLUX2 | _KLEIN),
+    _known("Qwen/Qwen-Image-Edit-2509", "qwen", "QwenImageEditPlusPipeline", _REFERENCE, _QWEN, **_EDIT),
+    _known("Qwen/Qwen-Image-Edit-2511", "qwen", "QwenImageEditPlusPipeline", _REFERENCE, _QWEN, **_EDIT),
+    _known(
+        "Qwen/Qwen-Image-2.1",
+        "qwen21",
+        "QwenImage21Pipeline",
+        _REFERENCE,
+        _QWEN21,
+        factor=32,
+        channels=256,
+        licence="Qwen Research License",
+        # Guidance above 1 takes a second pass; the authors advise none.
+        **_EDIT | {"guidance": 1.0},
     ),
-    Checkpoint(
-        card=_card(_BFL + "FLUX.1-Kontext-dev", "kontext", _REFERENCE, guidance=2.5, licence=_DEV),
-        pipeline="FluxKontextPipeline",
-        shape=_FLUX1,
-        gated=True,
+    _known(_SAI + "large", "sd3", "StableDiffusion3Pipeline", _REPAINT, _SD35L, guidance=3.5, **_SD3),
+    _known(
+        _SAI + "large-turbo", "sd3", "StableDiffusion3Pipeline", _REPAINT, _SD35L, steps=4, **_SD3 | {"negative": None}
     ),
-    Checkpoint(
-        card=_card(_BFL + "FLUX.2-dev", "flux2", _BOTH, channels=128, guidance=4.0, licence=_FLUX2),
-        pipeline="Flux2Pipeline",
-        shape=_DEV2,
-        gated=True,
-    ),
-    Checkpoint(
-        card=_card(_BFL + "FLUX.2-klein-4B", "flux2", _BOTH, channels=128, steps=4),
-        pipeline="Flux2KleinPipeline",
-        shape=_KLEIN4,
-        gated=False,
-    ),
-    Checkpoint(
-        card=_card(_BFL + "FLUX.2-klein-base-4B", "flux2", _BOTH, **_GUIDED2),
-        pipeline="Flux2KleinPipeline",
-        shape=_KLEIN4,
-        gated=False,
-    ),
-    Checkpoint(
-        card=_card(_BFL + "FLUX.2-klein-9B", "flux2", _BOTH, channels=128, steps=4, licence=_FLUX2),
-        pipeline="Flux2KleinPipeline",
-        shape=_KLEIN9,
-        gated=True,
-    ),
-    Checkpoint(
-        card=_card(_BFL + "FLUX.2-klein-base-9B", "flux2", _BOTH, licence=_FLUX2, **_GUIDED2),
-        pipeline="Flux2KleinPipeline",
-        shape=_KLEIN9,
-        gated=True,
-    ),
-    Checkpoint(
-        card=_card(_BFL + "FLUX.2-klein-9b-kv", "flux2-kv", _BOTH, channels=128, steps=4, licence=_FLUX2),
-        pipeline="Flux2KleinKVPipeline",
-        shape=_KLEIN9,
-        gated=True,
-    ),
-    Checkpoint(
-        card=_card(
-            "Qwen/Qwen-Image-Edit-2509", "qwen", _REFERENCE, steps=40, guidance=4.0, negative=" ", max_text_tokens=1024
-        ),
-        pipeline="QwenImageEditPlusPipeline",
-        shape=_QWEN,
-        gated=False,
-    ),
-    Checkpoint(
-        card=_card(
-            "Qwen/Qwen-Image-Edit-2511", "qwen", _REFERENCE, steps=40, guidance=4.0, negative=" ", max_text_tokens=1024
-        ),
-        pipeline="QwenImageEditPlusPipeline",
-        shape=_QWEN,
-        gated=False,
-    ),
-    Checkpoint(
-        card=_card(
-            "Qwen/Qwen-Image-2.1",
-            "qwen21",
-            _REFERENCE,
-            factor=32,
-            channels=256,
-            steps=40,
-            guidance=1.0,
-            negative=" ",
-            max_text_tokens=1024,
-            licence=_QWEN_RESEARCH,
-        ),
-        pipeline="QwenImage21Pipeline",
-        shape=_QWEN21,
-        gated=False,
-    ),
-    Checkpoint(
-        card=_card(
-            "stabilityai/stable-diffusion-3.5-large",
-            "sd3",
-            _REPAINT,
-            guidance=3.5,
-            negative="",
-            max_text_tokens=256,
-            licence=_STABILITY,
-        ),
-        pipeline="StableDiffusion3Pipeline",
-        shape=_SD35L,
-        gated=True,
-    ),
-    Checkpoint(
-        card=_card(
-            "stabilityai/stable-diffusion-3.5-large-turbo",
-            "sd3",
-            _REPAINT,
-            steps=4,
-            max_text_tokens=256,
-            licence=_STABILITY,
-        ),
-        pipeline="StableDiffusion3Pipeline",
-        shape=_SD35L,
-        gated=True,
-    ),
-    Checkpoint(
-        card=_card(
-            "stabilityai/stable-diffusion-3.5-medium",
-            "sd3",
-            _REPAINT,
-            steps=40,
-            guidance=4.5,
-            negative="",
-            max_text_tokens=256,
-            licence=_STABILITY,
-        ),
-        pipeline="StableDiffusion3Pipeline",
-        shape=_SD35M,
-        gated=True,
-    ),
+    _known(_SAI + "medium", "sd3", "StableDiffusion3Pipeline", _REPAINT, _SD35M, steps=40, guidance=4.5, **_SD3),
 )
 
 

@@ -11,7 +11,7 @@ from transformers import CLIPTextModel, PreTrainedTokenizerBase, T5EncoderModel
 from triptych.models.backbone import Card, Sequences, Text
 from triptych.models.codecs import KLCodec
 from triptych.models.latent import LatentBackbone, distilled_guidance, linear_mu, positions
-from triptych.models.text import refuse_truncation
+from triptych.models.text import read_beginnings, read_with_t5
 from triptych.prompts import Prompt
 
 __all__ = ["Flux1", "Flux1Text"]
@@ -38,18 +38,8 @@ class Flux1Text:
         self, prompts: Sequence[Prompt]
     ) -> tuple[Float[Tensor, "batch length width"], Float[Tensor, "batch pooled"]]:
         """T5's sequence, padded to the limit, and CLIP's vector. Raises PromptError for a prompt above T5's limit."""
-        texts = [prompt.text for prompt in prompts]
-        for prompt in prompts:
-            count = len(self.t5_tokenizer(prompt.text)["input_ids"])
-            refuse_truncation(prompt, tokens=count, limit=self.limit, tokenizer=self.t5_tokenizer, encoder="T5")
-        long = self.t5_tokenizer(texts, padding="max_length", max_length=self.limit, return_tensors="pt")
-        short = self.clip_tokenizer(
-            texts, padding="max_length", max_length=self.clip_limit, truncation=True, return_tensors="pt"
-        )
-        return (
-            self.t5(long.input_ids.to(self.t5.device))[0],
-            self.clip(short.input_ids.to(self.clip.device)).pooler_output,
-        )
+        long = read_with_t5(prompts, self.t5, self.t5_tokenizer, self.limit)
+        return long, read_beginnings(prompts, self.clip, self.clip_tokenizer, self.clip_limit).pooler_output
 
 
 class Flux1(LatentBackbone):

@@ -11,10 +11,10 @@ from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, Qwen2_5_VLForConditionalGeneration
 
-from triptych.errors import BackboneError
 from triptych.models.backbone import Card, Sequences, Text
 from triptych.models.codecs import QwenCodec
 from triptych.models.latent import LatentBackbone, linear_mu
+from triptych.models.side_by_side import SideBySide
 from triptych.models.text import refuse_truncation
 from triptych.models.vision_text import VisionText, padded
 from triptych.prompts import Prompt
@@ -104,18 +104,22 @@ class QwenEdit(LatentBackbone):
 
 class _Field:
     def __init__(self, backbone: QwenEdit, sequences: Sequences) -> None:
-        if getattr(backbone.transformer, "zero_cond_t", False) and len(sequences.targets) > 1:
-            raise BackboneError(
-                f"{backbone.card.name} tells one slot from its references; a page with {len(sequences.targets)} slots "
-                "must be made slot by slot."
-            )
         self._backbone, self._sequences = backbone, sequences
         backbone.forget_steps()
-        self._shapes = [(1, grid.rows, grid.columns) for grid in (*sequences.targets, *sequences.reference_grids)]
+        # The 2511 weights know one target, the first picture, and hold all others to be clean.
+        one = getattr(backbone.transformer, "zero_cond_t", False)
+        self._slots = SideBySide(sequences.targets, backbone.card) if one else None
+        targets = (self._slots.wide,) if self._slots else sequences.targets
+        self._shapes = [(1, grid.rows, grid.columns) for grid in (*targets, *sequences.reference_grids)]
 
     def __call__(
         self, tokens: Float[Tensor, "batch target channels"], t: float
     ) -> Float[Tensor, "batch target channels"]:
+        if self._slots is None:
+            return self._guided(tokens, t)
+        return self._slots.part(self._guided(self._slots.join(tokens), t))
+
+    def _guided(self, tokens: Tensor, t: float) -> Tensor:
         velocity = self._pass(tokens, t, self._sequences.text)
         negative, guidance = self._sequences.negative, self._sequences.guidance
         if negative is None or guidance is None:

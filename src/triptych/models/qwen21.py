@@ -16,10 +16,10 @@ from PIL.Image import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, Qwen3VLForConditionalGeneration
 
-from triptych.errors import BackboneError
 from triptych.models.backbone import Card, Grid, Sequences, Text
 from triptych.models.codecs import Qwen21Codec
 from triptych.models.latent import LatentBackbone, guided, linear_mu
+from triptych.models.side_by_side import SideBySide
 from triptych.models.text import refuse_truncation
 from triptych.models.vision_text import VisionText, padded
 from triptych.prompts import Prompt
@@ -109,34 +109,27 @@ class Qwen21(LatentBackbone):
 
 
 class _Field:
-    """Text, references inside it, and one picture behind it: several slots lie in that side by side."""
+    """Text, references inside it, and one picture behind it."""
 
     def __init__(self, backbone: Qwen21, sequences: Sequences) -> None:
-        rows = sorted({grid.rows * backbone.card.factor for grid in sequences.targets})
-        if len(rows) > 1:
-            raise BackboneError(
-                f"{backbone.card.name} makes the slots of a page side by side in one picture, but they are {rows} px "
-                "high. Give them one height, or a page each."
-            )
         self._backbone, self._sequences = backbone, sequences
-        self._columns = [grid.columns for grid in sequences.targets]
-        wide = Grid(frame=0, rows=sequences.targets[0].rows, columns=sum(self._columns))
-        self._shapes = [(1, 2 * grid.rows, 2 * grid.columns) for grid in (*sequences.reference_grids, wide)]
-        self._wide = wide
+        self._slots = SideBySide(sequences.targets, backbone.card)
+        grids = (*sequences.reference_grids, self._slots.wide)
+        self._shapes = [(1, 2 * grid.rows, 2 * grid.columns) for grid in grids]
         self._references = self._reference_latents()
         self._kept: dict[int, QwenImage21KVCache] = {}
 
     def __call__(
         self, tokens: Float[Tensor, "batch target channels"], t: float
     ) -> Float[Tensor, "batch target channels"]:
-        latents = self._joined(tokens)
+        latents = _latents(self._slots.join(tokens), self._slots.wide)
         velocity = guided(self._sequences, lambda text: self._pass(latents, t, text))
-        return self._parted(velocity)
+        return self._slots.part(_tokens(velocity, self._slots.wide))
 
     def _pass(self, latents: Tensor, t: float, text: Text) -> Tensor:
         batch = len(latents)
         pictures = (text.positions[:, 0] > 0).to(latents.device)
-        places = torch.cat((pictures, pictures.new_ones(self._wide.tokens))).expand(batch, -1)
+        places = torch.cat((pictures, pictures.new_ones(self._slots.wide.tokens))).expand(batch, -1)
         kept, mode = self._memory(text)
         velocity = self._backbone.transformer(
             hidden_states=latents if self._references is None else torch.cat((self._references, latents), dim=1),
@@ -167,18 +160,14 @@ class _Field:
             return None
         grids = self._sequences.reference_grids
         parts = references.split([grid.tokens for grid in grids], dim=1)
-        return torch.cat([_in_rows(part, grid) for part, grid in zip(parts, grids, strict=True)], dim=1)
-
-    def _joined(self, tokens: Tensor) -> Tensor:
-        parts = tokens.split([grid.tokens for grid in self._sequences.targets], dim=1)
-        rows = [rearrange(part, "b (h w) c -> b h w c", h=self._wide.rows) for part in parts]
-        return _in_rows(torch.cat(rows, dim=2).flatten(1, 2), self._wide)
-
-    def _parted(self, latents: Tensor) -> Tensor:
-        whole = rearrange(latents, "b (h p w q) c -> b h w (c p q)", h=self._wide.rows, p=2, q=2, w=self._wide.columns)
-        return torch.cat([part.flatten(1, 2) for part in whole.split(self._columns, dim=2)], dim=1)
+        return torch.cat([_latents(part, grid) for part, grid in zip(parts, grids, strict=True)], dim=1)
 
 
-def _in_rows(tokens: Float[Tensor, "batch tokens packed"], grid: Grid) -> Float[Tensor, "batch latents channels"]:
+def _latents(tokens: Float[Tensor, "batch tokens packed"], grid: Grid) -> Float[Tensor, "batch latents channels"]:
     """Tokens of 2x2 latents to single latents, in row order."""
     return rearrange(tokens, "b (h w) (c p q) -> b (h p w q) c", h=grid.rows, p=2, q=2)
+
+
+def _tokens(latents: Float[Tensor, "batch latents channels"], grid: Grid) -> Float[Tensor, "batch tokens packed"]:
+    """Inverse of `_latents`."""
+    return rearrange(latents, "b (h p w q) c -> b (h w) (c p q)", h=grid.rows, p=2, q=2, w=grid.columns)

@@ -13,7 +13,7 @@ from triptych.errors import BackboneError
 from triptych.models.backbone import Card, Sequences, Text
 from triptych.models.codecs import KLCodec, pack, unpack
 from triptych.models.latent import LatentBackbone, guided, linear_mu
-from triptych.models.text import refuse_truncation
+from triptych.models.text import read_beginnings, read_with_t5
 from triptych.prompts import Prompt
 
 __all__ = ["SD3", "SD3Text"]
@@ -39,20 +39,13 @@ class SD3Text:
         self, prompts: Sequence[Prompt]
     ) -> tuple[Float[Tensor, "batch length width"], Float[Tensor, "batch pooled"]]:
         """The CLIPs side by side and widened to T5, then T5; and the CLIPs' summaries."""
-        texts = [prompt.text for prompt in prompts]
-        for prompt in prompts:
-            count = len(self.t5_tokenizer(prompt.text)["input_ids"])
-            refuse_truncation(prompt, tokens=count, limit=self.limit, tokenizer=self.t5_tokenizer, encoder="T5")
-        sequences, summaries = [], []
-        for clip, tokenizer in zip(self.clips, self.clip_tokenizers, strict=True):
-            short = tokenizer(
-                texts, padding="max_length", max_length=self.clip_limit, truncation=True, return_tensors="pt"
-            )
-            output = clip(short.input_ids.to(clip.device), output_hidden_states=True)
-            sequences.append(output.hidden_states[-2])
-            summaries.append(output.text_embeds)
-        long = self.t5_tokenizer(texts, padding="max_length", max_length=self.limit, return_tensors="pt")
-        whole = self.t5(long.input_ids.to(self.t5.device))[0]
+        whole = read_with_t5(prompts, self.t5, self.t5_tokenizer, self.limit)
+        read = [
+            read_beginnings(prompts, clip, tokenizer, self.clip_limit, states=True)
+            for clip, tokenizer in zip(self.clips, self.clip_tokenizers, strict=True)
+        ]
+        sequences = [output.hidden_states[-2] for output in read]
+        summaries = [output.text_embeds for output in read]
         both = torch.cat(sequences, dim=-1)
         both = functional.pad(both, (0, whole.shape[-1] - both.shape[-1]))
         return torch.cat((both, whole), dim=1), torch.cat(summaries, dim=-1)

@@ -1,11 +1,16 @@
 """What the families' text encoders share: a prompt that is too long is refused by the name of what fell off."""
 
-from transformers import PreTrainedTokenizerBase
+from collections.abc import Sequence
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase, T5EncoderModel
 
 from triptych.errors import PromptError
 from triptych.prompts import Prompt
 
-__all__ = ["refuse_truncation"]
+__all__ = ["read_beginnings", "read_with_t5", "refuse_truncation"]
 
 
 def refuse_truncation(
@@ -21,6 +26,27 @@ def refuse_truncation(
         f"the prompt has {tokens} tokens and {encoder} reads {limit}: {_first_lost(prompt, kept)} and what follows "
         f"would fall off. Shorten the text by about {tokens - limit} tokens."
     )
+
+
+def read_with_t5(
+    prompts: Sequence[Prompt], encoder: T5EncoderModel, tokenizer: PreTrainedTokenizerBase, limit: int
+) -> Float[Tensor, "batch length width"]:
+    """T5's sequence, padded to `limit`. Raises PromptError for a prompt with more tokens."""
+    for prompt in prompts:
+        count = len(tokenizer(prompt.text)["input_ids"])
+        refuse_truncation(prompt, tokens=count, limit=limit, tokenizer=tokenizer, encoder="T5")
+    texts = [prompt.text for prompt in prompts]
+    inputs = tokenizer(texts, padding="max_length", max_length=limit, return_tensors="pt")
+    return encoder(inputs.input_ids.to(encoder.device))[0]
+
+
+def read_beginnings(
+    prompts: Sequence[Prompt], clip: Any, tokenizer: PreTrainedTokenizerBase, limit: int, *, states: bool = False
+) -> Any:
+    """What a CLIP says of the first `limit` tokens, with its layers' `states` where asked for; the rest is not read."""
+    texts = [prompt.text for prompt in prompts]
+    inputs = tokenizer(texts, padding="max_length", max_length=limit, truncation=True, return_tensors="pt")
+    return clip(inputs.input_ids.to(clip.device), output_hidden_states=states)
 
 
 def _first_lost(prompt: Prompt, kept_characters: int) -> str:
