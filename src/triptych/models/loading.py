@@ -17,6 +17,7 @@ from triptych.models.catalog import CHECKPOINTS, Checkpoint, find_checkpoint
 from triptych.models.hardware import native_dtype
 from triptych.models.memory import choose, free_bytes
 from triptych.models.options import LoadOptions, Offload, Quantise
+from triptych.models.placing import compile_blocks
 from triptych.models.pocket import load_pocket
 
 __all__ = ["load"]
@@ -36,7 +37,7 @@ def load(source: str | Path = "pocket", options: LoadOptions | None = None) -> B
     device = options.device or _best_device()
     name = str(source)
     if name == "pocket":
-        return load_pocket(dtype=options.dtype, device=device)
+        return _pocket(None, options, device)
     path = Path(name).expanduser()
     if path.is_file():
         return _from_file(path, options, device)
@@ -56,6 +57,19 @@ def _best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def _pocket(path: Path | None, options: LoadOptions, device: str) -> Backbone:
+    for name in ("quantise", "offload", "references", "step_cache"):
+        value = getattr(options, name)
+        if value is not None and value.value != "none":
+            raise BackboneError(
+                f"{name} {value.value!r} is for large backbones; the pocket does without. Leave it out."
+            )
+    backbone = load_pocket(path, dtype=options.dtype, device=device)
+    if options.compile:
+        compile_blocks(backbone)
+    return backbone
+
+
 def _from_file(path: Path, options: LoadOptions, device: str) -> Backbone:
     if path.suffix.lower() in _PICKLED:
         raise BackboneError(
@@ -68,7 +82,7 @@ def _from_file(path: Path, options: LoadOptions, device: str) -> Backbone:
     except SafetensorError as error:
         raise BackboneError(f"{path} is no readable safetensors file: {error}.") from error
     if {"config", "tokenizer"} <= metadata.keys():
-        return load_pocket(path, dtype=options.dtype, device=device)
+        return _pocket(path, options, device)
     if options.base is None:
         raise BackboneError(
             f"{path.name} holds a transformer alone. Name the checkpoint that it belongs to, for its text encoder and "

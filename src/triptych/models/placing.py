@@ -16,6 +16,7 @@ from torch import nn
 from triptych.errors import BackboneError
 from triptych.models.latent import LatentBackbone
 from triptych.models.options import LoadOptions, Offload, Quantise, StepCache
+from triptych.models.pocket import PocketBackbone
 
 __all__ = ["compile_blocks", "enable_step_cache", "place", "quantisation", "relief"]
 
@@ -109,8 +110,8 @@ def _take_turns(modules: Mapping[str, nn.Module], device: torch.device) -> None:
     hooks[0].hook.prev_module_hook = hooks[-1]
 
 
-def compile_blocks(backbone: LatentBackbone) -> None:
-    """Compile the repeated blocks once for all of them."""
+def compile_blocks(backbone: LatentBackbone | PocketBackbone) -> None:
+    """Compile the repeated blocks once for all of them, whatever the lengths of their sequences."""
     backbone.transformer.compile_repeated_blocks(dynamic=True)
 
 
