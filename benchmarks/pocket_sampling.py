@@ -24,12 +24,13 @@ from torch import Tensor, nn
 
 from triptych.flow import euler_step
 from triptych.models.backbone import Grid, Sequences, Text
+from triptych.models.placing import compile_blocks
 from triptych.models.pocket import PocketBackbone, load_pocket
 
 STEPS = 8
 WORDS = 16
 SIDE = 8
-CONTENDERS = ("ours, cached", "ours, uncached", "Flux2KleinPipeline", "Flux2KleinKVPipeline")
+CONTENDERS = ("ours, cached", "ours, compiled", "ours, uncached", "Flux2KleinPipeline", "Flux2KleinKVPipeline")
 Contender = Callable[[], Tensor]
 
 
@@ -133,7 +134,7 @@ def _stock(backbone: PocketBackbone, n: int, m: int, kind: type) -> Contender:
 
 def _contender(name: str, backbone: PocketBackbone, n: int, m: int) -> Contender:
     match name:
-        case "ours, cached":
+        case "ours, cached" | "ours, compiled":
             return _ours(backbone, n, m, cached=True)
         case "ours, uncached":
             return _ours(backbone, n, m, cached=False)
@@ -148,6 +149,8 @@ def measure(name: str, n: int, m: int, repeats: int) -> dict[str, float]:
     """Best seconds of `repeats`, peak resident megabytes, and for one slot the largest difference from ours."""
     backbone = load_pocket(dtype=torch.float32)
     expected = _ours(backbone, n, m, cached=True)() if m == 1 else None
+    if name == "ours, compiled":
+        compile_blocks(backbone)
     run = _contender(name, backbone, n, m)
     picture = run()
     difference = float((picture - expected).abs().max()) if expected is not None else float("nan")

@@ -111,8 +111,8 @@ def _take_turns(modules: Mapping[str, nn.Module], device: torch.device) -> None:
 
 
 def compile_blocks(backbone: LatentBackbone | PocketBackbone) -> None:
-    """Compile the repeated blocks once for all of them, whatever the lengths of their sequences."""
-    backbone.transformer.compile_repeated_blocks(dynamic=True)
+    """Compile the repeated blocks once for all of them: for the first page's lengths, at the second's for any."""
+    backbone.transformer.compile_repeated_blocks()
 
 
 def enable_step_cache(backbone: LatentBackbone, options: LoadOptions) -> None:
