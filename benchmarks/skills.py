@@ -1,12 +1,16 @@
 """What ten pages and one short training give, rule by rule, on rules and objects that the pretraining never saw.
 
-    PYTHONPATH=src python benchmarks/skills.py --sprites DIR --out report.json [--rules negative,sticker] [--pages 32]
+    PYTHONPATH=src python benchmarks/skills.py --sprites DIR --out DIR [--rules negative,sticker] [--docs docs]
 
-For each rule the same held-out pages are filled in six ways: zero-shot, behind one example and behind three, with a
-skill, with the skill behind three examples, and by a pix2pix-style U-Net (diffusers' `UNet2DModel`, plain L1) trained
-on the same ten pages for the same time. Scores are PSNR, its gain over the better of copy and white, and the share
-of pages that the rule's own check passes, each with a 95% interval; and the paired difference of the skill and the
-best number of examples.
+For each rule the same held-out pages are filled in seven ways: zero-shot, behind one, two and three of the ten pages
+as examples, with a skill trained on the ten, with that skill behind three of them, and by a pix2pix-style U-Net
+(diffusers' `UNet2DModel`, plain L1) trained on the same pages for the same time. Scores of each page: PSNR, whether
+its right answer is the nearest of 50 answers and the page's own conditions, and whether the rule's own check passes.
+
+One JSON file a rule goes into DIR; rules that are there are not measured again, so a stopped run goes on. `--docs`
+writes the tables into skills.md and the pictures beside it. Recipes are chosen on `TUNED_ON`, never on `REPORTED`:
+
+    ... --out tuning/low-rate --rules duotone,halftone,kaleidoscope --without-unet --set optimizer.learning_rate=5e-4
 """
 
 import argparse
@@ -15,173 +19,162 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import torch
-from diffusers import UNet2DModel
 from PIL import Image
+from skills_report import write_docs
+from skills_unet import SmallUNet
 
 import triptych as tt
 from triptych.data.rules import HELD_OUT_RULES, RULES, Rule, Task
 from triptych.data.sources import SpriteScenes
 from triptych.data.sprites import SpriteSource, is_held_out
 from triptych.evaluation.metrics import psnr
-from triptych.evaluation.statistics import bootstrap, paired_test
-from triptych.images import write_atomic
+from triptych.evaluation.retrieval import embed, rank_of
+from triptych.images import png_bytes, write_atomic
 from triptych.models.adapters import Skills
 from triptych.models.backbone import Backbone
 from triptych.page import Page
 from triptych.sampling import generate
+from triptych.training.cache import fingerprint
 from triptych.training.loop import train
-from triptych.training.recipe import load_recipe
+from triptych.training.recipe import Recipe, load_recipe
 
-TRAINED = 10
+TRAINED, CANDIDATES, MOST_SECONDS = 10, 50, 120
+TUNED_ON = ("duotone", "halftone", "kaleidoscope")
+REPORTED = tuple(sorted(HELD_OUT_RULES - set(TUNED_ON)))
+SHOTS = {"zero-shot": 0, "1 example": 1, "2 examples": 2, "3 examples": 3}
 Pictures = tuple[Image.Image, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One rule: ten pages to train on, pages to ask, and answers that each is to be found among."""
+
+    rule: Rule
+    trained: list[Page]
+    asked: list[Page]
+    candidates: list[Page]
+
+
+def _trial(name: str, sources: tuple[SpriteScenes, SpriteScenes], count: int) -> Trial:
+    rule = RULES[name]
+    # The same task twice: over objects that the pretraining saw, and over objects that no training saw.
+    seen, unseen = (rule.draw(Random(1), source) for source in sources)
+    if seen.instruction != unseen.instruction:
+        raise SystemExit(f"{name}: the two tasks differ: {seen.instruction!r}, {unseen.instruction!r}")
+    candidates = _pages(unseen, max(count, CANDIDATES), seed=3)
+    return Trial(rule=rule, trained=_pages(seen, TRAINED, seed=2), asked=candidates[:count], candidates=candidates)
 
 
 def _pages(task: Task, count: int, seed: int) -> list[Page]:
     rng = Random(seed)
-    return [
-        Page(panels=page.panels, page_id=f"{seed}-{i}", rule=page.rule)
-        for i, page in enumerate(task.page(rng) for _ in range(count))
-    ]
+    pages = (task.page(rng) for _ in range(count))
+    return [Page(panels=page.panels, page_id=f"{seed}-{i}", rule=page.rule) for i, page in enumerate(pages)]
 
 
-def _numbers(image: Image.Image) -> torch.Tensor:
-    return torch.from_numpy(np.asarray(image, dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)
+def _against(made: Sequence[Image.Image], page: Page) -> float:
+    pairs = zip(made, page.slots, strict=True)
+    return statistics.fmean(psnr(np.asarray(a) / 255.0, np.asarray(b.answer) / 255.0) for a, b in pairs)
 
 
-class _UNet:
-    """Conditions side by side in the channels, answers out; trained with L1, as pix2pix without its critic."""
-
-    def __init__(self, page: Page) -> None:
-        torch.manual_seed(0)
-        self.net = UNet2DModel(
-            in_channels=3 * len(page.conditions),
-            out_channels=3 * len(page.slots),
-            block_out_channels=(32, 64, 96, 128),
-            down_block_types=("DownBlock2D",) * 4,
-            up_block_types=("UpBlock2D",) * 4,
-            layers_per_block=1,
-            norm_num_groups=8,
-        )
-
-    @staticmethod
-    def _given(pages: Sequence[Page]) -> torch.Tensor:
-        return torch.stack([torch.cat([_numbers(panel.image) for panel in page.conditions]) for page in pages])
-
-    def train(self, pages: Sequence[Page], seconds: float) -> None:
-        optimizer = torch.optim.AdamW(self.net.parameters(), lr=1e-3)
-        given = self._given(pages)
-        answers = torch.stack([torch.cat([_numbers(panel.answer) for panel in page.slots]) for page in pages])
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            optimizer.zero_grad()
-            (self.net(given, 0).sample - answers).abs().mean().backward()
-            optimizer.step()
-
-    @torch.no_grad()
-    def fill(self, pages: Sequence[Page]) -> list[Pictures]:
-        made = self.net(self._given(pages), 0).sample.clamp(-1, 1)
-        bytes_ = ((made + 1) * 127.5).round().to(torch.uint8).unflatten(1, (-1, 3)).permute(0, 1, 3, 4, 2).numpy()
-        return [tuple(Image.fromarray(slot) for slot in page) for page in bytes_]
+def _baseline(page: Page) -> float:
+    """The better of white and of the conditions, each given as the answer."""
+    white = [Image.new("RGB", slot.answer.size, "white") for slot in page.slots]
+    copies = [[panel.image.resize(slot.answer.size) for slot in page.slots] for panel in page.conditions]
+    return max(_against(made, page) for made in (white, *copies))
 
 
-def _score(rule: Rule, page: Page, pictures: Pictures) -> tuple[float, float, float]:
-    """PSNR, its gain over the better of copy and white, and whether the rule's check passes."""
-
-    def against(made: Sequence[Image.Image]) -> float:
-        pairs = zip(made, page.slots, strict=True)
-        return statistics.fmean(psnr(np.asarray(a) / 255.0, np.asarray(b.answer) / 255.0) for a, b in pairs)
-
-    own = against(pictures)
-    white = against([Image.new("RGB", slot.answer.size, "white") for slot in page.slots])
-    copies = [against([panel.image.resize(slot.answer.size) for slot in page.slots]) for panel in page.conditions]
-    return own, own - max([white, *copies]), float(rule.verify(page, pictures).ok)
+def _is_found(made: Pictures, trial: Trial, number: int) -> float:
+    """Share of slots whose picture is nearest to the right answer."""
+    page, found = trial.asked[number], []
+    for slot, picture in enumerate(made):
+        answers = [other.slots[slot].answer for other in trial.candidates] + [panel.image for panel in page.conditions]
+        found.append(rank_of(embed([picture])[0], embed(answers), number) == 0)
+    return statistics.fmean(found)
 
 
-def _filled(
-    backbone: Backbone, pages: Sequence[Page], examples: Sequence[Page], skill: Skills | None
-) -> list[Pictures]:
-    asked = [page.without_answers().with_context(*examples) for page in pages]
+def _scores(made: Sequence[Pictures], trial: Trial) -> dict[str, list[float]]:
+    pairs = list(zip(made, trial.asked, strict=True))
+    return {
+        "psnr": [_against(pictures, page) for pictures, page in pairs],
+        "found": [_is_found(pictures, trial, number) for number, (pictures, _) in enumerate(pairs)],
+        "passed": [float(trial.rule.verify(page, pictures).ok) for pictures, page in pairs],
+    }
+
+
+def _filled(backbone: Backbone, trial: Trial, shots: int, skill: Skills | None = None) -> list[Pictures]:
+    asked = [page.without_answers().with_context(*trial.trained[:shots]) for page in trial.asked]
     return [result.images for result in generate(backbone, asked, seed=7, skill=skill)]
 
 
-def _measure(
-    rule: Rule, backbone: Backbone, sources: tuple[SpriteScenes, SpriteScenes], count: int, recipe: str
-) -> dict:
-    task = rule.draw(Random(1), sources[0])
-    trained = _pages(task, TRAINED, seed=2)
-    # The same task, drawn again over objects that no training saw.
-    unseen = _pages(rule.draw(Random(1), sources[1]), count, seed=3)
+def _measured(
+    trial: Trial, backbone: Backbone, recipe: Recipe, *, with_unet: bool
+) -> tuple[dict, dict[str, list[Pictures]]]:
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
-        skill = Skills(train(trained, Path(folder) / "skill.safetensors", load_recipe(recipe), backbone))
+        skill = Skills(train(trial.trained, Path(folder) / "skill.safetensors", recipe, backbone))
         seconds = time.monotonic() - began
-    ways = {
-        "zero-shot": lambda: _filled(backbone, unseen, (), None),
-        "1 example": lambda: _filled(backbone, unseen, trained[:1], None),
-        "3 examples": lambda: _filled(backbone, unseen, trained[:3], None),
-        "skill": lambda: _filled(backbone, unseen, (), skill),
-        "skill, 3 examples": lambda: _filled(backbone, unseen, trained[:3], skill),
-    }
-    made = {name: fill() for name, fill in ways.items()}
-    unet = _UNet(trained[0])
-    unet.train(trained, seconds)
-    made["U-Net"] = unet.fill(unseen)
-    scores = {
-        name: [_score(rule, page, pictures) for page, pictures in zip(unseen, filled, strict=True)]
-        for name, filled in made.items()
-    }
-    return {"seconds": round(seconds, 1), "pages": count} | _summary(unseen, scores)
+    made = {name: _filled(backbone, trial, shots) for name, shots in SHOTS.items()}
+    made["skill"] = _filled(backbone, trial, 0, skill)
+    made["skill, 3 examples"] = _filled(backbone, trial, 3, skill)
+    if with_unet:
+        unet = SmallUNet(trial.trained[0])
+        unet.train(trial.trained, seconds)
+        made["U-Net"] = unet.fill(trial.asked)
+    scores = {name: _scores(pictures, trial) for name, pictures in made.items()}
+    scores["copy or white"] = {"psnr": [_baseline(page) for page in trial.asked]}
+    return {"seconds": round(seconds, 1), "scores": scores}, made
 
 
-def _summary(pages: Sequence[Page], scores: dict[str, list[tuple[float, float, float]]]) -> dict:
-    report: dict = {}
-    for name, rows in scores.items():
-        estimates = (bootstrap(column) for column in zip(*rows, strict=True))
-        report[name] = {
-            what: {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
-            for what, estimate in zip(("psnr", "gain", "passed"), estimates, strict=True)
-        }
-    best = max(("1 example", "3 examples"), key=lambda name: report[name]["gain"]["mean"])
-    better = max(("skill", "skill, 3 examples"), key=lambda name: report[name]["gain"]["mean"])
-    gains = {
-        name: {page.page_id: row[1] for page, row in zip(pages, scores[name], strict=True)} for name in (best, better)
-    }
-    test = paired_test(gains[better], gains[best])
-    report["difference"] = {
-        "of": f"{better} minus {best}",
-        "mean": test.difference.mean,
-        "low": test.difference.low,
-        "high": test.difference.high,
-        "p": test.p,
-    }
-    return report
+def _sheet(trial: Trial, made: dict[str, list[Pictures]]) -> Image.Image:
+    """One row: the first page's last condition, its answer, and what each way made of it."""
+    page = trial.asked[0]
+    shown = [page.conditions[-1].image, page.slots[0].answer]
+    shown += [pictures[0][0] for pictures in made.values()]
+    row = Image.new("RGB", (128 * len(shown), 128), "white")
+    for column, picture in enumerate(shown):
+        row.paste(picture.resize((128, 128)), (128 * column, 0))
+    return row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sprites", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--rules", default=",".join(sorted(HELD_OUT_RULES)))
+    parser.add_argument("--sprites", type=Path, required=True, help="rendered by `triptych pocket sprites`")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the figures, one file a rule")
+    parser.add_argument("--rules", default=",".join(REPORTED))
     parser.add_argument("--pages", type=int, default=32)
     parser.add_argument("--recipe", default="pocket")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe")
+    parser.add_argument("--without-unet", action="store_true", help="half the time, for choosing a recipe")
+    parser.add_argument("--docs", type=Path, help="folder of skills.md, to write the tables into")
     asked = parser.parse_args()
+    quiet = {"watch.samples": 0, "watch.held_out_every": 0}
+    changes = {key: json.loads(value) for key, _, value in (change.partition("=") for change in asked.set)}
+    recipe = load_recipe(asked.recipe, quiet | changes)
     sprites = SpriteSource(asked.sprites)
-    sources = (
-        SpriteScenes(sprites, names=lambda name: not is_held_out(name)),
-        SpriteScenes(sprites, names=is_held_out),
-    )
-    backbone, report = tt.load("pocket"), {}
-    for name in asked.rules.split(","):
-        report[name] = _measure(RULES[name], backbone, sources, asked.pages, asked.recipe)
-        print(name, json.dumps(report[name]["difference"]))
-        # After every rule, so that a run that is stopped has told what it found.
-        write_atomic(asked.out, json.dumps(report, indent=2).encode())
+    sources = tuple(SpriteScenes(sprites, names=keeps) for keeps in (lambda name: not is_held_out(name), is_held_out))
+    backbone = tt.load("pocket")
+    settings = {"recipe": recipe.deciding(), "backbone": fingerprint(backbone), "pages": asked.pages}
+    settings |= {"with_unet": not asked.without_unet}
+    names = asked.rules.split(",")
+    for name in names:
+        path = asked.out / f"{name}.json"
+        if path.exists() and json.loads(path.read_text())["settings"] == settings:
+            continue
+        trial = _trial(name, sources, asked.pages)
+        figures, made = _measured(trial, backbone, recipe, with_unet=not asked.without_unet)
+        write_atomic(asked.out / f"{name}.png", png_bytes(_sheet(trial, made)))
+        write_atomic(path, json.dumps({"rule": name, "settings": settings} | figures, indent=1).encode())
+        late = " TOO LONG" if figures["seconds"] > MOST_SECONDS else ""
+        print(f"{name}: trained in {figures['seconds']} s{late}", flush=True)
+    write_docs(asked.out, names, asked.docs)
 
 
 if __name__ == "__main__":
+    torch.manual_seed(0)
     main()

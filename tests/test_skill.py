@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from triptych.errors import SkillError
 from triptych.page import Role
 from triptych.prompts import PageSketch, PanelSketch, find_template
-from triptych.skill import Skill, SkillCard, load_skill, save_skill
+from triptych.skill import Skill, SkillCard, load_skill, save_skill, shipped_skills
 
 
 def made_skill(**changes):
@@ -129,3 +129,21 @@ def test_skill_page_puts_pictures_and_words_in_their_places():
 def test_skill_page_wrong_number_of_pictures_is_refused():
     with pytest.raises(SkillError, match="takes 1 pictures; 2"):
         made_skill().page([Image.new("RGB", (8, 8))] * 2)
+
+
+def test_skill_page_without_words_says_what_all_training_pages_said():
+    skill = made_skill(overview="a story", instructions=("", "outlined in red"))
+    picture = Image.new("RGB", (64, 48))
+    silent, own = skill.page([picture]), skill.page([picture], instructions=["in blue"], overview="mine")
+    assert (silent.overview, silent.panels[1].instruction) == ("[OUTLINE] a story", "outlined in red")
+    assert (own.overview, own.panels[1].instruction) == ("[OUTLINE] mine", "in blue")
+
+
+def test_load_skill_by_the_name_of_one_in_the_package(tmp_path, monkeypatch):
+    (tmp_path / "skills").mkdir()
+    save_skill(made_skill(), tmp_path / "skills" / "outline.safetensors")
+    monkeypatch.setattr("triptych.skill.files", lambda _: tmp_path)
+    assert shipped_skills() == ("outline",)
+    assert load_skill("outline").name == "outline"
+    with pytest.raises(SkillError, match="there is no skill"):
+        load_skill("other")

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.resources import files
+from itertools import zip_longest
 from math import sqrt
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from triptych.images import write_atomic
 from triptych.page import Page, Role
 from triptych.prompts import Template, page_from_template
 
-__all__ = ["KEY_PREFIX", "Skill", "SkillCard", "load_skill", "payload_sha256", "save_skill"]
+__all__ = ["KEY_PREFIX", "Skill", "SkillCard", "load_skill", "payload_sha256", "save_skill", "shipped_skills"]
 
 KEY_PREFIX = "transformer."
 _METADATA = "triptych.skill"
@@ -54,6 +56,10 @@ class SkillCard(BaseModel):
     """Prompt template, and in `template.page` the panels with roles, sizes and layout."""
     trigger: str = ""
     """Words put in front of the overview."""
+    overview: str = ""
+    """What all training pages said about the page; empty where they differed."""
+    instructions: tuple[str, ...] = ()
+    """What each panel said on all training pages; empty where they differed."""
     gutter_px: int = Field(default=0, ge=0)
     licence: str = ""
     recipe: dict[str, object] = {}
@@ -98,7 +104,8 @@ class Skill:
     def page(self, images: Sequence[Image], *, instructions: Sequence[str] = (), overview: str = "") -> Page:
         """The page that the skill was trained for, with `images` in the places of its conditions, in order.
 
-        `instructions` are given for all panels in order, or for the slots only; missing ones are empty.
+        `instructions` are given for all panels in order, or for the slots only; missing ones, and a missing overview,
+        are what all training pages said.
         """
         sketch = self.card.template.page
         if sketch is None:
@@ -111,9 +118,10 @@ class Skill:
         if len(texts) == len(slots) < len(sketch.panels):
             spread = dict(zip(slots, texts, strict=True))
             texts = [spread.get(index, "") for index in range(len(sketch.panels))]
+        texts = [text or own for text, own in zip_longest(texts, self.card.instructions, fillvalue="")]
         page = page_from_template(
             self.card.template,
-            overview=" ".join(filter(None, (self.card.trigger, overview))),
+            overview=" ".join(filter(None, (self.card.trigger, overview or self.card.overview))),
             instructions=texts,
             images=dict(zip(places, images, strict=True)),
         )
@@ -129,8 +137,11 @@ def save_skill(skill: Skill, path: str | Path) -> None:
 
 
 def load_skill(path: str | Path) -> Skill:
-    """The skill in a file. Raises SkillError for what is no skill, is truncated, or was changed since it was saved."""
-    path = Path(path)
+    """The skill in a file, or the one of that name in the package.
+
+    Raises SkillError for what is no skill, is truncated, or was changed since it was saved.
+    """
+    path = _shipped(str(path)) or Path(path)
     if path.suffix in {".pt", ".pth", ".ckpt", ".bin"}:
         raise SkillError(
             f"{path} may run code when it is read; only .safetensors is taken. Convert it with safetensors."
@@ -157,10 +168,20 @@ def load_skill(path: str | Path) -> Skill:
         raise SkillError(f"skill {path}: {error}") from error
 
 
+def shipped_skills() -> tuple[str, ...]:
+    """Names of the skills in the package, sorted."""
+    folder = Path(str(files("triptych") / "skills"))
+    return tuple(sorted(path.stem for path in folder.glob("*.safetensors")))
+
+
 def payload_sha256(data: bytes) -> str:
     """SHA-256 of all that stands behind the header of a safetensors file, as ModelSpec wants it."""
     header = int.from_bytes(data[:8], "little")
     return hashlib.sha256(memoryview(data)[8 + header :]).hexdigest()
+
+
+def _shipped(name: str) -> Path | None:
+    return Path(str(files("triptych") / "skills" / f"{name}.safetensors")) if name in shipped_skills() else None
 
 
 def _written(card: SkillCard) -> str:

@@ -76,7 +76,7 @@ def test_train_two_processes_have_the_losses_of_one_with_twice_the_batch(tmp_pat
     train_tiny(str(one), steps=5, batch=4)
     script = tmp_path / "run.py"
     script.write_text(f"from tiny_training import train_tiny\ntrain_tiny({str(two)!r}, steps=5, batch=2)\n")
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", str(script)]
     done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

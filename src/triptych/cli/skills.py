@@ -1,6 +1,7 @@
 """`triptych skills`: those in a folder, what one says of itself, and LoRAs of other programs."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,12 @@ _File = Annotated[Path, typer.Argument(metavar="FILE", help="A skill.")]
 _Keys = Annotated[str, typer.Option("--format", metavar="KEYS", help="diffusers, kohya or comfyui.")]
 _ExportFile = Annotated[Path, typer.Option("--out", metavar="FILE", help="The LoRA to write.")]
 _Beside = Annotated[bool, typer.Option("--card", help="Also write README.md for the Hub and a JSON for LoRA managers.")]
+_Gallery = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--picture", metavar="PNG", help="A picture made with the skill, for the card's gallery; may stand again."
+    ),
+]
 _Family = Annotated[str, typer.Option(metavar="NAME", help="Family of the backbone: flux1 or flux2.")]
 _Base = Annotated[str, typer.Option("--backbone", metavar="NAME", help="The backbone that the LoRA was made for.")]
 _TemplateName = Annotated[str, typer.Option("--template", metavar="NAME", help="The page that it is used with.")]
@@ -42,8 +49,10 @@ def list_skills(folder: _Folder = Path()) -> None:
     Example:
       triptych skills list trained
     """
-    from triptych.skill import load_skill
+    from triptych.skill import load_skill, shipped_skills
 
+    if shipped := shipped_skills():
+        console.say(f"in the package, by name: {', '.join(shipped)}")
     rows = []
     for path in sorted(folder.glob("*.safetensors")):
         try:
@@ -75,6 +84,7 @@ def show(file: _File) -> None:
         "adapter": f"rank {card.rank}, alpha {card.alpha:g}, {len(skill.modules)} layers",
         "trained": f"{card.steps} steps on {card.pages} pages, {card.date}".rstrip(", "),
         "trigger": card.trigger,
+        "overview": card.overview,
         "licence": card.licence,
         "template": card.template.title,
     }
@@ -82,22 +92,28 @@ def show(file: _File) -> None:
         if value:
             console.out(f"{key:<12} {value}")
     if card.template.page is not None:
-        for number, panel in enumerate(card.template.page.panels, 1):
+        words_of = card.instructions or ("",) * len(card.template.page.panels)
+        for number, (panel, words) in enumerate(zip(card.template.page.panels, words_of, strict=True), 1):
             width, height = panel.size_px
-            console.out(f"  panel {number}  {panel.role.value:<8} {width}x{height} px  {panel.hint}".rstrip())
+            console.out(f"  panel {number}  {panel.role.value:<8} {width}x{height} px  {words or panel.hint}".rstrip())
 
 
-def export(file: _File, out: _ExportFile, keys: _Keys = "diffusers", card: _Beside = False) -> None:
+def export(
+    file: _File, out: _ExportFile, keys: _Keys = "diffusers", card: _Beside = False, picture: _Gallery = None
+) -> None:
     """Write a skill as a LoRA that other programs read.
 
     \b
     Examples:
       triptych skills export outline.safetensors --format comfyui --out outline-comfyui.safetensors
-      triptych skills export outline.safetensors --out shared/outline.safetensors --card
+      triptych skills export outline.safetensors --out shared/outline.safetensors --card --picture cat.png
     """
     from triptych.models.keyformats import KeyFormat, save_exported
     from triptych.skill import load_skill
     from triptych.training.hubcard import hub_card, sidecar
+
+    if picture and not card:
+        raise typer.BadParameter("pictures are for the card's gallery; add --card.", param_hint="--picture")
 
     if keys not in {one.value for one in KeyFormat}:
         raise typer.BadParameter(
@@ -105,13 +121,26 @@ def export(file: _File, out: _ExportFile, keys: _Keys = "diffusers", card: _Besi
         )
     if out.suffix != ".safetensors" or out.resolve() == file.resolve():
         raise typer.BadParameter(f"{out} must be another file, ending in .safetensors.", param_hint="--out")
-    skill = load_skill(file)
+    skill, shown = load_skill(file), _gallery(picture or ())
     save_exported(skill, out, KeyFormat(keys))
     console.out(str(out))
     if card:
-        texts = {"README.md": hub_card(skill), f"{out.stem}.json": json.dumps(sidecar(skill), indent=2) + "\n"}
-        for path in write_group(out.parent, {name: text.encode() for name, text in texts.items()}):
+        readme = hub_card(skill, [(name, words) for name, (words, _) in shown.items()])
+        beside = {"README.md": readme.encode(), f"{out.stem}.json": json.dumps(sidecar(skill), indent=2).encode()}
+        for path in write_group(out.parent, beside | {name: data for name, (_, data) in shown.items()}):
             console.out(str(path))
+
+
+def _gallery(pictures: Sequence[Path]) -> dict[str, tuple[str, bytes]]:
+    """Words and bytes of each picture by its name in the gallery. Raises ImageError for one that does not tell them."""
+    from triptych.sampling.record import read_record
+
+    shown = {}
+    for number, path in enumerate(pictures, 1):
+        record = read_record(path)
+        words = (record.page.overview, record.page.slots[record.slot - 1].instruction)
+        shown[f"images/{number}.png"] = (" ".join(filter(None, words)), path.read_bytes())
+    return shown
 
 
 def import_lora(

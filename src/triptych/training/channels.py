@@ -6,7 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["decoder_weights"]
+from triptych.models.backbone import Backbone, Grid
+
+__all__ = ["backbone_weights", "decoder_weights"]
 
 
 @torch.no_grad()
@@ -33,3 +35,12 @@ def decoder_weights(
     weights = torch.stack(moved).float().cpu()
     weights = (weights / weights.mean()).clamp_min(0.1)
     return weights / weights.mean()
+
+
+def backbone_weights(backbone: Backbone) -> Float[Tensor, " channels"]:
+    """`decoder_weights` of a backbone's codec, at its own side."""
+    side = backbone.card.side_px // backbone.card.factor
+    grid = Grid(frame=0, rows=side, columns=side)
+    return decoder_weights(
+        lambda tokens: backbone.decode_images(tokens, grid), tokens=grid.tokens, channels=backbone.card.channels
+    )

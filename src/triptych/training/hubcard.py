@@ -25,8 +25,8 @@ def hub_card(skill: Skill, images: Sequence[tuple[str, str]] = ()) -> str:
         "license": "apache-2.0" if card.licence.lower() == "apache-2.0" else "other",
         "library_name": "diffusers",
         "pipeline_tag": "image-to-image",
-        "base_model": card.backbone,
-        "base_model_relation": "adapter",
+        # Only a repository on the Hub can be linked to.
+        **({"base_model": card.backbone, "base_model_relation": "adapter"} if "/" in card.backbone else {}),
         "tags": ["lora", "diffusers", "in-context-lora", "triptych", card.family],
     }
     if facts["license"] == "other" and card.licence:
@@ -88,5 +88,5 @@ def _panels(skill: Skill) -> list[str]:
 def _command(skill: Skill) -> str:
     sketch = skill.card.template.page
     panels = sketch.panels if sketch else ()
-    words = ["--slot" if panel.role.value == "slot" else "--condition PICTURE.png" for panel in panels] or ["--slot"]
+    words = ["--condition PICTURE.png" for panel in panels if panel.role.value != "slot"] or ["--slot"]
     return f"triptych generate {' '.join(words)} --skill {skill.name}.safetensors"

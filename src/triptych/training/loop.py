@@ -14,11 +14,11 @@ from torch import Tensor
 
 from triptych.errors import TrainingError
 from triptych.models.adapters import AdapterSpec, ejecting, inject, linear_names, shard_frozen, unheard_by_conditions
-from triptych.models.backbone import Backbone, Grid
+from triptych.models.backbone import Backbone
 from triptych.page import Page
 from triptych.skill import Skill, save_skill
 from triptych.training.cache import PageCache, fingerprint
-from triptych.training.channels import decoder_weights
+from triptych.training.channels import backbone_weights
 from triptych.training.checkpoint import Identity, newest_checkpoint, write_checkpoint
 from triptych.training.measure import held_out_loss
 from triptych.training.objective import Item, draw_item, group_items, group_losses
@@ -84,7 +84,7 @@ class _Trainer:
         self.folder = run_folder(out)
         # Before the adapter is there: it would change the names and the samples of the weights.
         self.cache = PageCache(backbone, self.folder / "cache")
-        self.weights = _channel_weights(backbone) if recipe.decoder_weights else None
+        self.weights = backbone_weights(backbone) if recipe.decoder_weights else None
         self.identity = Identity(
             recipe=recipe.deciding(),
             pages={name: page_sha256(page) for name, page in zip(page_names(self.pages), self.pages, strict=True)},
@@ -129,7 +129,10 @@ class _Trainer:
             )
         for path in damaged:
             self.watcher.note(f"checkpoint {path.name} is damaged; continuing from the one before it.")
-        if checkpoint is not None:
+        if checkpoint is None:
+            self.watcher.begin()
+            self._look(0)
+        else:
             checkpoint.identity.refuse_changes(self.identity)
             self.state.resume(checkpoint)
 
@@ -243,18 +246,22 @@ class _Trainer:
             gradient.copy_(part.view_as(gradient))
 
     def _at_intervals(self, step: int) -> None:
+        if step < self.recipe.steps:
+            self._look(step)
+            if step % self.recipe.watch.save_every == 0:
+                self._save()
+
+    def _look(self, step: int) -> None:
+        """Measure and sample where it is time for it."""
         watch = self.recipe.watch
-        last = step == self.recipe.steps
         measures = bool(watch.held_out_every) and step % watch.held_out_every == 0
         samples = bool(watch.sample_every) and step % watch.sample_every == 0
-        if not last and (measures or samples):
+        if measures or samples:
             with self._evaluating():
                 if measures:
                     self._measure(step)
                 if samples:
                     self._sample(step)
-        if not last and step % watch.save_every == 0:
-            self._save()
 
     def _measure(self, step: int) -> None:
         if self.held_out:
@@ -286,11 +293,3 @@ class _Trainer:
         if self.accelerator.is_main_process:
             checkpoint = self.state.checkpoint(self.identity)
             write_checkpoint(self.folder / "checkpoints", checkpoint, keep=self.recipe.watch.keep)
-
-
-def _channel_weights(backbone: Backbone) -> Tensor:
-    side = backbone.card.side_px // backbone.card.factor
-    grid = Grid(frame=0, rows=side, columns=side)
-    return decoder_weights(
-        lambda tokens: backbone.decode_images(tokens, grid), tokens=grid.tokens, channels=backbone.card.channels
-    )

@@ -139,6 +139,8 @@ class Recipe(_Strict):
     """How a skill is trained."""
 
     title: str = ""
+    description: str = ""
+    """What the skill is for, as its card says it; empty takes the words of the first page."""
     backbone: str = "pocket"
     template: str | None = None
     """Prompt template of all pages; None takes the one that each page names."""
@@ -195,7 +197,7 @@ class Recipe(_Strict):
 
     def deciding(self) -> dict[str, Any]:
         """What decides the weights, as plain values: a run may only be resumed with the same."""
-        return self.model_dump(mode="json", exclude={"watch", "title", "licence"})
+        return self.model_dump(mode="json", exclude={"watch", "title", "description", "licence"})
 
 
 def recipe_names() -> tuple[str, ...]:

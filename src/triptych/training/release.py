@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from triptych.models.backbone import Card
 from triptych.page import Page
@@ -36,9 +37,14 @@ def template_of(page: Page) -> Template:
 def card_of(name: str, pages: Sequence[Page], recipe: Recipe, backbone: Card, date: datetime.date) -> SkillCard:
     """The card of a skill trained on `pages`, the first of which shows what its page is like."""
     data = hashlib.sha256("".join(page_sha256(page) for page in pages).encode()).hexdigest()
+    overview = _shared([page.overview.removeprefix(recipe.trigger).strip() for page in pages])
+    rows = zip_longest(*([panel.instruction for panel in page.panels] for page in pages), fillvalue="")
+    instructions = tuple(_shared(row) for row in rows)[: len(pages[0].panels)]
     return SkillCard(
         name=name,
-        description=recipe.title,
+        description=recipe.description or overview or next(filter(None, instructions), ""),
+        overview=overview,
+        instructions=instructions if any(instructions) else (),
         backbone=backbone.name,
         family=backbone.family,
         rank=recipe.adapter.rank,
@@ -55,3 +61,7 @@ def card_of(name: str, pages: Sequence[Page], recipe: Recipe, backbone: Card, da
         data_sha256=data,
         date=date.isoformat(),
     )
+
+
+def _shared(texts: Sequence[str]) -> str:
+    return texts[0] if len(set(texts)) == 1 else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from triptych.images import png_bytes, write_atomic
 from triptych.models.backbone import Backbone
@@ -21,6 +21,7 @@ from triptych.training.summary import summary_text, write_plot
 __all__ = ["Progress", "Watcher"]
 
 _THUMB_PX = 128
+_NAME_PX = 72
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,12 @@ class Watcher:
         )
         self._trackers = _trackers(folder) if is_main else []
 
+    def begin(self) -> None:
+        """Forget a run that was killed before its first checkpoint."""
+        if self._is_main:
+            for name in ("log.jsonl", "contact-sheet.png"):
+                (self._folder / name).unlink(missing_ok=True)
+
     def step(self, step: int, loss: float, *, learning_rate: float, seconds_per_step: float) -> None:
         self._last = Progress(
             step=step,
@@ -64,7 +71,9 @@ class Watcher:
             seconds_per_step=seconds_per_step,
             held_out_loss=self._last.held_out_loss,
         )
-        self._log({"step": step, "loss": loss, "learning_rate": learning_rate})
+        self._log(
+            {"step": step, "loss": loss, "learning_rate": learning_rate, "seconds_per_step": round(seconds_per_step, 4)}
+        )
         self._tell(self._last)
 
     def held_out(self, step: int, loss: float) -> None:
@@ -101,15 +110,17 @@ class Watcher:
         write_atomic(self._folder / "summary.md", summary_text(skill, rows).encode())
 
     def rows(self) -> list[dict[str, Any]]:
-        """The log so far; a line that a killed run left unfinished is passed over."""
-        rows = []
+        """The log so far, in the order of steps; what a killed run had done beyond its last checkpoint stands once."""
+        rows: dict[tuple[object, ...], dict[str, Any]] = {}
         path = self._folder / "log.jsonl"
         for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
             try:
-                rows.append(json.loads(line))
+                row = json.loads(line)
             except ValueError:
+                # A killed run leaves its last line unfinished.
                 continue
-        return rows
+            rows[(row["step"], *row.keys(), row.get("note"))] = row
+        return sorted(rows.values(), key=lambda row: row["step"])
 
     def _log(self, row: dict[str, Any]) -> None:
         if not self._is_main:
@@ -131,9 +142,9 @@ class Watcher:
             with Image.open(path) as old:
                 rows.append(old.convert("RGB"))
         elif heading:
-            rows.append(_row([panel.picture for page in heading for panel in page.conditions]))
-            rows.append(_row([panel.answer for page in heading for panel in page.slots]))
-        rows.append(_row(list(pictures)))
+            rows.append(_row("given", [panel.picture for page in heading for panel in page.conditions]))
+            rows.append(_row("right", [panel.answer for page in heading for panel in page.slots]))
+        rows.append(_row(f"step {step}", list(pictures)))
         sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
         top = 0
         for row in rows:
@@ -153,13 +164,14 @@ def _asked(page: Page) -> Page:
     return replace(page, panels=panels)
 
 
-def _row(pictures: Sequence[Image.Image | None]) -> Image.Image:
-    strip = Image.new("RGB", (_THUMB_PX * max(1, len(pictures)), _THUMB_PX), "white")
+def _row(name: str, pictures: Sequence[Image.Image | None]) -> Image.Image:
+    strip = Image.new("RGB", (_NAME_PX + _THUMB_PX * max(1, len(pictures)), _THUMB_PX), "white")
+    ImageDraw.Draw(strip).text((6, _THUMB_PX // 2), name, fill="black", anchor="lm")
     for column, picture in enumerate(pictures):
         if picture is not None:
             thumb = picture.copy()
             thumb.thumbnail((_THUMB_PX, _THUMB_PX))
-            strip.paste(thumb, (column * _THUMB_PX, 0))
+            strip.paste(thumb, (_NAME_PX + column * _THUMB_PX, 0))
     return strip
 
 
