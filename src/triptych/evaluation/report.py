@@ -37,23 +37,23 @@ _BASELINE_WORDS: Mapping[str, str] = {
     Baseline.CEILING: "ceiling: the answer through the codec",
 }
 _COLUMNS = (
-    ("psnr", "PSNR", 1),
-    ("gain", "gain", 1),
-    ("top1", "top-1", 2),
-    ("obeyed", "obeyed", 2),
-    ("legible", "legible", 2),
-    ("place", "place", 2),
-    ("framing", "framing", 2),
-    ("all_panels", "all panels", 2),
-    ("ssim", "SSIM", 2),
-    ("gmsd", "GMSD", 2),
-    ("colour", "ΔE", 1),
-    ("shift_px", "shift", 1),
+    ("psnr", "PSNR ↑", 1),
+    ("gain", "gain ↑", 1),
+    ("top1", "top-1 ↑", 2),
+    ("obeyed", "obeyed ↑", 2),
+    ("legible", "legible ↑", 2),
+    ("place", "place ↑", 2),
+    ("framing", "framing ↑", 2),
+    ("all_panels", "all panels ↑", 2),
+    ("ssim", "SSIM ↑", 2),
+    ("gmsd", "GMSD ↓", 2),
+    ("colour", "ΔE ↓", 1),
+    ("shift_px", "shift ↓", 1),
     ("sharpness", "sharp", 2),
-    ("seams", "seams", 1),
-    ("noise", "noise", 1),
-    ("copied_input", "copies input", 2),
-    ("copied_example", "copies example", 2),
+    ("seams", "seams ↓", 1),
+    ("noise", "noise ↓", 1),
+    ("copied_input", "copies input ↓", 2),
+    ("copied_example", "copies example ↓", 2),
 )
 _WITHOUT_PIXELS = frozenset({"top1", "colour", "sharpness", "noise", "copied_input", "copied_example"})
 """Columns that mean something where no pixel answer exists."""
@@ -99,11 +99,13 @@ def write_report(scores: Scores) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    goals = [(row, goal) for row in scores.rows.values() for goal in row.goals]
     environment.filters |= {"number": _number, "place": _place}
     text = environment.get_template("report.html.j2").render(
         settings=scores.settings,
         sections=[_section(scores, row) for row in scores.rows.values()],
-        goals=[(row, goal) for row in scores.rows.values() for goal in row.goals],
+        goals=goals,
+        met=sum(goal.is_met for _, goal in goals),
         figures=FIGURES,
         verdicts=_verdicts(scores),
     )
@@ -129,9 +131,7 @@ def _section(scores: Scores, row: RowScores) -> _Section:
     names = row.names
     columns = [column for column in _COLUMNS if any(row.values(name, column[0]) for name in names)]
     if not row.row.pixels:
-        columns = [
-            column for column in columns if column[0] in {"top1", "colour", "sharpness", "noise", "copied_input"}
-        ]
+        columns = [column for column in columns if column[0] in _WITHOUT_PIXELS]
     return _Section(
         scores=row,
         columns=tuple(words for _, words, _ in columns),

@@ -1,6 +1,6 @@
-"""CoBSAT (Zeng et al. 2024, arXiv:2402.01293): what examples share is to be found out, words name the rest.
+"""CoBSAT: what the examples share is to be found out, and words name the rest.
 
-Its pictures have a licence of their own and are never part of this package.
+Zeng et al. 2024, arXiv:2402.01293. Its pictures have a licence of their own and are never part of this package.
 """
 
 import re

@@ -1,8 +1,9 @@
-"""Graph200K (Li et al. 2025, arXiv:2504.07960): one photograph with its edges, depth, masks, styles and edits.
+"""Graph200K: photographs with their edges, depth, masks, styles and edits.
 
-Read in both forms in which it is had: the folder of the Hub (`dataset_dict.json` and a folder of arrow files a
-split; needs the package datasets), and what the authors' `processing.py` makes of it (`data.json` and a folder of
-pictures a kind). Its restoration tasks are left out: they need the authors' program that spoils the pictures.
+Li et al. 2025, arXiv:2504.07960. Read in both forms in which it is had: the folder of the Hub (`dataset_dict.json` and
+a folder of arrow files a split; needs the package datasets), and what the authors' `processing.py` makes of it
+(`data.json` and a folder of pictures a kind). Its restoration tasks are left out: they need the authors' program that
+spoils the pictures.
 """
 
 import importlib
@@ -221,7 +222,7 @@ def _cut_out(item: _Item, kind: str) -> Image.Image | None:
     photograph, mask = item.picture("target"), item.picture("foreground")
     if photograph is None or mask is None:
         return None
-    inside = mask.convert("L").resize(photograph.size).point(lambda level: 255 * (level > 127))
+    inside = mask.convert("L").resize(photograph.size).point([255 * (level > 127) for level in range(256)])
     keep = inside if kind == "foreground" else ImageOps.invert(inside)
     return Image.composite(photograph, Image.new("RGB", photograph.size), keep)
 

@@ -1,6 +1,6 @@
-"""IDEA-Bench (Liang et al. 2024, arXiv:2412.11767), scored by its published protocol.
+"""IDEA-Bench: design tasks in words and pictures, whose answers a judge is asked about.
 
-Its pictures are CC BY-NC 4.0 and never part of this package.
+Liang et al. 2024, arXiv:2412.11767. Its pictures are CC BY-NC 4.0 and never part of this package.
 """
 
 import json
