@@ -30,6 +30,7 @@ _CONTROL_WORDS: Mapping[Control, str] = {
     Control.COPIED: "answers are the inputs",
     Control.NO_TEXT: "no words",
 }
+_SHARES = frozenset({"obeyed", "top1"})
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9,
@@ -62,8 +63,12 @@ def curve_plot(row: RowScores, figures: Sequence[tuple[str, str]]) -> str:
             axes.set_title(words, loc="left", fontsize=9)
             axes.grid(axis="y", color=_LINE)
             axes.set_axisbelow(True)
+            if name in _SHARES:
+                axes.set_ylim(-0.03, 1.03)
         if len(figure.axes[0].lines) > 1:
-            figure.axes[0].legend(frameon=False, fontsize=8)
+            figure.legend(
+                *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
+            )
         return _svg(figure)
 
 
@@ -108,11 +113,12 @@ def _dot(axes: Axes, estimate: Estimate, height: int, *, hollow: bool = False) -
     axes.plot([estimate.mean], [height], "o", color=_RIGHT, markersize=5, markerfacecolor="white" if hollow else _RIGHT)
 
 
-def confusion_plot(rows: Sequence[Sequence[float]]) -> str:
+def confusion_plot(rows: Sequence[Sequence[float]], title: str = "") -> str:
     """Panels down, instructions across: how often a panel's picture is nearest to an instruction's answer."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(2.6, 2.4), layout="constrained")
+        figure = Figure(figsize=(2.8, 2.7), layout="constrained")
         axes = figure.add_subplot()
+        axes.set_title(title, loc="left", fontsize=9)
         axes.imshow(rows, cmap="Blues", vmin=0, vmax=1)
         for down, row in enumerate(rows):
             for across, value in enumerate(row):

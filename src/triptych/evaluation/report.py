@@ -193,7 +193,7 @@ def _plots(row: RowScores) -> Iterable[str]:
                 for panel in range(1, size + 1)
             ]
             if matrix:
-                yield confusion_plot(matrix)
+                yield confusion_plot(matrix, _arm_words(row.row, arm))
 
 
 def _panels(page: PageScores, arm: Arm) -> list[int]:
