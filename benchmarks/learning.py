@@ -28,7 +28,7 @@ SHOTS = (0, 1, 2, 3)
 MOST = Arm(shots=3)
 WRONG = Arm(shots=3, control=Control.OTHER_RULE)
 KINDS = {
-    "context": "In context: two or three examples are enough",
+    "context": "In context: one to three examples are enough",
     "words": "By words, and not by examples alone",
     "skill": "Only with a skill, trained on ten pages",
     "partly": "In part: examples help, and the picture is seldom right",
