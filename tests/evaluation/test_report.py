@@ -9,6 +9,7 @@ from PIL import Image
 
 from triptych.errors import SourceError
 from triptych.evaluation.gallery import contact_sheet, open_picture, picture_uri
+from triptych.evaluation.markdown import write_markdown
 from triptych.evaluation.report import write_contact_sheet, write_report
 from triptych.evaluation.run import evaluate
 from triptych.evaluation.scores import Scores, load_scores
@@ -49,6 +50,15 @@ def test_write_report_shows_every_page_kept(scores: Scores) -> None:
     kept = [entry for entry in scores.folder.shown("few") if entry.arm == "2 shots"]
     assert len(kept) == 3
     assert all(entry.pictures[0].picture in text for entry in kept)
+
+
+def test_write_markdown_has_every_arm_and_baseline_in_one_table_a_row(scores: Scores) -> None:
+    aims, *tables = write_markdown(scores).read_text().split("\n\n**")
+    assert "| Few <shots> | right answer retrieved | 0.9 |" in aims
+    assert "| Swap | instructions swapped | 0.9 |" in aims
+    few = [line.split(" | ") for line in tables[0].splitlines() if line.startswith("| ")]
+    assert len({len(cells) for cells in few}) == 1
+    assert {"| 0 shots", "| 2 shots", "| 1 shots, copied", "| copy", "| white", "| ceiling"} <= {row[0] for row in few}
 
 
 def test_write_contact_sheet_takes_rows_in_turn(scores: Scores) -> None:

@@ -133,9 +133,10 @@ def tracked() -> "Iterator[Callable[[Progress], None]]":
 
 def report_scores(scores: "Scores") -> None:
     """Write what came of a run, and say which goals were met and where the files are."""
+    from triptych.evaluation.markdown import write_markdown
     from triptych.evaluation.report import write_contact_sheet, write_report
 
-    written = [scores.save(), write_report(scores), write_contact_sheet(scores)]
+    written = [scores.save(), write_markdown(scores), write_report(scores), write_contact_sheet(scores)]
     for name, row in scores.rows.items():
         for goal in row.goals:
             verdict, found = "met" if goal.is_met else "missed", goal.estimate
