@@ -1,38 +1,45 @@
-"""Seconds a page and a step: ours against the stock FLUX.2 klein pipelines on the same small random weights.
+"""Seconds a page, seconds a step and peak memory: ours against each stock pipeline, on the same small random weights.
 
-Run `python benchmarks/peers.py`; prints a Markdown table. The weights are those of the oracle tests, made wider, so
-that both sides are known to make the same picture. CPU seconds of one thread are counted, which other work on the
-machine does not change. A stock pipeline fills one slot at a time, so m slots are m calls.
+Run `python benchmarks/peers.py`; prints a Markdown table, and with --page writes it into that page of the docs. The
+weights are those of the oracle tests, made wider, with the same type, noise levels and noise on both sides. Where both
+do the same work, their pictures are compared before anything is timed. CPU seconds of one thread are counted.
 
-The floor is what the operations alone would give. Multiply-adds of a step, for S tokens of targets, R of references, L
-of text, width d and B blocks, and W weights of linear layers that every token meets:
+A stock reference pipeline fills one slot at a time, so m slots are m calls; its conditions are read again in every
+call. Inpainting pipelines fill m slots of a canvas in one call, as ours does. What ours keeps from one call to the
+next, encoded texts and conditions, is dropped before every run.
 
-    uncached   (S + R + L) W + 2 B d (S + R + L)^2
-    cached     (S + L) W     + 2 B d (S + L) (S + R + L)     in every step but the first
+The floor is what the operations alone would give. Multiply-adds of a step, for S tokens of slots, R of conditions, L of
+text, width d and B blocks, and W weights of linear layers that every token meets:
+
+    (S + R + L) W + 2 B d (S + R + L)^2
+    (S + L) W     + 2 B d (S + L) (S + R + L)     conditions cached (klein-KV)
+    S W           + 2 B d S (S + R + L)           conditions and text cached (Qwen-Image 2.1)
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from itertools import product
 from pathlib import Path
+from statistics import mean
 
 import torch
-from diffusers import Flux2KleinKVPipeline, Flux2KleinPipeline
+from peers_families import FAMILIES, SIDE_PX, Family
+from peers_measuring import machine, peak_bytes, write_page
+from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-
-from tiny_models import LAYERS, dynamic_scheduler, klein, picture
-from triptych.models.flux2 import Flux2, References
+from tiny_models import filled, picture
+from triptych.models.latent import LatentBackbone
 from triptych.page import Page, condition, slot
-from triptych.prompts import write_prompt
 from triptych.sampling import generate
 from triptych.sampling.encode import forget
 
-SIDE_PX, TEXT = 64, 64
-PEERS = {References.JOINT: Flux2KleinPipeline, References.ALONE: Flux2KleinKVPipeline}
+MIB = 2**20
+HEAD = (
+    "peer | n | m | ours, s a page | stock, s a page | stock / ours | floor | ours, s a step | stock, s a step "
+    "| ours, MiB | stock, MiB | largest difference"
+)
 
 
 def page_of(conditions: int, slots: int) -> Page:
@@ -40,99 +47,120 @@ def page_of(conditions: int, slots: int) -> Page:
     return Page(panels=(*given, *(slot("on the beach", size_px=(SIDE_PX, SIDE_PX)) for _ in range(slots))))
 
 
-def stock(backbone: Flux2) -> Callable[[Page, int], None]:
-    """The pipeline on the parts of `backbone`, one call a slot."""
-    pipeline = PEERS[backbone.references](
-        scheduler=dynamic_scheduler(),
-        vae=backbone.codec.vae,
-        text_encoder=backbone.text.encoder,
-        tokenizer=backbone.text.tokenizer,
-        transformer=backbone.transformer,
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    more = {"guidance_scale": 1.0} if backbone.references is References.JOINT else {}
+class Clock:
+    """CPU seconds of a run and of each of its steps."""
 
-    def fill(page: Page, steps: int) -> None:
-        for _ in page.slots:
-            pipeline(
-                image=[panel.image for panel in page.conditions] or None,
-                prompt=write_prompt(page).text,
-                width=SIDE_PX,
-                height=SIDE_PX,
-                num_inference_steps=steps,
-                max_sequence_length=TEXT,
-                text_encoder_out_layers=LAYERS,
-                **more,
-            )
+    def __init__(self) -> None:
+        self.ticks: list[float] = []
 
-    return fill
+    def tick(self, *_: object) -> dict:
+        self.ticks.append(time.process_time())
+        return {}
 
-
-def ours(backbone: Flux2) -> Callable[[Page, int], None]:
-    def fill(page: Page, steps: int) -> None:
-        # Nothing may be left from the run before: a page is timed as the first of its kind.
-        forget(backbone)
-        generate(backbone, page, steps=steps)
-
-    return fill
-
-
-def cpu_seconds(work: Callable[[], None], repeats: int) -> float:
-    """The least of `repeats` runs, after one that warms up."""
-    work()
-    spent = []
-    for _ in range(repeats):
-        start = time.process_time()
+    def run(self, work: Callable[[], object]) -> tuple[float, float]:
+        """Seconds of the whole, and of a step that is not the first of its call."""
+        self.ticks.clear()
+        began = time.process_time()
         work()
-        spent.append(time.process_time() - start)
-    return min(spent)
+        whole = time.process_time() - began
+        # Steps of one call follow each other closely; from one call to the next decoding and encoding lie between.
+        gaps = sorted(after - before for before, after in zip(self.ticks, self.ticks[1:], strict=False))
+        return whole, mean(gaps[: max(1, len(gaps) * 2 // 3)])
 
 
-def operations(backbone: Flux2, conditions: int, slots: int, *, cached: bool) -> float:
-    """Multiply-adds of a step that is not the first, by the formula above."""
+def ours(backbone: LatentBackbone, page: Page, steps: int, clock: Clock) -> None:
+    forget(backbone)
+    generate(backbone, page, steps=steps, guidance=backbone.card.guidance, on_step=clock.tick)
+
+
+def stock(family: Family, backbone: LatentBackbone, page: Page, steps: int, clock: Clock) -> Tensor | None:
+    """The picture of the last call."""
+    made = None
+    for _ in range(1 if family.whole_canvas else len(page.slots)):
+        made = family.ask(backbone, page, steps, clock.tick)
+    return made
+
+
+def difference(family: Family, backbone: LatentBackbone, page: Page, steps: int, clock: Clock) -> str:
+    """Of the two sides' pictures in [0, 1], where they do the same work."""
+    theirs = stock(family, backbone, page, steps, clock)
+    forget(backbone)
+    mine = filled(backbone, page, backbone.card.conditionings[0], steps=steps, guidance=backbone.card.guidance)
+    if len(page.slots) > 1 and not family.whole_canvas:
+        return "other work: jointly"
+    assert theirs is not None
+    return f"{(mine[0] - theirs).abs().max():.0e}"
+
+
+def operations(family: Family, backbone: LatentBackbone, conditions: int, slots: int) -> float:
+    """Multiply-adds of a step that is not the first of its call."""
     transformer = backbone.transformer
-    blocks = [*transformer.transformer_blocks, *transformer.single_transformer_blocks]
-    # Half of a double-stream block's weights are the text's; a token meets one half.
-    halves = [0.5] * len(transformer.transformer_blocks) + [1.0] * len(transformer.single_transformer_blocks)
-    met = sum(
-        half * sum(p.numel() for p in block.parameters() if p.ndim == 2)
-        for half, block in zip(halves, blocks, strict=True)
+    tokens = family.latents_a_token * (SIDE_PX // backbone.card.factor) ** 2
+    text = family.text_tokens
+    whole = (conditions + slots) * tokens + text
+    asking = whole - conditions * tokens if family.cached else whole
+    if family.cached_text:
+        asking -= text
+    blocks = len(transformer.transformer_blocks) + len(getattr(transformer, "single_transformer_blocks", ()))
+    met = 0.0
+    for name, parameter in transformer.named_parameters():
+        if "transformer_blocks" in name and parameter.ndim == 2:
+            # Half of a double-stream block's weights are the text's; a token meets one half.
+            met += parameter.numel() * (0.5 if family.double and not name.startswith("single") else 1.0)
+    passes = 2 if backbone.card.negative is not None else 1
+    return passes * (asking * met + 2 * blocks * transformer.inner_dim * asking * whole)
+
+
+def floor(family: Family, backbone: LatentBackbone, conditions: int, slots: int) -> float:
+    """Stock over ours, by operations alone."""
+    calls = 1 if family.whole_canvas else slots
+    alone = operations(family, backbone, conditions, slots if family.whole_canvas else 1)
+    return calls * alone / operations(family, backbone, conditions, slots)
+
+
+def measured(clock: Clock, work: Callable[[], object]) -> tuple[float, float, float]:
+    """Seconds of the whole and of a step, and MiB at the peak."""
+    spent: list[tuple[float, float]] = []
+    peak = peak_bytes(lambda: spent.append(clock.run(work)))
+    return *spent[0], peak / MIB
+
+
+def row(name: str, n: int, m: int, steps: int) -> str:
+    family = FAMILIES[name]
+    backbone, page, clock = family.make(), page_of(n, m), Clock()
+    same = difference(family, backbone, page, steps, clock)
+    page_ours, step_ours, peak_ours = measured(clock, partial(ours, backbone, page, steps, clock))
+    page_stock, call_step, peak_stock = measured(clock, partial(stock, family, backbone, page, steps, clock))
+    step_stock = call_step * (1 if family.whole_canvas else m)
+    return (
+        f"| {name} | {n} | {m} | {page_ours:.2f} | {page_stock:.2f} | {page_stock / page_ours:.2f} | "
+        f"{floor(family, backbone, n, m):.2f} | {step_ours:.3f} | {step_stock:.3f} | "
+        f"{peak_ours:.0f} | {peak_stock:.0f} | {same} |"
     )
-    panel = (SIDE_PX // backbone.card.factor) ** 2
-    whole = (conditions + slots) * panel + TEXT
-    asking = slots * panel + TEXT if cached else whole
-    return asking * met + 2 * len(blocks) * transformer.inner_dim * asking * whole
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--steps", type=int, default=4)
-    options.add_argument("--repeats", type=int, default=3)
-    options.add_argument("--heads", type=int, default=16, help="width is 16 times this")
     options.add_argument("--conditions", type=int, nargs="+", default=[0, 1, 3])
     options.add_argument("--slots", type=int, nargs="+", default=[1, 2, 4])
-    options.add_argument("--references", type=References, nargs="+", default=list(References), help="joint, alone")
+    options.add_argument("--peers", choices=FAMILIES, nargs="+", default=list(FAMILIES))
+    options.add_argument("--rows", type=Path, help="append the rows to this file; --page takes all of them from it")
+    options.add_argument("--page", type=Path, help="a page of the docs with the marks of this script")
     asked = options.parse_args()
     torch.set_num_threads(1)
-    print(
-        "| peer | n | m | ours, s a page | stock, s a page | stock / ours | floor | ours, s a step | stock, s a step |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|")
-    for references, n, m in product(asked.references, asked.conditions, asked.slots):
-        backbone = klein(references, heads=asked.heads, single_blocks=6)
-        page, rows = page_of(n, m), []
-        for fill in (ours(backbone), stock(backbone)):
-            whole = cpu_seconds(partial(fill, page, asked.steps), asked.repeats)
-            once = cpu_seconds(partial(fill, page, 1), asked.repeats)
-            rows.append((whole, (whole - once) / (asked.steps - 1)))
-        (page_ours, step_ours), (page_stock, step_stock) = rows
-        cached = references is References.ALONE
-        floor = m * operations(backbone, n, 1, cached=cached) / operations(backbone, n, m, cached=cached)
-        print(
-            f"| {PEERS[references].__name__} | {n} | {m} | {page_ours:.3f} | {page_stock:.3f} | "
-            f"{page_stock / page_ours:.2f} | {floor:.2f} | {step_ours:.3f} | {step_stock:.3f} |",
-            flush=True,
-        )
+    lines = []
+    for name, n, m in product(asked.peers, asked.conditions, asked.slots):
+        if n in FAMILIES[name].conditions:
+            lines.append(row(name, n, m, asked.steps))
+            print(lines[-1], flush=True)
+    if asked.rows:
+        with asked.rows.open("a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+        lines = asked.rows.read_text(encoding="utf-8").splitlines()
+    if asked.page:
+        head = [f"On {machine()}; {asked.steps} steps, float32.", "", f"| {HEAD} |", "|---" * 12 + "|"]
+        write_page(asked.page, Path(__file__).name, [*head, *lines])
 
 
 if __name__ == "__main__":

@@ -7,18 +7,20 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from triptych.models.catalog import CHECKPOINTS, Checkpoint
+from triptych.models.catalog import CHECKPOINTS, Checkpoint, Shape
 from triptych.models.memory import estimate
 from triptych.models.options import Offload, Quantise
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "backbones"
 BEGIN, END = "<!-- computed by scripts/backbone_docs.py -->", "<!-- end of what is computed -->"
+# Conditions are read once there, as the weights were trained.
+CACHED = ("flux2-kv", "qwen21")
 FAMILIES = {
     "flux1.md": ("flux1",),
     "flux1-fill.md": ("flux1-fill",),
     "kontext.md": ("kontext",),
     "flux2.md": ("flux2", "flux2-kv"),
-    "qwen.md": ("qwen",),
+    "qwen.md": ("qwen", "qwen21"),
     "sd3.md": ("sd3",),
 }
 
@@ -31,7 +33,7 @@ def facts(checkpoints: list[Checkpoint]) -> Iterator[str]:
         ways = ", ".join(way.value for way in card.conditionings)
         guidance = "none" if card.guidance is None else f"{card.guidance:g}"
         if card.negative is not None:
-            guidance += ", two passes"
+            guidance += ", two passes" if card.guidance != 1 else "; above 1 two passes"
         fetch = "after accepting the licence" if each.gated else "freely"
         cells = (f"`{card.name}`", ways, str(card.steps), guidance, str(card.max_text_tokens), card.licence, fetch)
         yield f"| {' | '.join(cells)} |"
@@ -39,9 +41,9 @@ def facts(checkpoints: list[Checkpoint]) -> Iterator[str]:
 
 def memory(checkpoints: list[Checkpoint]) -> Iterator[str]:
     """One row a size and page; one line for checkpoints of one shape."""
-    shapes: dict[object, list[str]] = {}
+    shapes: dict[tuple[Shape, bool], list[str]] = {}
     for each in checkpoints:
-        shapes.setdefault(each.shape, []).append(each.card.name.rpartition("/")[2])
+        shapes.setdefault((each.shape, each.card.family in CACHED), []).append(each.card.name.rpartition("/")[2])
     yield "| checkpoint | px | n | m | bf16 | bf16, parts take turns | int8, parts take turns | nf4, parts take turns |"
     yield "|---|---|---|---|---|---|---|---|"
     ways = (
@@ -50,12 +52,18 @@ def memory(checkpoints: list[Checkpoint]) -> Iterator[str]:
         (Quantise.INT8, Offload.PARTS),
         (Quantise.NF4, Offload.PARTS),
     )
-    for shape, names in shapes.items():
+    for (shape, cached), names in shapes.items():
         for side in (512, 1024):
             for conditions, slots in ((1, 1), (3, 1), (1, 3), (3, 3)):
                 needs = [
                     estimate(
-                        shape, conditions=conditions, slots=slots, side_px=side, quantise=quantise, offload=offload
+                        shape,
+                        conditions=conditions,
+                        slots=slots,
+                        side_px=side,
+                        quantise=quantise,
+                        offload=offload,
+                        cached=cached,
                     )
                     for quantise, offload in ways
                 ]

@@ -6,6 +6,7 @@ from diffusers import FluxFillPipeline, FluxInpaintPipeline, FluxKontextPipeline
 from einops import rearrange
 
 from tiny_models import assert_same, filled, flux1, picture, start
+from tiny_pipelines import stock
 from triptych.canvas import composite
 from triptych.errors import PromptError
 from triptych.models.backbone import Conditioning, Grid, Sequences, Text
@@ -26,21 +27,6 @@ PAGE = Page(
         slot("at dusk", size_px=(64, 64)),
     )
 )
-
-
-def stock(backbone: Flux1, kind: type):
-    text = backbone.text
-    pipeline = kind(
-        scheduler=backbone._scheduler,
-        vae=backbone.codec.vae,
-        text_encoder=text.clip,
-        tokenizer=text.clip_tokenizer,
-        text_encoder_2=text.t5,
-        tokenizer_2=text.t5_tokenizer,
-        transformer=backbone.transformer,
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
 
 
 def asked(backbone: Flux1, page: Page, width: int, height: int) -> dict:

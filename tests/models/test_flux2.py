@@ -22,6 +22,7 @@ from tiny_models import (
     start,
     tokenizer,
 )
+from tiny_pipelines import stock
 from triptych.canvas import composite
 from triptych.errors import PromptError
 from triptych.models.backbone import Conditioning, Grid, Sequences
@@ -32,19 +33,6 @@ from triptych.sampling.encode import encode_text
 from triptych.sampling.prepare import Request, build_plan, page_canvas
 from triptych.sampling.run import denoise
 from triptych.sampling.working import working_page
-
-
-def stock(backbone: Flux2, kind: type, **more: object):
-    pipeline = kind(
-        scheduler=dynamic_scheduler(),
-        vae=backbone.codec.vae,
-        text_encoder=backbone.text.encoder,
-        tokenizer=backbone.text.tokenizer,
-        transformer=backbone.transformer,
-        **more,
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
 
 
 def theirs(backbone: Flux2, page: Page, pipeline, **more: object) -> Tensor:
@@ -111,14 +99,7 @@ def test_flux2_dev_equals_stock_pipeline(page):
         text=text,
         scheduler=dynamic_scheduler(),
     )
-    pipeline = Flux2Pipeline(
-        scheduler=dynamic_scheduler(),
-        vae=backbone.codec.vae,
-        text_encoder=text.encoder,
-        tokenizer=tokenizer(),
-        transformer=backbone.transformer,
-    )
-    pipeline.set_progress_bar_config(disable=True)
+    pipeline = stock(backbone, Flux2Pipeline)
     expected = theirs(backbone, page, pipeline, guidance_scale=3.5)
     assert_same(filled(backbone, page, Conditioning.REFERENCE, guidance=3.5)[0], expected)
 

@@ -6,13 +6,12 @@ import pytest
 import torch
 from diffusers import QwenImageEditPlusPipeline, QwenImagePipeline
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
-from torch import nn
 
 from tiny_models import assert_same, filled, picture, start
-from tiny_qwen import Processor, qwen_edit
+from tiny_pipelines import stock, with_token_types
+from tiny_qwen import qwen_edit
 from triptych.errors import BackboneError, PromptError
 from triptych.models.backbone import Conditioning, ReadsConditions
-from triptych.models.qwen import QwenEdit
 from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart, write_prompt
 
@@ -26,35 +25,17 @@ PAGES = {
 }
 
 
+class TextToPicture(QwenImagePipeline):
+    """The pipeline without the processor that it has no use for."""
+
+    def __init__(self, processor, **parts):  # noqa: ARG002
+        super().__init__(**parts)
+
+
 @pytest.fixture(autouse=True)
 def small_areas(monkeypatch):
     monkeypatch.setattr(pipeline_qwenimage_edit_plus, "VAE_IMAGE_SIZE", SIDE**2)
     monkeypatch.setattr(pipeline_qwenimage_edit_plus, "CONDITION_IMAGE_SIZE", SEEN**2)
-
-
-def stock(backbone: QwenEdit) -> QwenImageEditPlusPipeline:
-    text = backbone.text
-    pipeline = QwenImageEditPlusPipeline(
-        scheduler=backbone._scheduler,
-        vae=backbone.codec.vae,
-        text_encoder=text.encoder,
-        tokenizer=text.tokenizer,
-        processor=Processor(text.image_processor, text.tokenizer),
-        transformer=backbone.transformer,
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
-def with_token_types(encoder: nn.Module) -> None:
-    """What the pipeline leaves out: transformers 5 places pixels in two dimensions, as Qwen2.5-VL was trained, only
-    where it is told which tokens they are."""
-
-    def tell(module, positional, named):
-        named.setdefault("mm_token_type_ids", (named["input_ids"] == module.config.image_token_id).int())
-        return positional, named
-
-    encoder.register_forward_pre_hook(tell, with_kwargs=True)
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
@@ -63,7 +44,7 @@ def test_qwen_edit_equals_stock_pipeline(page, guidance):
     backbone = qwen_edit(guidance=guidance, negative=" " if guidance > 1 else None)
     with_token_types(backbone.text.encoder)
     width, height = page.slots[0].size_px
-    expected = stock(backbone)(
+    expected = stock(backbone, QwenImageEditPlusPipeline)(
         image=[panel.image for panel in page.conditions],
         prompt=write_prompt(page).text,
         negative_prompt=" " if guidance > 1 else None,
@@ -81,9 +62,9 @@ def test_qwen_edit_text_equals_encode_prompt_once_it_is_told_the_token_types():
     backbone = qwen_edit()
     prompt, image = Prompt(text="the red fox", parts=()), picture(1)
     text = backbone.encode_prompts_with_images([prompt], [0], [[image]])
-    untold, _ = stock(backbone).encode_prompt(prompt.text, image=[image])
+    untold, _ = stock(backbone, QwenImageEditPlusPipeline).encode_prompt(prompt.text, image=[image])
     with_token_types(backbone.text.encoder)
-    told, mask = stock(backbone).encode_prompt(prompt.text, image=[image])
+    told, mask = stock(backbone, QwenImageEditPlusPipeline).encode_prompt(prompt.text, image=[image])
     torch.testing.assert_close(text.embeds, told)
     assert mask is None
     assert text.mask is None
@@ -97,15 +78,7 @@ def test_qwen_edit_without_conditions_equals_the_pipeline_that_takes_no_picture(
     text, negative = (
         backbone.encode_prompts([Prompt(text=words, parts=())], [0]).embeds for words in (write_prompt(page).text, " ")
     )
-    pipeline = QwenImagePipeline(
-        scheduler=backbone._scheduler,
-        vae=backbone.codec.vae,
-        text_encoder=backbone.text.encoder,
-        tokenizer=backbone.text.tokenizer,
-        transformer=backbone.transformer,
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    expected = pipeline(
+    expected = stock(backbone, TextToPicture)(
         prompt_embeds=text,
         prompt_embeds_mask=torch.ones(text.shape[:2], dtype=torch.long),
         negative_prompt_embeds=negative,
@@ -133,7 +106,7 @@ def test_qwen_edit_2511_equals_stock_pipeline_and_makes_slots_side_by_side():
     """Its weights hold everything but the first picture to be clean, so that several slots share the first."""
     backbone, page = qwen_edit(zero_cond_t=True), PAGES["two conditions"]
     with_token_types(backbone.text.encoder)
-    expected = stock(backbone)(
+    expected = stock(backbone, QwenImageEditPlusPipeline)(
         image=[panel.image for panel in page.conditions],
         prompt=write_prompt(page).text,
         true_cfg_scale=1.0,

@@ -7,7 +7,8 @@ from einops import rearrange
 from torch import Tensor
 
 from tiny_models import assert_same, filled, picture, start
-from tiny_qwen import Processor, qwen21
+from tiny_pipelines import stock
+from tiny_qwen import qwen21
 from triptych.errors import BackboneError, PromptError
 from triptych.models.backbone import Conditioning
 from triptych.models.qwen21 import Qwen21
@@ -22,20 +23,6 @@ PAGES = {
         panels=(condition(picture(1), "a fox"), condition(picture(2), "snow"), slot("at dusk", size_px=(64, 64)))
     ),
 }
-
-
-def stock(backbone: Qwen21, **more: object) -> QwenImage21Pipeline:
-    text = backbone.text
-    pipeline = QwenImage21Pipeline(
-        scheduler=backbone._scheduler,
-        vae=backbone.codec.vae,
-        text_encoder=text.encoder,
-        processor=Processor(text.image_processor, text.tokenizer, token_types=True),
-        transformer=backbone.transformer,
-        **more,
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
 
 
 def theirs(backbone: Qwen21, page: Page, pipeline: QwenImage21Pipeline, **more: object) -> Tensor:
@@ -61,20 +48,22 @@ def theirs(backbone: Qwen21, page: Page, pipeline: QwenImage21Pipeline, **more: 
 def test_qwen21_equals_stock_pipeline(page, guidance):
     backbone = qwen21(guidance=guidance, negative=" " if guidance > 1 else None)
     asked = {"true_cfg_scale": guidance, "negative_prompt": " "} if guidance > 1 else {}
-    expected = theirs(backbone, page, stock(backbone), **asked)
+    expected = theirs(backbone, page, stock(backbone, QwenImage21Pipeline), **asked)
     assert_same(filled(backbone, page, Conditioning.REFERENCE, guidance=guidance)[0], expected)
 
 
 def test_qwen21_at_the_noise_levels_of_a_distilled_checkpoint_equals_stock_pipeline():
     levels = [1.0, 0.8, 0.3]
     backbone, page = qwen21(sample_sigmas=levels), PAGES["one condition"]
-    expected = theirs(backbone, page, stock(backbone, sample_sigmas=levels))
+    expected = theirs(backbone, page, stock(backbone, QwenImage21Pipeline, sample_sigmas=levels))
     assert_same(filled(backbone, page, Conditioning.REFERENCE)[0], expected)
 
 
 def test_qwen21_whose_conditions_see_the_noise_equals_stock_pipeline():
     backbone, page = qwen21(causal=False), PAGES["two conditions"]
-    assert_same(filled(backbone, page, Conditioning.REFERENCE)[0], theirs(backbone, page, stock(backbone)))
+    assert_same(
+        filled(backbone, page, Conditioning.REFERENCE)[0], theirs(backbone, page, stock(backbone, QwenImage21Pipeline))
+    )
 
 
 def test_qwen21_cached_equals_uncached():

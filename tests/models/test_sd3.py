@@ -5,6 +5,7 @@ import torch
 from diffusers import StableDiffusion3InpaintPipeline, StableDiffusion3Pipeline
 
 from tiny_models import assert_same, filled, picture, sd3, start
+from tiny_pipelines import stock
 from triptych.canvas import composite
 from triptych.errors import BackboneError, PromptError
 from triptych.models.backbone import Conditioning
@@ -15,23 +16,6 @@ from triptych.prompts import Prompt, write_prompt
 from triptych.sampling.prepare import page_canvas
 
 PAGE = Page(panels=(condition(picture(1), "a fox"), slot("on the beach", size_px=(64, 64))))
-
-
-def stock(backbone: SD3, kind: type):
-    text = backbone.text
-    pipeline = kind(
-        scheduler=backbone._scheduler,
-        vae=backbone.codec.vae,
-        text_encoder=text.clips[0],
-        tokenizer=text.clip_tokenizers[0],
-        text_encoder_2=text.clips[1],
-        tokenizer_2=text.clip_tokenizers[1],
-        text_encoder_3=text.t5,
-        tokenizer_3=text.t5_tokenizer,
-        transformer=backbone.transformer,
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
 
 
 def asked(backbone: SD3, page: Page, width: int, height: int, guidance: float) -> dict:

@@ -9,13 +9,27 @@ from triptych.errors import BackboneError
 from triptych.models.catalog import Shape
 from triptych.models.options import Offload, Quantise
 
-__all__ = ["Choice", "Estimate", "choose", "estimate", "free_bytes", "page_tokens"]
+__all__ = [
+    "Choice",
+    "Estimate",
+    "choose",
+    "decode_bytes",
+    "estimate",
+    "free_bytes",
+    "page_tokens",
+    "read_bytes",
+    "step_bytes",
+]
 
 _GIB = 2**30
-_ACTIVATIONS = 20
-"""Rows of the network's width alive at once for every token: in a single-stream block the residual and its norm (2),
-queries, keys, values with their rotated copies (6), the gated feed-forward's two halves and product (9), and the
-concatenation that is projected back (4); one is reused."""
+_ACTIVATIONS = 28
+"""Rows of the network's width alive at once for every token. A single-stream block holds the residual and its norm (2),
+queries, keys and values with their rotated copies (6), the gated feed-forward's two halves and product (9), and the
+concatenation that is projected back (4), of which one is reused: 20. Measured are 19 to 33, see docs/backbones/memory.md;
+the rest is what the allocator holds back between operations."""
+_TEXT_ROWS = 40
+"""Rows of the text encoder's width alive at once for every token: about one a layer, since several layers are read."""
+_TEXT_WIDTH = 4096
 _CODEC_ROWS = 4 * 256
 """Numbers alive at once for every pixel while a picture is decoded: four maps of 256 channels at full size."""
 _SPARE = 1.1
@@ -53,6 +67,21 @@ def page_tokens(conditions: int, slots: int, side_px: int, factor: int = 16) -> 
     return (conditions + slots) * (side_px // factor) ** 2
 
 
+def step_bytes(width: int, tokens: int, size: int) -> int:
+    """What a step of the transformer adds to its weights, for numbers of `size` bytes."""
+    return _ACTIVATIONS * width * tokens * size
+
+
+def read_bytes(width: int, tokens: int, size: int) -> int:
+    """What reading a prompt adds to the text encoder's weights."""
+    return _TEXT_ROWS * width * tokens * size
+
+
+def decode_bytes(pixels: int, size: int) -> int:
+    """What decoding one picture adds to the codec's weights."""
+    return _CODEC_ROWS * pixels * size
+
+
 def estimate(
     shape: Shape,
     *,
@@ -77,11 +106,11 @@ def estimate(
     codec = int(1e9 * shape.codec * size)
     given, made = page_tokens(conditions, 0, side_px), page_tokens(0, slots, side_px)
     moving = made + text_tokens + given
-    step = _ACTIVATIONS * shape.width * moving * size
+    step = step_bytes(shape.width, moving, size)
     if cached:
         step += 2 * shape.width * shape.blocks * given * size
-    reading = text_tokens * 4096 * 40 * size
-    decoding = _CODEC_ROWS * side_px**2 * size
+    reading = read_bytes(_TEXT_WIDTH, text_tokens, size)
+    decoding = decode_bytes(side_px**2, size)
     match offload:
         case Offload.NONE:
             rest = transformer + text + codec

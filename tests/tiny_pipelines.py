@@ -1,0 +1,63 @@
+"""diffusers' own pipelines around the parts of a backbone: what ours is compared with."""
+
+from typing import Any
+
+from torch import nn
+
+from tiny_qwen import Processor
+from triptych.models.flux1 import Flux1Text
+from triptych.models.latent import LatentBackbone
+from triptych.models.qwen import QwenEditText
+from triptych.models.qwen21 import Qwen21Text
+from triptych.models.sd3 import SD3Text
+
+
+def stock(backbone: LatentBackbone, kind: type, **more: object) -> Any:
+    """The pipeline of this kind, silent, on the same transformer, codec, text encoders and scheduler."""
+    pipeline = kind(
+        scheduler=backbone._scheduler,
+        vae=backbone.codec.vae,
+        transformer=backbone.transformer,
+        **text_parts(backbone.text),
+        **more,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def text_parts(text: Any) -> dict[str, object]:
+    match text:
+        case Flux1Text():
+            return {
+                "text_encoder": text.clip,
+                "tokenizer": text.clip_tokenizer,
+                "text_encoder_2": text.t5,
+                "tokenizer_2": text.t5_tokenizer,
+            }
+        case SD3Text():
+            return {
+                "text_encoder": text.clips[0],
+                "tokenizer": text.clip_tokenizers[0],
+                "text_encoder_2": text.clips[1],
+                "tokenizer_2": text.clip_tokenizers[1],
+                "text_encoder_3": text.t5,
+                "tokenizer_3": text.t5_tokenizer,
+            }
+        case Qwen21Text():
+            processor = Processor(text.image_processor, text.tokenizer, token_types=True)
+            return {"text_encoder": text.encoder, "processor": processor}
+        case QwenEditText():
+            processor = Processor(text.image_processor, text.tokenizer)
+            return {"text_encoder": text.encoder, "tokenizer": text.tokenizer, "processor": processor}
+    return {"text_encoder": text.encoder, "tokenizer": text.tokenizer if hasattr(text, "tokenizer") else text.processor}
+
+
+def with_token_types(encoder: nn.Module) -> None:
+    """What Qwen-Image-Edit's pipeline leaves out: transformers 5 places pixels in two dimensions, as Qwen2.5-VL was
+    trained, only where it is told which tokens they are."""
+
+    def tell(module, positional, named):
+        named.setdefault("mm_token_type_ids", (named["input_ids"] == module.config.image_token_id).int())
+        return positional, named
+
+    encoder.register_forward_pre_hook(tell, with_kwargs=True)
