@@ -13,8 +13,6 @@ from triptych.models.options import Offload, Quantise
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "backbones"
 BEGIN, END = "<!-- computed by scripts/backbone_docs.py -->", "<!-- end of what is computed -->"
-# Conditions are read once there, as the weights were trained.
-CACHED = ("flux2-kv", "qwen21")
 FAMILIES = {
     "flux1.md": ("flux1",),
     "flux1-fill.md": ("flux1-fill",),
@@ -43,7 +41,7 @@ def memory(checkpoints: list[Checkpoint]) -> Iterator[str]:
     """One row a size and page; one line for checkpoints of one shape."""
     shapes: dict[tuple[Shape, bool], list[str]] = {}
     for each in checkpoints:
-        shapes.setdefault((each.shape, each.card.family in CACHED), []).append(each.card.name.rpartition("/")[2])
+        shapes.setdefault((each.shape, each.cached), []).append(each.card.name.rpartition("/")[2])
     yield "| checkpoint | px | n | m | bf16 | bf16, parts take turns | int8, parts take turns | nf4, parts take turns |"
     yield "|---|---|---|---|---|---|---|---|"
     ways = (

@@ -198,9 +198,18 @@ def test_load_foreign_library_in_the_index_is_refused(tmp_path):
         load(tmp_path, ON_CPU)
 
 
-@pytest.mark.parametrize("name", ["nonsense", "./nowhere", "/no/such/folder"])
-def test_load_unknown_name_lists_the_known(name):
-    with pytest.raises(BackboneError, match=r"no known backbone\. Known are: pocket, black-forest-labs/FLUX\.1-dev"):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nonsense", r"no known backbone\. Known are: pocket, black-forest-labs/FLUX\.1-dev"),
+        ("flux2-klein-4b", r"Did you mean black-forest-labs/FLUX\.2-klein-4B\? Known are"),
+        ("pockets", r"Did you mean pocket\?"),
+        ("./no/where", r"there is no folder and no file '\./no/where'"),
+        ("/no/such/folder", r"there is no folder and no file '/no/such/folder'"),
+    ],
+)
+def test_load_unknown_name_says_what_may_be_meant(name, said):
+    with pytest.raises(BackboneError, match=said):
         load(name)
 
 

@@ -41,7 +41,8 @@ def list_models() -> None:
     rows = [("pocket", "reference, repaint", "8", "under 1", "in the package", "Apache-2.0")]
     for known in CHECKPOINTS:
         card = known.card
-        gib = f"{estimate(known.shape, text_tokens=card.max_text_tokens).peak_gib:.0f}"
+        peak = estimate(known.shape, text_tokens=card.max_text_tokens, cached=known.cached)
+        gib = f"{peak.peak_gib:.0f}"
         place = "the Hub, after accepting" if known.gated else "the Hub"
         rows.append((card.name, _ways(card), str(card.steps), gib, place, card.licence))
     console.table(("name", "conditions enter by", "steps", "GiB", "weights", "licence"), rows)
@@ -64,10 +65,11 @@ def show(name: _Name) -> None:
         "family": card.family,
         "conditions enter by": _ways(card),
         "steps": str(card.steps),
-        "guidance": "none" if card.guidance is None else f"{card.guidance:g}",
+        "guidance": _guidance(card),
         "panel side": f"{card.side_px} px, multiples of {card.factor}",
         "text": f"at most {card.max_text_tokens} tokens",
         "licence": card.licence,
+        "weights": _weights(known) if known else "here",
     }
     for key, value in facts.items():
         console.out(f"{key:<20} {value}")
@@ -103,6 +105,19 @@ def _ways(card: "Card") -> str:
     return ", ".join(way.value for way in card.conditionings)
 
 
+def _guidance(card: "Card") -> str:
+    if card.guidance is None:
+        return "none"
+    if card.negative is None:
+        return f"{card.guidance:g}"
+    return f"{card.guidance:g}, two passes a step" if card.guidance > 1 else "off; above 1 two passes a step"
+
+
+def _weights(known: "Checkpoint") -> str:
+    first = "accept the licence on its page of the Hub, hf auth login, then " if known.gated else ""
+    return f"{first}hf download {known.card.name}"
+
+
 def _print_memory(known: "Checkpoint") -> None:
     from triptych.models.memory import estimate
     from triptych.models.options import Offload, Quantise
@@ -112,8 +127,17 @@ def _print_memory(known: "Checkpoint") -> None:
     for side in (512, 1024):
         for given, slots in ((1, 1), (3, 1), (1, 3), (3, 3)):
             needs = [
-                estimate(known.shape, conditions=given, slots=slots, side_px=side, quantise=quantise, offload=offload)
+                estimate(
+                    known.shape,
+                    conditions=given,
+                    slots=slots,
+                    side_px=side,
+                    quantise=quantise,
+                    offload=offload,
+                    cached=known.cached,
+                )
                 for quantise, offload in ways
             ]
             rows.append((str(side), str(given), str(slots), *(f"{need.peak_gib:.1f}" for need in needs)))
-    console.table(("px", "conditions", "slots", "GiB", "int8", "parts take turns"), rows)
+    console.out("peak memory in GiB, computed:")
+    console.table(("px", "conditions", "slots", "bfloat16", "int8", "parts take turns"), rows)

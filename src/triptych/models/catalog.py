@@ -40,6 +40,11 @@ class Checkpoint:
     gated: bool
     """The licence must be accepted on the Hub before the weights can be fetched."""
 
+    @property
+    def cached(self) -> bool:
+        """Conditions are read once, as the weights were trained, and their keys and values kept."""
+        return self.card.family in ("flux2-kv", "qwen21")
+
 
 def _known(
     name: str,

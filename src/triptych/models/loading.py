@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,19 @@ def load(source: str | Path = "pocket", options: LoadOptions | None = None) -> B
         return _from_index(name, _read_index(path), find_checkpoint(path.name), options, device)
     checkpoint = find_checkpoint(name)
     if checkpoint is None and ("/" not in name or path.is_absolute() or name.startswith(".")):
-        known = ", ".join(["pocket", *(each.card.name for each in CHECKPOINTS)])
-        raise BackboneError(f"{name!r} is no folder, no file and no known backbone. Known are: {known}.")
+        raise BackboneError(_unknown(name, path))
     hub_name = checkpoint.card.name if checkpoint else name
     return _from_index(hub_name, _fetch_index(hub_name, checkpoint), checkpoint, options, device)
+
+
+def _unknown(name: str, path: Path) -> str:
+    if path.is_absolute() or len(path.parts) > 1:
+        return f"there is no folder and no file {name!r}."
+    names = {each.card.name.rpartition("/")[2].lower(): each.card.name for each in CHECKPOINTS}
+    near = get_close_matches(name.lower(), ["pocket", *names], n=1)
+    meant = f"Did you mean {names.get(near[0], near[0])}? " if near else ""
+    known = ", ".join(["pocket", *names.values()])
+    return f"{name!r} is no folder, no file and no known backbone. {meant}Known are: {known}."
 
 
 def _best_device() -> str:
@@ -86,7 +96,8 @@ def _from_file(path: Path, options: LoadOptions, device: str) -> Backbone:
     if options.base is None:
         raise BackboneError(
             f"{path.name} holds a transformer alone. Name the checkpoint that it belongs to, for its text encoder and "
-            "codec: LoadOptions(base='black-forest-labs/FLUX.2-klein-4B')."
+            "codec: load(FILE, LoadOptions(base='black-forest-labs/FLUX.2-klein-4B')). For the command line, put the "
+            "file into a copy of that checkpoint's folder, as transformer/diffusion_pytorch_model.safetensors."
         )
     folder = Path(options.base).expanduser()
     checkpoint = find_checkpoint(folder.name if folder.is_dir() else options.base)
