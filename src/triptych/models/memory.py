@@ -23,10 +23,10 @@ __all__ = [
 
 _GIB = 2**30
 _ACTIVATIONS = 28
-"""Rows of the network's width alive at once for every token. A single-stream block holds the residual and its norm
-(2), queries, keys and values with their rotated copies (6), the gated feed-forward's two halves and product (9), and the
-concatenation that is projected back (4), of which one is reused: 20. Measured are 12 to 33, see docs/backbones/memory.md;
-the rest is what the allocator holds back between operations."""
+"""Rows of the network's width alive at once for every token. By its operations a single-stream block needs 20: the
+residual and its norm (2), queries, keys and values with their rotated copies (6), the gated feed-forward's two halves
+and product (9), and the concatenation that is projected back (4), of which one is reused. Measured are 12 to 33
+(docs/backbones/memory.md): the allocator holds some back between operations."""
 _TEXT_ROWS = 40
 """Rows of the text encoder's width alive at once for every token: about one a layer, since several layers are read."""
 _TEXT_WIDTH = 4096
