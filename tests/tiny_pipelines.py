@@ -1,5 +1,6 @@
 """diffusers' own pipelines around the parts of a backbone: what ours is compared with."""
 
+from inspect import signature
 from typing import Any
 
 from torch import nn
@@ -14,11 +15,12 @@ from triptych.models.sd3 import SD3Text
 
 def stock(backbone: LatentBackbone, kind: type, **more: object) -> Any:
     """The pipeline of this kind, silent, on the same transformer, codec, text encoders and scheduler."""
+    taken = signature(kind).parameters
     pipeline = kind(
         scheduler=backbone._scheduler,
         vae=backbone.codec.vae,
         transformer=backbone.transformer,
-        **text_parts(backbone.text),
+        **{name: part for name, part in text_parts(backbone.text).items() if name in taken},
         **more,
     )
     pipeline.set_progress_bar_config(disable=True)

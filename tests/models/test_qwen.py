@@ -25,13 +25,6 @@ PAGES = {
 }
 
 
-class TextToPicture(QwenImagePipeline):
-    """The pipeline without the processor that it has no use for."""
-
-    def __init__(self, processor, **parts):  # noqa: ARG002
-        super().__init__(**parts)
-
-
 @pytest.fixture(autouse=True)
 def small_areas(monkeypatch):
     monkeypatch.setattr(pipeline_qwenimage_edit_plus, "VAE_IMAGE_SIZE", SIDE**2)
@@ -78,7 +71,7 @@ def test_qwen_edit_without_conditions_equals_the_pipeline_that_takes_no_picture(
     text, negative = (
         backbone.encode_prompts([Prompt(text=words, parts=())], [0]).embeds for words in (write_prompt(page).text, " ")
     )
-    expected = stock(backbone, TextToPicture)(
+    expected = stock(backbone, QwenImagePipeline)(
         prompt_embeds=text,
         prompt_embeds_mask=torch.ones(text.shape[:2], dtype=torch.long),
         negative_prompt_embeds=negative,
