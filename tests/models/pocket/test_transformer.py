@@ -131,3 +131,22 @@ def test_forward_with_references_behind_the_targets_equals_extract_mode(pocket: 
         return_dict=False,
     )[0]
     torch.testing.assert_close(behind[:, : len(TARGETS)], _extracted(pocket.transformer, inputs))
+
+
+def test_predict_knows_where_tokens_stand_and_not_only_how_far_apart(pocket: PocketBackbone) -> None:
+    inputs = _inputs()
+    down = torch.tensor([0.0, 1.0, 0.0, 0.0])
+
+    def predict(moved: torch.Tensor) -> torch.Tensor:
+        return pocket.transformer.predict(
+            inputs["tokens"],
+            inputs["t"],
+            text=inputs["text"],
+            text_positions=_text_positions() + moved,
+            positions=TARGETS + moved,
+            references=pocket.transformer.encode_references(inputs["references"], REFERENCES + moved),
+        )
+
+    # Rotary positions alone would give the same pictures when everything moves together.
+    assert not torch.allclose(predict(down), predict(0 * down), atol=1e-4)
+    torch.testing.assert_close(predict(32 * down), predict(0 * down), atol=1e-3, rtol=1e-3)

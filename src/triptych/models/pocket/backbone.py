@@ -22,7 +22,7 @@ from triptych.models.backbone import Card, Conditioning, Grid, Sequences, Text
 from triptych.models.hardware import native_dtype
 from triptych.models.pocket.codec import PocketCodec
 from triptych.models.pocket.text import OVERVIEW_FRAME, PocketText, lay_out
-from triptych.models.pocket.transformer import PocketTransformer
+from triptych.models.pocket.transformer import PLACE_FEATURES, PocketTransformer
 from triptych.prompts import Prompt
 
 __all__ = [
@@ -64,7 +64,8 @@ class PocketNetwork(nn.Module):
         self.codec = PocketCodec(channels=config.channels)
         self.text = PocketText(vocabulary=config.vocabulary, width=config.text_width)
         self.transformer = PocketTransformer(
-            in_channels=config.channels,
+            in_channels=config.channels + PLACE_FEATURES,
+            out_channels=config.channels,
             num_layers=config.double_blocks,
             num_single_layers=config.single_blocks,
             attention_head_dim=config.head_width,

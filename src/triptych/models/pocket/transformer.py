@@ -18,13 +18,31 @@ from torch import Tensor
 from triptych.flow import velocity_from_data
 from triptych.models.pocket.attention import PocketAttnProcessor, PocketParallelAttnProcessor
 
-__all__ = ["PocketTransformer", "References", "repeat_references"]
+__all__ = ["PLACE_FEATURES", "PocketTransformer", "References", "repeat_references"]
+
+_PLACE_PERIODS = (4.0, 8.0, 16.0, 32.0)
+PLACE_FEATURES = 4 * len(_PLACE_PERIODS)
+"""Sines and cosines of a token's row and column, which stand beside its channels."""
 
 References: TypeAlias = Flux2KVCache
 """Keys and values of the references in every block."""
 
 FIRST_REFERENCE_FRAME = 10
 """References stand at 10, 20, ... on the first position axis, as FLUX.2's do; slots before them."""
+
+
+def _with_places(
+    tokens: Float[Tensor, "batch tokens channels"], places: Float[Tensor, "tokens 4"]
+) -> Float[Tensor, "batch tokens wide"]:
+    """The tokens, and where they stand in their picture.
+
+    Rotary positions tell how far two tokens are apart; to mirror, turn, tile or zoom one must know where each stands,
+    and products of these features match a place with its image under any such map.
+    """
+    periods = places.new_tensor(_PLACE_PERIODS)
+    angles = (2 * torch.pi * places[:, 1:3, None] / periods).flatten(1)
+    features = torch.cat((angles.sin(), angles.cos()), dim=1).to(tokens.dtype)
+    return torch.cat((tokens, features.expand(len(tokens), -1, -1)), dim=2)
 
 
 def repeat_references(cache: Flux2KVCache, draws: int) -> Flux2KVCache:
@@ -51,10 +69,11 @@ class PocketTransformer(Flux2Transformer2DModel):
                 case Flux2ParallelSelfAttention():
                     module.set_processor(cast(Any, PocketParallelAttnProcessor()))
 
-    @property
-    def _network(self) -> Callable[..., Flux2Transformer2DModelOutput]:
-        """The parent's forward; its annotations ask for integer noise levels, its code does not."""
-        return cast(Callable[..., Flux2Transformer2DModelOutput], super().forward)
+    def _network(self, tokens: Tensor, *, img_ids: Tensor, **others: Any) -> Flux2Transformer2DModelOutput:
+        """The parent's forward on tokens that know their place."""
+        # The parent's annotations ask for integer noise levels, its code does not.
+        forward = cast(Callable[..., Flux2Transformer2DModelOutput], super().forward)
+        return forward(_with_places(tokens, img_ids), img_ids=img_ids, **others)
 
     def predict(
         self,
