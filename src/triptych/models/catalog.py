@@ -82,11 +82,11 @@ _SD35M = Shape(transformer=2.24, text=5.58, codec=0.084, width=1536, double_bloc
 
 _BFL = "black-forest-labs/"
 _SAI = "stabilityai/stable-diffusion-3.5-"
-_FLUX2 = {"channels": 128, "licence": "FLUX Non-Commercial License"}
-_KLEIN = {"channels": 128, "steps": 4}
-_KLEIN_BASE = {"channels": 128, "steps": 50, "guidance": 4.0, "negative": ""}
-_EDIT = {"steps": 40, "guidance": 4.0, "negative": " ", "max_text_tokens": 1024, "gated": False}
-_SD3 = {"max_text_tokens": 256, "negative": "", "licence": "Stability AI Community License"}
+_FLUX2: dict[str, Any] = {"channels": 128, "licence": "FLUX Non-Commercial License"}
+_KLEIN: dict[str, Any] = {"channels": 128, "steps": 4}
+_KLEIN_BASE: dict[str, Any] = {"channels": 128, "steps": 50, "guidance": 4.0, "negative": ""}
+_EDIT: dict[str, Any] = {"steps": 40, "guidance": 4.0, "negative": " ", "max_text_tokens": 1024, "gated": False}
+_SD3: dict[str, Any] = {"max_text_tokens": 256, "negative": "", "licence": "Stability AI Community License"}
 
 CHECKPOINTS: tuple[Checkpoint, ...] = (
     _known(_BFL + "FLUX.1-dev", "flux1", "FluxPipeline", _REPAINT, _FLUX1, guidance=3.5, licence=_DEV),
