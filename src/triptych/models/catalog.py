@@ -87,6 +87,9 @@ _KLEIN: dict[str, Any] = {"channels": 128, "steps": 4}
 _KLEIN_BASE: dict[str, Any] = {"channels": 128, "steps": 50, "guidance": 4.0, "negative": ""}
 _EDIT: dict[str, Any] = {"steps": 40, "guidance": 4.0, "negative": " ", "max_text_tokens": 1024, "gated": False}
 _SD3: dict[str, Any] = {"max_text_tokens": 256, "negative": "", "licence": "Stability AI Community License"}
+# Guidance above 1 takes a second pass; the authors advise none.
+_MADE_AND_EDITED: dict[str, Any] = _EDIT | {"guidance": 1.0}
+_TURBO: dict[str, Any] = _SD3 | {"negative": None}
 
 CHECKPOINTS: tuple[Checkpoint, ...] = (
     _known(_BFL + "FLUX.1-dev", "flux1", "FluxPipeline", _REPAINT, _FLUX1, guidance=3.5, licence=_DEV),
@@ -121,8 +124,7 @@ CHECKPOINTS: tuple[Checkpoint, ...] = (
         factor=32,
         channels=256,
         licence="Qwen Research License",
-        # Guidance above 1 takes a second pass; the authors advise none.
-        **_EDIT | {"guidance": 1.0},
+        **_MADE_AND_EDITED,
     ),
     _known(_SAI + "large", "sd3", "StableDiffusion3Pipeline", _REPAINT, _SD35L, guidance=3.5, **_SD3),
     _known(
