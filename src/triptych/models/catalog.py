@@ -87,6 +87,8 @@ _KLEIN: dict[str, Any] = {"channels": 128, "steps": 4}
 _KLEIN_BASE: dict[str, Any] = {"channels": 128, "steps": 50, "guidance": 4.0, "negative": ""}
 _EDIT: dict[str, Any] = {"steps": 40, "guidance": 4.0, "negative": " ", "max_text_tokens": 1024, "gated": False}
 _SD3: dict[str, Any] = {"max_text_tokens": 256, "negative": "", "licence": "Stability AI Community License"}
+_9B: dict[str, Any] = _FLUX2 | _KLEIN
+_BASE_9B: dict[str, Any] = _FLUX2 | _KLEIN_BASE
 # Guidance above 1 takes a second pass; the authors advise none.
 _MADE_AND_EDITED: dict[str, Any] = _EDIT | {"guidance": 1.0}
 _TURBO: dict[str, Any] = _SD3 | {"negative": None}
@@ -110,9 +112,9 @@ CHECKPOINTS: tuple[Checkpoint, ...] = (
     _known(_BFL + "FLUX.2-dev", "flux2", "Flux2Pipeline", _BOTH, _DEV2, guidance=4.0, **_FLUX2),
     _known(_BFL + "FLUX.2-klein-4B", "flux2", "Flux2KleinPipeline", _BOTH, _KLEIN4, gated=False, **_KLEIN),
     _known(_BFL + "FLUX.2-klein-base-4B", "flux2", "Flux2KleinPipeline", _BOTH, _KLEIN4, gated=False, **_KLEIN_BASE),
-    _known(_BFL + "FLUX.2-klein-9B", "flux2", "Flux2KleinPipeline", _BOTH, _KLEIN9, **_FLUX2 | _KLEIN),
-    _known(_BFL + "FLUX.2-klein-base-9B", "flux2", "Flux2KleinPipeline", _BOTH, _KLEIN9, **_FLUX2 | _KLEIN_BASE),
-    _known(_BFL + "FLUX.2-klein-9b-kv", "flux2-kv", "Flux2KleinKVPipeline", _BOTH, _KLEIN9, **_FLUX2 | _KLEIN),
+    _known(_BFL + "FLUX.2-klein-9B", "flux2", "Flux2KleinPipeline", _BOTH, _KLEIN9, **_9B),
+    _known(_BFL + "FLUX.2-klein-base-9B", "flux2", "Flux2KleinPipeline", _BOTH, _KLEIN9, **_BASE_9B),
+    _known(_BFL + "FLUX.2-klein-9b-kv", "flux2-kv", "Flux2KleinKVPipeline", _BOTH, _KLEIN9, **_9B),
     _known("Qwen/Qwen-Image-Edit-2509", "qwen", "QwenImageEditPlusPipeline", _REFERENCE, _QWEN, **_EDIT),
     _known("Qwen/Qwen-Image-Edit-2511", "qwen", "QwenImageEditPlusPipeline", _REFERENCE, _QWEN, **_EDIT),
     _known(
