@@ -129,9 +129,7 @@ CHECKPOINTS: tuple[Checkpoint, ...] = (
         **_MADE_AND_EDITED,
     ),
     _known(_SAI + "large", "sd3", "StableDiffusion3Pipeline", _REPAINT, _SD35L, guidance=3.5, **_SD3),
-    _known(
-        _SAI + "large-turbo", "sd3", "StableDiffusion3Pipeline", _REPAINT, _SD35L, steps=4, **_SD3 | {"negative": None}
-    ),
+    _known(_SAI + "large-turbo", "sd3", "StableDiffusion3Pipeline", _REPAINT, _SD35L, steps=4, **_TURBO),
     _known(_SAI + "medium", "sd3", "StableDiffusion3Pipeline", _REPAINT, _SD35M, steps=40, guidance=4.5, **_SD3),
 )
 
