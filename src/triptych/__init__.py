@@ -6,6 +6,8 @@ Names are imported when they are first used: `import triptych` reads no torch, s
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from triptych.version import __version__
+
 if TYPE_CHECKING:
     from triptych.canvas import arrange, composite, split, stitch
     from triptych.errors import TriptychError
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from triptych.pagefile import load_page, save_page
     from triptych.prompts import write_prompt
     from triptych.sampling import Preview, Result, Timings, generate, iterate
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Backbone",

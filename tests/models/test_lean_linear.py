@@ -10,7 +10,7 @@ from triptych.models.lean_linear import LeanLinear, takes_lean_layers
 def _adapted(*, dropout=0.0, dtype=torch.float32):
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(12, 20)).to(dtype)
-    parameters = inject(net, ["0"], AdapterSpec(rank=3, alpha=6, dropout=dropout))
+    parameters = inject(net, ["0"], AdapterSpec(rank=3, alpha=6.0, dropout=dropout))
     for name, value in parameters.items():
         if ".lora_B." in name:
             nn.init.normal_(value)

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from triptych import __version__
 from triptych.cli import build, evaluate, generate, models, pages, pocket, replay, rules, skills, train, yardstick
 from triptych.cli.console import complain, remarks
 from triptych.cli.demo import command as demo
 from triptych.errors import TriptychError
+from triptych.version import __version__
 
 __all__ = ["app", "run"]
 

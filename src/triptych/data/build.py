@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from triptych import __version__
 from triptych.data.datacard import DataCard, PageCount, provenance
 from triptych.data.pagesets import save_pageset
 from triptych.data.rules.base import Rule
 from triptych.data.sources import Source
 from triptych.errors import SourceError
 from triptych.page import Page
+from triptych.version import __version__
 
 __all__ = ["build", "built_card", "built_page", "built_pages"]
 

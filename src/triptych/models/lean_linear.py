@@ -1,6 +1,6 @@
 """A linear layer with low-rank updates beside it, in fewer operations than peft's own."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft.tuners.lora import Linear
@@ -26,9 +26,9 @@ class LeanLinear(Linear):
             return super().forward(x, *args, **kwargs)
         result = self.base_layer(x)
         for name in active:
-            down, up = self.lora_A[name].weight, self.lora_B[name].weight
+            down, up = (cast(Tensor, part[name].weight) for part in (self.lora_A, self.lora_B))
             shape, low = result.shape, linear(x, down)
-            result = torch.addmm(result.flatten(0, -2), low.flatten(0, -2), up.t(), alpha=self.scaling[name])
+            result = torch.addmm(result.flatten(0, -2), low.flatten(0, -2), up.mT, alpha=self.scaling[name])
             result = result.view(shape)
         return result
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from triptych import __version__
 from triptych.errors import ImageError
 from triptych.images import MAX_TEXT_BYTES, read_png_text
 from triptych.models.backbone import Card, Conditioning
@@ -16,6 +15,7 @@ from triptych.page import Page
 from triptych.pagefile import page_from_record, page_record
 from triptych.sampling.result import Result
 from triptych.sampling.working import working_page
+from triptych.version import __version__
 
 __all__ = ["KEY", "Recorded", "read_record", "recorded_page", "result_text"]
 
