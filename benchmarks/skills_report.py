@@ -72,7 +72,7 @@ def _verdict(rules: Sequence[dict]) -> str:
 
 
 def _table(rules: Sequence[dict], key: str, title: str) -> str:
-    ways = [way for way in ("copy or white", *WAYS) if all(key in rule["scores"][way] for rule in rules)]
+    ways = [way for way in ("copy or white", *WAYS) if all(key in rule["scores"].get(way, {}) for rule in rules)]
     lines = [f"{title}:", "", f"| rule | {' | '.join(ways)} |", f"|---|{'---|' * len(ways)}"]
     form = ".1f" if key == "psnr" else ".2f"
     for rule in rules:

@@ -83,17 +83,18 @@ def _rule() -> Exhibit:
         look = _look(name, colour)
         return _shown(look.render(), _change(rule, 0).apply(look).render())
 
-    tiled = page("tile", "moose", "cream").with_context(
-        page("tile", "beer-mug", "sky blue"), page("tile", "egg", "mint")
+    # Of the rules that training saw, two that the pocket follows; its card says which it does not.
+    framed = page("frame", "moose", "cream").with_context(
+        page("frame", "beer-mug", "sky blue"), page("frame", "egg", "mint")
     )
-    mirrored = page("mirror", "otter", "lavender").with_context(
-        page("mirror", "shopping-cart", "light grey"), page("mirror", "swan", "sky blue")
+    at_night = page("day-to-night", "otter", "lavender").with_context(
+        page("day-to-night", "shopping-cart", "light grey"), page("day-to-night", "swan", "sky blue")
     )
     return Exhibit(
         title="A rule, from examples alone",
         lead="The same again with visual rules: each page shows two examples of one rule, "
         "and the model applies it to a third object.",
-        pages=(tiled, mirrored),
+        pages=(framed, at_night),
     )
 
 
