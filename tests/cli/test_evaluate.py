@@ -48,6 +48,7 @@ def test_evaluate_pageset_writes_scores_report_and_sheet(
         (("evaluate", "nosuch"), "nosuch"),
         (("evaluate", "pocket", "--rows", "storybord"), "storybord"),
         (("evaluate", "pocket", "--shots", "one"), "one"),
+        (("evaluate", "pocket", "--conditioning", "repant"), "repant"),
         (("compare", "nowhere", "nowhere"), "triptych evaluate"),
     ],
 )

@@ -12,8 +12,10 @@ from triptych.errors import OutputError
 from triptych.evaluation import run
 from triptych.evaluation.run import Progress, evaluate
 from triptych.evaluation.suites import Suite
+from triptych.models.backbone import Conditioning
 from triptych.models.pocket import PocketBackbone
 
+REPAINT = Conditioning.REPAINT
 RULE_ROW = {"name": "rules", "title": "Rules", "rules": ["mirror", "grayscale"], "shots": [0, 1], "pages_per_task": 2,
             "controls": ["other-rule", "copied"]}  # fmt: skip
 
@@ -62,6 +64,18 @@ def test_evaluate_folder_of_another_run_is_refused(
     evaluate(pocket, small, out=tmp_path, sprites=sprites, steps=1)
     with pytest.raises(OutputError, match="seed"):
         evaluate(pocket, small, out=tmp_path, sprites=sprites, steps=1, seed=5)
+
+
+def test_evaluate_by_repaint_scores_other_pictures(
+    pocket: PocketBackbone, sprites: Path, suite: Callable[..., Suite], tmp_path: Path
+) -> None:
+    small = suite({"name": "words", "title": "Words", "rules": ["mirror"], "words": "all"}, pages=1)
+    native = evaluate(pocket, small, out=tmp_path / "native", sprites=sprites, steps=1)
+    painted = evaluate(pocket, small, out=tmp_path / "painted", sprites=sprites, steps=1, conditioning=REPAINT)
+    arm, psnr = "0 shots", "psnr"
+    assert native.rows["words"].estimate(arm, psnr).mean != painted.rows["words"].estimate(arm, psnr).mean
+    with pytest.raises(OutputError, match="conditioning"):
+        evaluate(pocket, small, out=tmp_path / "painted", sprites=sprites, steps=1)
 
 
 def test_evaluate_pages_takes_examples_from_the_set(pocket: PocketBackbone, tmp_path: Path) -> None:

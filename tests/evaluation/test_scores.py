@@ -9,6 +9,7 @@ from triptych.evaluation.compare import compare
 from triptych.evaluation.records import PageScores, RunFolder, Settings
 from triptych.evaluation.scores import RowScores, load_scores
 from triptych.evaluation.suites import Row, Suite
+from triptych.models.backbone import Conditioning
 
 ROW = Row.model_validate(
     {
@@ -44,7 +45,16 @@ def _row(*, right: float = 20.0) -> RowScores:
 
 def _settings(seed: int = 0) -> Settings:
     suite = Suite(title="T", rows=(ROW,))
-    return Settings(suite=suite, seed=seed, backbone="pocket", weights="abc", skill=None, steps=8, source="sprites")
+    return Settings(
+        suite=suite,
+        seed=seed,
+        backbone="pocket",
+        weights="abc",
+        skill=None,
+        steps=8,
+        conditioning=Conditioning.REFERENCE,
+        source="sprites",
+    )
 
 
 def _run(folder: Path, row: RowScores, *, seed: int = 0) -> Path:

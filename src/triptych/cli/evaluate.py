@@ -47,6 +47,7 @@ def evaluate(
     rows: _Rows = None,
     sprites: options.SpriteFolder = None,
     steps: options.Steps = None,
+    conditioning: options.ConditioningWay = None,
     seed: options.Seed = 0,
 ) -> None:
     """Score a backbone, and a skill on it: scores.json, report.html and contact-sheet.png.
@@ -64,7 +65,7 @@ def evaluate(
     from triptych.evaluation.run import evaluate as score
     from triptych.evaluation.suites import load_suite
 
-    numbers = shot_numbers(shots)
+    numbers, way = shot_numbers(shots), options.parse_conditioning(conditioning)
     chosen = tuple(name.strip() for name in rows.split(",")) if rows else ()
     if Path(pageset).is_dir():
         if chosen:
@@ -88,6 +89,7 @@ def evaluate(
             count=count,
             seed=seed,
             steps=steps,
+            conditioning=way,
             on_progress=on_progress,
         )
     report_scores(scores)
@@ -100,6 +102,7 @@ def evaluate_pocket(
     rows: _Rows = None,
     sprites: options.SpriteFolder = None,
     steps: options.Steps = None,
+    conditioning: options.ConditioningWay = None,
     seed: options.Seed = 0,
 ) -> None:
     """Measure the pocket on what it must do: the suite `pocket`, on objects, rules and sets it never saw.
@@ -116,6 +119,7 @@ def evaluate_pocket(
         rows=rows,
         sprites=sprites,
         steps=steps,
+        conditioning=conditioning,
         seed=seed,
     )
 

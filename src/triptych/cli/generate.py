@@ -50,9 +50,6 @@ _Canvas = Annotated[bool, typer.Option("--canvas", help="Also write all panels a
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print layout, prompt, tokens, expected memory and time; make nothing.")
 ]
-_Conditioning = Annotated[
-    str | None, typer.Option(metavar="WAY", help="How conditions enter: reference, repaint or fill.")
-]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -77,7 +74,7 @@ def generate(
     size: _Size = None,
     layout: options.CanvasLayout = None,
     template: _Template = None,
-    conditioning: _Conditioning = None,
+    conditioning: options.ConditioningWay = None,
     guidance: options.Guidance = None,
     backbone: options.BackboneName = "pocket",
     skill: options.SkillFiles = None,

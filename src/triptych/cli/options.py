@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BackboneName",
     "CanvasLayout",
+    "ConditioningWay",
     "Guidance",
     "OutFolder",
     "Seed",
@@ -33,6 +34,10 @@ BackboneName = Annotated[
     str, typer.Option("--backbone", metavar="NAME", help="The model: pocket, a hub name, a folder or a file.")
 ]
 CanvasLayout = Annotated[Layout | None, typer.Option(help="How panels are arranged on the canvas.")]
+ConditioningWay = Annotated[
+    str | None,
+    typer.Option("--conditioning", metavar="WAY", help="How conditions enter: reference, repaint or fill."),
+]
 Guidance = Annotated[float | None, typer.Option(min=0, help="Guidance scale, for backbones that take one.")]
 OutFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write into; made if missing.")]
 Seed = Annotated[int, typer.Option(help="Seed of the noise: the same seed gives the same pixels.")]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from triptych.errors import OutputError, SourceError
 from triptych.evaluation.suites import Suite
 from triptych.images import write_atomic
+from triptych.models.backbone import Conditioning
 
 __all__ = ["PageScores", "RunFolder", "Settings", "Shown", "ShownPicture"]
 
@@ -33,6 +34,7 @@ class Settings(_Strict):
     """Digest of the transformer's weights."""
     skill: str | None
     steps: int
+    conditioning: Conditioning
     source: str
     """Where pages came from: the sprites, or a page set."""
 

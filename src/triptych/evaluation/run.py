@@ -20,7 +20,7 @@ from triptych.evaluation.scores import Scores, load_scores
 from triptych.evaluation.scoring import score_pictures
 from triptych.evaluation.storyboards import ShotJudge
 from triptych.evaluation.suites import Arm, Control, Kind, Row, Suite
-from triptych.models.backbone import Adapter, Backbone
+from triptych.models.backbone import Adapter, Backbone, Conditioning
 from triptych.page import Page
 from triptych.sampling import generate
 
@@ -45,6 +45,7 @@ class _Model:
     backbone: Backbone
     skill: Adapter | None
     steps: int
+    conditioning: Conditioning
     seed: int
 
     def paint(self, cases: Sequence[Case], pages: Sequence[Page]) -> list[tuple[Image, ...]]:
@@ -53,6 +54,7 @@ class _Model:
             [page.without_answers() for page in pages],
             seed=[noise_seed(case, self.seed) for case in cases],
             steps=self.steps,
+            conditioning=self.conditioning,
             skill=self.skill,
         )
         return [result.images for result in results]
@@ -65,6 +67,7 @@ class _Model:
             weights=weights_digest(self.backbone),
             skill=self.skill.name if self.skill else None,
             steps=self.steps,
+            conditioning=self.conditioning,
             source=source,
         )
 
@@ -81,6 +84,7 @@ def evaluate(
     count: int | None = None,
     seed: int = 0,
     steps: int | None = None,
+    conditioning: Conditioning | None = None,
     shown: int = 12,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Scores:
@@ -91,7 +95,13 @@ def evaluate(
     a suite names its own. `shown` pages of each row, the first of its tasks, keep their pictures for the report. A run
     that was stopped goes on where it was; another run's folder is refused with OutputError.
     """
-    model = _Model(backbone=backbone, skill=skill, steps=steps or backbone.card.steps, seed=seed)
+    model = _Model(
+        backbone=backbone,
+        skill=skill,
+        steps=steps or backbone.card.steps,
+        conditioning=conditioning or backbone.card.conditionings[0],
+        seed=seed,
+    )
     if isinstance(pages, Suite):
         suite, source = pages if count is None else _shortened(pages, count), str(sprites)
         maker = _from_sprites(suite, sprites, seed)
