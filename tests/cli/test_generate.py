@@ -147,6 +147,15 @@ def test_dry_run_of_a_known_backbone_computes_without_fetching_it(triptych, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def heard_interrupt():
+    """Shells start background jobs with SIGINT ignored, and tests must pass there as well."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard_interrupt")
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_generate_stopped_by_ctrl_c_leaves_only_whole_files(triptych, pocket_file, tmp_path):
     out = tmp_path / "out"
