@@ -5,8 +5,6 @@
 (Liu et al. 2022, arXiv:2209.03003, eq. 1, with time reversed as in Esser et al. 2024, arXiv:2403.03206).
 """
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,7 +15,6 @@ __all__ = [
     "interpolate",
     "logit_normal",
     "noise_from_velocity",
-    "shift",
     "uniform_schedule",
     "velocity",
     "velocity_from_data",
@@ -64,21 +61,11 @@ def euler_step(
     return sample + (t_next - t) * field
 
 
-def shift(t: float, mu: float) -> float:
-    """Exponential time shift that spends more steps at high noise (FLUX; arXiv:2403.03206, eq. 23 with mu = log alpha).
-
-    `t` in [0, 1]; mu = 0 leaves it unchanged.
-    """
-    if t <= 0.0:
-        return 0.0
-    return math.exp(mu) / (math.exp(mu) + (1 / t - 1))
-
-
-def uniform_schedule(steps: int, *, mu: float = 0.0) -> tuple[float, ...]:
-    """`steps` + 1 noise levels from 1 down to 0, evenly spaced and then shifted by `mu`."""
+def uniform_schedule(steps: int) -> tuple[float, ...]:
+    """`steps` + 1 noise levels from 1 down to 0, evenly spaced."""
     if steps < 1:
         raise ValueError(f"steps is {steps}; a schedule needs at least 1.")
-    return tuple(shift(1 - i / steps, mu) for i in range(steps + 1))
+    return tuple(1 - i / steps for i in range(steps + 1))
 
 
 def logit_normal(
