@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,63 +14,65 @@ import torch
 import triptych as tt
 from triptych.canvas import arrange
 from triptych.cli import console
-from triptych.models.backbone import Backbone, Card, Conditioning, frames
+from triptych.models.backbone import Adapter, Backbone, Card, Conditioning, frames
 from triptych.models.catalog import Checkpoint, find_checkpoint
 from triptych.models.hardware import operations_per_second
 from triptych.models.memory import estimate
 from triptych.page import Page
 from triptych.prompts import write_prompt
+from triptych.sampling import Settings, settle
 from triptych.sampling.prepare import page_canvas
 from triptych.sampling.working import working_page
 
 __all__ = ["print_plan"]
 
 
-def print_plan(page: Page, backbone_name: str, settings: dict[str, Any]) -> None:
+def print_plan(page: Page, backbone_name: str, asked: Mapping[str, Any], *, skill: Adapter | None) -> None:
     """Print layout, prompt, tokens, and the memory and time to expect.
 
-    A backbone that is known by name and not here as a folder is not loaded, since that could fetch it.
+    `asked` holds arguments of `triptych.sampling.settle`. A backbone that is known by name and not here as a folder is
+    not loaded, since that could fetch it.
     """
     known = None if Path(backbone_name).exists() else find_checkpoint(backbone_name)
     if known is not None:
-        lines = _computed(page, known, settings)
+        lines = _computed(page, known, settle(known.card, **asked))
     else:
         with console.working(f"loading {backbone_name}"):
             backbone = tt.load(backbone_name)
-        lines = _measured(page, backbone, settings)
+        lines = _measured(page, backbone, settle(backbone.card, **asked), skill)
     for line in lines:
         console.out(line)
 
 
-def _measured(page: Page, backbone: Backbone, settings: dict[str, Any]) -> Iterator[str]:
+def _measured(page: Page, backbone: Backbone, settings: Settings, skill: Adapter | None) -> Iterator[str]:
     card = backbone.card
-    working = working_page(page, card, settings["size_px"])
+    working = working_page(page, card, settings.size_px)
     text = backbone.encode_prompts([write_prompt(working)], frames(working)).embeds.shape[1]
     yield from _head(page, working, card, settings)
-    given, made = _picture_tokens(working, card, _way(card, settings))
+    given, made = _picture_tokens(working, card, settings.conditioning)
     yield f"tokens: {text} of text, {given} of conditions, {made} of slots"
     # The first step pays for what is done once, the second is what every further one costs.
     marks = [time.perf_counter()]
-    asked: dict[str, Any] = settings | {"steps": 2}
+    trial: dict[str, Any] = asdict(settings) | {"steps": 2}
     with console.working("trying two steps"):
-        for _ in tt.iterate(backbone, page, **asked):
+        for _ in tt.iterate(backbone, page, skill=skill, **trial):
             marks.append(time.perf_counter())
     first, second, decode = (after - before for before, after in pairwise(marks))
-    seconds = first + (_steps(card, settings) - 1) * second + decode
+    seconds = first + (settings.steps - 1) * second + decode
     yield f"expected time: {_duration(seconds)} a page ({second:.2f} s a step, measured)"
     yield f"expected memory: {_peak_bytes(backbone.device) / 2**30:.1f} GiB (measured)"
 
 
-def _computed(page: Page, known: Checkpoint, settings: dict[str, Any]) -> Iterator[str]:
-    card, steps = known.card, _steps(known.card, settings)
-    working = working_page(page, card, settings["size_px"])
+def _computed(page: Page, known: Checkpoint, settings: Settings) -> Iterator[str]:
+    card = known.card
+    working = working_page(page, card, settings.size_px)
     yield from _head(page, working, card, settings)
-    given, made = _picture_tokens(working, card, _way(card, settings))
+    given, made = _picture_tokens(working, card, settings.conditioning)
     text = card.max_text_tokens
     yield f"tokens: at most {text} of text, {given} of conditions, {made} of slots"
     # Two operations a parameter and token; two passes where guidance is classifier-free.
     passes = 2 if card.negative is not None else 1
-    operations = 2e9 * known.shape.transformer * (text + given + made) * steps * passes
+    operations = 2e9 * known.shape.transformer * (text + given + made) * settings.steps * passes
     seconds = operations / operations_per_second("cuda" if torch.cuda.is_available() else "cpu")
     panels = len(working.all_panels)
     peak = estimate(
@@ -83,18 +86,10 @@ def _computed(page: Page, known: Checkpoint, settings: dict[str, Any]) -> Iterat
     yield f"expected memory: {peak.peak_gib:.1f} GiB at {card.side_px} px (computed; weights in bfloat16)"
 
 
-def _head(page: Page, working: Page, card: Card, settings: dict[str, Any]) -> Iterator[str]:
-    yield f"{card.name}, {_steps(card, settings)} steps, conditions enter by {_way(card, settings).value}"
+def _head(page: Page, working: Page, card: Card, settings: Settings) -> Iterator[str]:
+    yield f"{card.name}, {settings.steps} steps, conditions enter by {settings.conditioning.value}"
     yield from _layout(page, working)
     yield f"prompt: {write_prompt(page).text or '(empty)'}"
-
-
-def _way(card: Card, settings: dict[str, Any]) -> Conditioning:
-    return settings["conditioning"] or card.conditionings[0]
-
-
-def _steps(card: Card, settings: dict[str, Any]) -> int:
-    return settings["steps"] or card.steps
 
 
 def _layout(page: Page, working: Page) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """`triptych generate`: a page in, its pictures out."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from PIL import Image
@@ -15,6 +16,9 @@ from triptych.cli.panels import CARRIER, PanelCommand, panel_from_word
 from triptych.cli.request import requested_page
 from triptych.images import png_bytes, save_png
 from triptych.page import Page
+
+if TYPE_CHECKING:
+    from triptych.models.adapters import Skills
 
 __all__ = ["add_to"]
 
@@ -109,7 +113,6 @@ def generate(
         skill=skills.skills[0] if skills else None,
     )
     settings: dict[str, Any] = {
-        "skill": skills,
         "steps": steps,
         "size_px": options.parse_size(size),
         "conditioning": options.parse_conditioning(conditioning),
@@ -118,36 +121,47 @@ def generate(
     if dry_run:
         from triptych.cli.dry_run import print_plan
 
-        return print_plan(asked, backbone, settings)
+        return print_plan(asked, backbone, settings, skill=skills)
     prepare_folder(out)
     stem = file_stem(asked.page_id or (page.stem if page else "page"))
-    _make(asked, backbone, range(seed, seed + number), settings, out=out, stem=stem, preview=preview, canvas=canvas)
+    _make(
+        asked,
+        backbone,
+        range(seed, seed + number),
+        settings,
+        skill=skills,
+        out=out,
+        stem=stem,
+        preview=preview,
+        canvas=canvas,
+    )
 
 
 def _make(
     page: Page,
     backbone_name: str,
     seeds: range,
-    settings: dict[str, Any],
+    asked: dict[str, Any],
     *,
+    skill: "Skills | None",
     out: Path,
     stem: str,
     preview: bool,
     canvas: bool,
 ) -> None:
+    from triptych.sampling import settle
     from triptych.sampling.record import recorded_page, result_text
 
     with console.working(f"loading {backbone_name}"):
         backbone = tt.load(backbone_name)
-    record = recorded_page(page, backbone.card, settings["size_px"])
-    steps = settings["steps"] or backbone.card.steps
-    with console.progress("steps", total=steps * len(seeds)) as bar:
+    settings = settle(backbone.card, **asked)
+    record = recorded_page(page, backbone.card, settings.size_px)
+    with console.progress("steps", total=settings.steps * len(seeds)) as bar:
         for seed in seeds:
             name = f"{stem}-seed{seed}"
             film = _Film(out / f"{name}-preview.png") if preview else None
-            result = tt.generate(
-                backbone, page, seed=seed, on_step=_follower(bar.advance, bar.task_ids[0], film), **settings
-            )
+            follow = _follower(bar.advance, bar.task_ids[0], film)
+            result = tt.generate(backbone, page, seed=seed, skill=skill, on_step=follow, **asdict(settings))
             files = {
                 f"{name}-{number}.png": png_bytes(image, result_text(result, number, record))
                 for number, image in enumerate(result.images, 1)

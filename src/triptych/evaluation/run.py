@@ -22,7 +22,7 @@ from triptych.evaluation.storyboards import ShotJudge
 from triptych.evaluation.suites import Arm, Control, Kind, Row, Suite
 from triptych.models.backbone import Adapter, Backbone, Conditioning
 from triptych.page import Page
-from triptych.sampling import generate
+from triptych.sampling import generate, settle
 
 __all__ = ["Progress", "evaluate", "weights_digest"]
 
@@ -95,13 +95,8 @@ def evaluate(
     a suite names its own. `shown` pages of each row, the first of its tasks, keep their pictures for the report. A run
     that was stopped goes on where it was; another run's folder is refused with OutputError.
     """
-    model = _Model(
-        backbone=backbone,
-        skill=skill,
-        steps=steps or backbone.card.steps,
-        conditioning=conditioning or backbone.card.conditionings[0],
-        seed=seed,
-    )
+    asked = settle(backbone.card, steps=steps, conditioning=conditioning)
+    model = _Model(backbone=backbone, skill=skill, steps=asked.steps, conditioning=asked.conditioning, seed=seed)
     if isinstance(pages, Suite):
         suite, source = pages if count is None else _shortened(pages, count), str(sprites)
         maker = _from_sprites(suite, sprites, seed)

@@ -2,5 +2,6 @@
 
 from triptych.sampling.generate import generate, iterate
 from triptych.sampling.result import Preview, Result, Timings
+from triptych.sampling.settings import Settings, settle
 
-__all__ = ["Preview", "Result", "Timings", "generate", "iterate"]
+__all__ = ["Preview", "Result", "Settings", "Timings", "generate", "iterate", "settle"]

@@ -6,12 +6,13 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import overload
 
-from triptych.errors import BackboneError, PageError
+from triptych.errors import PageError
 from triptych.models.backbone import Adapter, Backbone, Conditioning
 from triptych.page import Page
 from triptych.sampling.relief import BatchTooLargeError, run_relieved
 from triptych.sampling.result import Preview, Result
-from triptych.sampling.run import Finished, Settings, Step
+from triptych.sampling.run import Finished, Step
+from triptych.sampling.settings import Settings, Size, settle
 from triptych.sampling.working import layout_key, working_page
 
 __all__ = ["BATCH_PAGES", "generate", "iterate"]
@@ -20,8 +21,6 @@ _log = logging.getLogger(__name__)
 
 BATCH_PAGES = 8
 """Most pages of one layout that are denoised in one batch."""
-
-Size = tuple[int, int]
 
 
 @overload
@@ -79,7 +78,9 @@ def generate(
     begun anew; `Result.notes` tells. Raises BackboneError, PageError, LayoutError or PromptError.
     """
     pages = [page] if isinstance(page, Page) else list(page)
-    settings = _settled(backbone, steps, conditioning, guidance, size_px, cached)
+    settings = settle(
+        backbone.card, steps=steps, conditioning=conditioning, guidance=guidance, size_px=size_px, cached=cached
+    )
     seeds = _seeds(seed, len(pages))
     results: dict[int, Result] = {}
     with nullcontext() if skill is None else skill.applied(backbone):
@@ -117,35 +118,15 @@ def iterate(
 
     Where memory runs out the page is begun anew in a smaller way, and its previews with it.
     """
-    settings = _settled(backbone, steps, conditioning, guidance, size_px, cached)
+    settings = settle(
+        backbone.card, steps=steps, conditioning=conditioning, guidance=guidance, size_px=size_px, cached=cached
+    )
     with nullcontext() if skill is None else skill.applied(backbone):
         for event in _events(backbone, [(page, seed)], settings, skill):
             if isinstance(event, Step):
                 yield _preview(event, settings, (0,))
             else:
                 yield from event
-
-
-def _settled(
-    backbone: Backbone,
-    steps: int | None,
-    conditioning: Conditioning | None,
-    guidance: float | None,
-    size_px: Size | int | None,
-    cached: bool,
-) -> Settings:
-    card = backbone.card
-    if steps is not None and steps < 1:
-        raise BackboneError(f"steps is {steps}; at least 1 is needed. {card.name} works best with {card.steps}.")
-    if guidance is not None and card.guidance is None:
-        raise BackboneError(f"guidance is {guidance}, but {card.name} takes none. Leave it out.")
-    return Settings(
-        steps=steps or card.steps,
-        conditioning=conditioning or card.conditionings[0],
-        guidance=card.guidance if guidance is None else guidance,
-        size_px=size_px,
-        cached=cached,
-    )
 
 
 def _seeds(seed: int | Sequence[int], pages: int) -> list[int]:

@@ -9,7 +9,8 @@ import torch
 from triptych.errors import BackboneError
 from triptych.models.backbone import Backbone, Relieves
 from triptych.page import Page
-from triptych.sampling.run import Finished, Settings, Step, run
+from triptych.sampling.run import Finished, Step, run
+from triptych.sampling.settings import Settings
 
 __all__ = ["BatchTooLargeError", "run_relieved"]
 

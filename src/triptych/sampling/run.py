@@ -12,29 +12,19 @@ from PIL import Image
 from torch import Tensor
 
 from triptych.flow import data_from_velocity
-from triptych.models.backbone import Backbone, Conditioning
+from triptych.models.backbone import Backbone
 from triptych.page import Page
 from triptych.sampling.encode import encode_text
 from triptych.sampling.plan import Plan
 from triptych.sampling.prepare import Request, build_plan
 from triptych.sampling.result import Timings
+from triptych.sampling.settings import Settings
 from triptych.sampling.working import restore, wanted_sizes, working_page
 
-__all__ = ["Finished", "Pictures", "Reached", "Settings", "Step", "denoise", "run"]
+__all__ = ["Finished", "Pictures", "Reached", "Step", "denoise", "run"]
 
 Pictures = tuple[tuple[Image.Image, ...], ...]
 """For each page, the pictures of its slots."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How pages are to be made, complete: nothing is left to the backbone's card."""
-
-    steps: int
-    conditioning: Conditioning
-    guidance: float | None
-    size_px: tuple[int, int] | int | None
-    cached: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
