@@ -39,8 +39,9 @@ class Progress:
 
     step: int
     loss: float
+    """Mean squared error, every page alike."""
     pure_loss: float
-    """The part of the loss at t = 1."""
+    """The same at t = 1."""
     learning_rate: float
     seconds: float
 
@@ -104,7 +105,7 @@ def _progress(seen: list[Draw], *, step: int, rate: float, seconds: float) -> Pr
     pure = [draw.pure for draw in seen if not math.isnan(draw.pure)]
     return Progress(
         step=step,
-        loss=sum(draw.loss.item() for draw in seen) / len(seen),
+        loss=sum(draw.error for draw in seen) / len(seen),
         pure_loss=sum(pure) / max(1, len(pure)),
         learning_rate=rate,
         seconds=seconds,

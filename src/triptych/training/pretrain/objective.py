@@ -24,9 +24,10 @@ _MAX_PAINTED = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """The loss of one batch, and the part of it at t = 1, where nothing but the conditions helps."""
+    """The loss of one batch; its plain mean error, and that at t = 1, where nothing but the conditions helps."""
 
     loss: Tensor
+    error: float
     pure: float
 
 
@@ -109,7 +110,12 @@ def page_loss(
     weights: Float[Tensor, " channels"],
     generator: torch.Generator,
 ) -> Draw:
-    """Mean squared error on the slots' clean tokens, channels weighted; conditions are never in the loss."""
+    """Mean squared error on the slots' clean tokens, channels weighted; conditions are never in the loss.
+
+    With `relative_above` c a page of error e weighs 1 / (1 + e / c), as adaptive weighting does (Geng et al. 2025,
+    arXiv:2505.13447): a small error halved counts as much as a large one halved. Without it, pages that are nearly a
+    copy of their condition, such as a change of shading, are drowned by those that must be guessed.
+    """
     panels = len(batch.canvas.boxes)
     repaint = panels <= _MAX_PAINTED and float(torch.rand((), generator=generator)) < recipe.repaint_share
     problem = _by_repaint(network, batch) if repaint else _by_reference(network, batch)
@@ -129,5 +135,8 @@ def page_loss(
     )
     error = (predicted.float() - clean)[:, problem.counted].square() * weights
     each = error.mean(dim=(1, 2))
-    pure = each.detach()[levels == 1]
-    return Draw(loss=each.mean(), pure=float(pure.mean()) if len(pure) else float("nan"))
+    errors = each.detach()
+    if recipe.relative_above is not None:
+        each = each / (1 + errors / recipe.relative_above)
+    pure = errors[levels == 1]
+    return Draw(loss=each.mean(), error=float(errors.mean()), pure=float(pure.mean()) if len(pure) else float("nan"))
