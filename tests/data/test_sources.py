@@ -17,16 +17,20 @@ from triptych.errors import SourceError
 @pytest.fixture
 def sprites(tmp_path: Path) -> SpriteSource:
     """Three styles with random blobs; one of them is for evaluation only, one is ink."""
+    return _rendered(tmp_path, "noto", "fluent-emoji-high-contrast", "twemoji")
+
+
+def _rendered(folder: Path, *styles: str) -> SpriteSource:
     rng = np.random.default_rng(0)
     names = [f"thing-{index}" for index in range(25)]
-    for style in ("noto", "fluent-emoji-high-contrast", "twemoji"):
+    for style in styles:
         array = np.zeros((25, 128, 128, 4), dtype=np.uint8)
         for index in range(25):
             y, x = rng.integers(10, 60, 2)
             array[index, y : y + 50, x : x + 40] = (*rng.integers(0, 256, 3), 255)
-        np.save(tmp_path / f"{style}.npy", array)
-        (tmp_path / f"{style}.json").write_text(json.dumps(names))
-    return SpriteSource(tmp_path)
+        np.save(folder / f"{style}.npy", array)
+        (folder / f"{style}.json").write_text(json.dumps(names))
+    return SpriteSource(folder)
 
 
 def test_sprite_scenes_default_leaves_out_evaluation_styles(sprites: SpriteSource) -> None:
@@ -56,6 +60,19 @@ def test_twins_are_one_object_in_two_styles(sprites: SpriteSource) -> None:
     first, second = source.twins(Random(2), pair)
     assert first.name == second.name
     assert (first.style, second.style) == pair
+
+
+def test_style_pair_takes_every_hand_alike_and_two_hands_seldom(tmp_path: Path) -> None:
+    lines = ("ph-thin", "ph-light", "ph-regular", "ph-bold")
+    source = SpriteScenes(_rendered(tmp_path, "noto", "fluent-emoji", "fluent-emoji-flat", *lines))
+    rng = Random(0)
+    pairs = [source.style_pair(rng) for _ in range(2000)]
+    shares = {
+        kind: sum(all(style.startswith(kind) for style in pair) for pair in pairs) / 2000 for kind in ("fluent", "ph")
+    }
+    assert shares["fluent"] == pytest.approx(0.45, abs=0.05)
+    assert shares["ph"] == pytest.approx(0.45, abs=0.05)
+    assert ("noto", "fluent-emoji") in pairs
 
 
 def test_actors_are_different_objects_of_one_style(sprites: SpriteSource) -> None:

@@ -88,6 +88,10 @@ def actors(source: Source, rng: Random, count: int) -> list[Sprite]:
     return found
 
 
+_LOOSE_SHARE = 0.1
+"""Of style pairs by different hands: no rule leads from one to the other, but an object's name and kind do."""
+
+
 def _mean_colour(picture: Image.Image) -> Colour:
     """Of the opaque part of an RGBA picture."""
     small = np.asarray(picture.reduce(8), dtype=np.float32).reshape(-1, 4)
@@ -162,6 +166,20 @@ class SpriteScenes:
         }
         return {pair: names for pair, names in shared.items() if len(names) >= 20}
 
+    @cached_property
+    def _aligned(self) -> dict[str, list[tuple[str, str]]]:
+        """By hand: a hand with many styles has no more pages than one with few."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for pair in self._pairs:
+            first, second = (STYLES[style].hand for style in pair)
+            if first == second:
+                found.setdefault(first, []).append(pair)
+        return found
+
+    @cached_property
+    def _loose(self) -> list[tuple[str, str]]:
+        return [pair for pair in self._pairs if len({STYLES[style].hand for style in pair}) > 1]
+
     def _sprite(self, style: str, name: str) -> Sprite:
         found = STYLES[style]
         return Sprite(
@@ -193,7 +211,9 @@ class SpriteScenes:
             raise SourceError(
                 f"no two of the styles {', '.join(self.styles)} share objects; add a style of the family."
             )
-        return rng.choice(tuple(self._pairs))
+        if not self._aligned or (self._loose and rng.random() < _LOOSE_SHARE):
+            return rng.choice(self._loose)
+        return rng.choice(self._aligned[rng.choice(tuple(self._aligned))])
 
     def look(self, rng: Random, size_px: int, *, figure: bool = True) -> Look:  # noqa: ARG002
         return _simple_look(self.sprite(rng), rng, size_px)

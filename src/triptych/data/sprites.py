@@ -28,6 +28,8 @@ class Style:
 
     name: str
     family: str
+    hand: str
+    """Styles of one hand draw an object with the same outlines, so that one can be told from the other."""
     package: str
     """The npm package it is drawn from."""
     words: tuple[str, ...]
