@@ -1,8 +1,10 @@
 """Seconds a page, seconds a step and peak memory: ours against each stock pipeline, on the same small random weights.
 
-Run `python benchmarks/peers.py`; prints a Markdown table, and with --page writes it into that page of the docs. The
-weights are those of the oracle tests, made wider, with the same type, noise levels and noise on both sides. Where both
-do the same work, their pictures are compared before anything is timed. CPU seconds of one thread are counted.
+    PYTHONPATH=src:tests python benchmarks/peers.py [--page docs/backbones/speed.md]
+
+prints a Markdown table, and with --page writes it into that page of the docs. The weights are those of the oracle
+tests, made wider, with the same type, noise levels and noise on both sides. Where both do the same work, their pictures
+are compared before anything is timed. CPU seconds of one thread are counted.
 
 A stock reference pipeline fills one slot at a time, so m slots are m calls; its conditions are read again in every
 call. Inpainting pipelines fill m slots of a canvas in one call, as ours does. What ours keeps from one call to the

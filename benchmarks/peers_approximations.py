@@ -1,8 +1,10 @@
 """What step caches and cached conditions cost in truth and save in time, beside the exact run of the same page.
 
-Run `python benchmarks/peers_approximations.py`; prints a Markdown table, and with --page writes it into that page of
-the docs. The error is the root mean square difference of the pictures over the deviation of the exact ones; the time is
-CPU seconds of the steps over those of the exact run, on one thread.
+    PYTHONPATH=src:tests python benchmarks/peers_approximations.py [--page docs/backbones/approximations.md]
+
+prints a Markdown table, and with --page writes it into that page of the docs. The error is the root mean square
+difference of the pictures over the deviation of the exact ones; the time is CPU seconds of the steps over those of
+the exact run, on one thread.
 """
 
 import argparse

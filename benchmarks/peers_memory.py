@@ -1,8 +1,10 @@
 """Peak memory as computed by `triptych.models.memory` beside what is measured, on random weights of middle size.
 
-Run `python benchmarks/peers_memory.py`; prints a Markdown table, and with --page writes it into that page of the docs.
-Every part works in float32 on the CPU; its own weights are not counted. Transformers are narrower and shallower than
-the real ones, which the formula takes into account; codecs have their real sizes.
+    PYTHONPATH=src:tests python benchmarks/peers_memory.py [--page docs/backbones/memory.md]
+
+prints a Markdown table, and with --page writes it into that page of the docs. Every part works in float32 on the CPU;
+its own weights are not counted. Transformers are narrower and shallower than the real ones, which the formula takes
+into account; codecs have their real sizes.
 """
 
 import argparse
