@@ -26,6 +26,7 @@ from diffusers import (
 from peers_measuring import machine, peak_bytes, write_page
 from transformers import Qwen3Config, Qwen3ForCausalLM, T5Config, T5EncoderModel
 
+from triptych.models.catalog import CHECKPOINTS
 from triptych.models.memory import decode_bytes, page_tokens, read_bytes, step_bytes
 
 WIDTH, HEADS, TEXT, SIZE, MIB = 1024, 8, 512, 4, 2**20
@@ -133,11 +134,11 @@ def kl_codec(kind: type, channels: int) -> Work:
 
 STEPS = {"FLUX.1": flux1, "FLUX.2": flux2, "Qwen-Image-Edit": qwen, "Stable Diffusion 3.5": sd3}
 READERS = {"Qwen3, as klein reads": qwen3, "T5": t5}
-CODECS: dict[str, Callable[[], Work]] = {
-    "FLUX.1, Stable Diffusion 3.5": lambda: kl_codec(AutoencoderKL, 16),
-    "FLUX.2": lambda: kl_codec(AutoencoderKLFlux2, 32),
-    "Qwen-Image-Edit": lambda: codec(AutoencoderKLQwenImage(), 16, 8, video=True),
-    "Qwen-Image 2.1": lambda: codec(AutoencoderKLQwenImage21(), 64, 16, video=True),
+CODECS: dict[str, tuple[str, Callable[[], Work]]] = {
+    "FLUX.1, Stable Diffusion 3.5": ("flux1", lambda: kl_codec(AutoencoderKL, 16)),
+    "FLUX.2": ("flux2", lambda: kl_codec(AutoencoderKLFlux2, 32)),
+    "Qwen-Image-Edit": ("qwen", lambda: codec(AutoencoderKLQwenImage(), 16, 8, video=True)),
+    "Qwen-Image 2.1": ("qwen21", lambda: codec(AutoencoderKLQwenImage21(), 64, 16, video=True)),
 }
 
 
@@ -163,12 +164,12 @@ def rows() -> Iterator[str]:
         measured = peak_bytes(lambda read=read: read(TEXT))
         yield row(name, f"{TEXT} tokens", read_bytes(WIDTH, TEXT, SIZE), measured)
         del read
-    for name, make in CODECS.items():
-        decode = make()
+    for name, (family, make) in CODECS.items():
+        decode, numbers = make(), next(each.shape.decoding for each in CHECKPOINTS if each.card.family == family)
         decode(64)
         for side in (128, 256):
             measured = peak_bytes(lambda decode=decode, side=side: decode(side))
-            yield row(name, f"decoding {side} px", decode_bytes(side**2, SIZE), measured)
+            yield row(name, f"decoding {side} px", decode_bytes(numbers, side**2, SIZE), measured)
         del decode
 
 

@@ -35,6 +35,22 @@ def test_loss_of_conditions_is_not_heard(pocket, conditioning):
     assert _loss_of_nought(pocket, item) == _loss_of_nought(pocket, spoiled)
 
 
+def test_conditions_on_the_pockets_canvas_get_no_noise(pocket, monkeypatch):
+    prepared = prepare_page(pocket, made_page(1), Setting(conditioning=Conditioning.REPAINT))
+    item = draw_item(prepared, draws=2, levels=Levels(pure_share=1.0), seed=0)
+    seen = []
+
+    def answer(tokens, _):
+        seen.append(tokens[0])
+        return torch.zeros_like(tokens)
+
+    monkeypatch.setattr(type(pocket), "velocity_field", lambda *_: SimpleNamespace(many=answer))
+    group_losses(pocket, [item], space=LossSpace.DATA)
+    is_slot = prepared.weights[0] > 0
+    torch.testing.assert_close(seen[0][:, ~is_slot], prepared.clean[:, ~is_slot].expand(2, -1, -1))
+    torch.testing.assert_close(seen[0][:, is_slot], item.noise[:, is_slot])
+
+
 def _loss_of_nought(backbone, item):
     """The loss of a network that answers zero, whatever it is asked."""
 

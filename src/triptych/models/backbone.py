@@ -63,6 +63,9 @@ class Card:
     """Prompt of the second pass where guidance is classifier-free; None where it is distilled or absent."""
     fixed_side: bool = False
     """Every panel is a square of `side_px`; others are set in one on white."""
+    clean_canvas: bool = False
+    """By repaint, conditions stay clean at every noise level, as the network was trained to see them; where False they
+    are put back at the level reached, as a text-to-picture model must see them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,8 @@ class Shape:
     width: int
     double_blocks: int
     single_blocks: int
+    decoding: int = 1400
+    """Numbers alive at once for every pixel while a picture is decoded, as measured (docs/backbones/memory.md)."""
 
     @property
     def blocks(self) -> int:
@@ -75,8 +77,8 @@ _FLUX1 = Shape(transformer=11.9, text=4.9, codec=0.084, width=3072, double_block
 _KLEIN4 = Shape(transformer=3.88, text=4.02, codec=0.084, width=3072, double_blocks=5, single_blocks=20)
 _KLEIN9 = Shape(transformer=9.08, text=8.19, codec=0.084, width=4096, double_blocks=8, single_blocks=24)
 _DEV2 = Shape(transformer=32.2, text=24.0, codec=0.084, width=6144, double_blocks=8, single_blocks=48)
-_QWEN = Shape(transformer=20.4, text=8.29, codec=0.127, width=3072, double_blocks=60, single_blocks=0)
-_QWEN21 = Shape(transformer=7.12, text=8.77, codec=0.338, width=4096, double_blocks=0, single_blocks=32)
+_QWEN = Shape(transformer=20.4, text=8.29, codec=0.127, width=3072, double_blocks=60, single_blocks=0, decoding=2750)
+_QWEN21 = Shape(transformer=7.12, text=8.77, codec=0.338, width=4096, double_blocks=0, single_blocks=32, decoding=4200)
 _SD35L = Shape(transformer=8.06, text=5.58, codec=0.084, width=2432, double_blocks=38, single_blocks=0)
 _SD35M = Shape(transformer=2.24, text=5.58, codec=0.084, width=1536, double_blocks=24, single_blocks=0)
 

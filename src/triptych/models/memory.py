@@ -30,8 +30,6 @@ and product (9), and the concatenation that is projected back (4), of which one 
 _TEXT_ROWS = 40
 """Rows of the text encoder's width alive at once for every token: about one a layer, since several layers are read."""
 _TEXT_WIDTH = 4096
-_CODEC_ROWS = 4 * 256
-"""Numbers alive at once for every pixel while a picture is decoded: four maps of 256 channels at full size."""
 _SPARE = 1.1
 """Fragmentation and the libraries' own buffers."""
 
@@ -77,9 +75,9 @@ def read_bytes(width: int, tokens: int, size: int) -> int:
     return _TEXT_ROWS * width * tokens * size
 
 
-def decode_bytes(pixels: int, size: int) -> int:
-    """What decoding one picture adds to the codec's weights."""
-    return _CODEC_ROWS * pixels * size
+def decode_bytes(numbers: int, pixels: int, size: int) -> int:
+    """What decoding one picture adds to the codec's weights, with `numbers` alive for every pixel."""
+    return numbers * pixels * size
 
 
 def estimate(
@@ -98,7 +96,7 @@ def estimate(
 
     Weights: parameters x bits / 8 for transformer and text encoder, and the codec at `dtype`. A step: 20 x width x
     tokens numbers, and where the conditions are `cached` 2 x width x blocks x condition tokens more, while a step then
-    has only the slots' tokens. Decoding: 1024 numbers a pixel of one panel.
+    has only the slots' tokens. Decoding: `shape.decoding` numbers a pixel of one panel.
     """
     size = dtype.itemsize
     scale = quantise.bits / 16 * size / 2 if quantise is Quantise.NONE else quantise.bits / 16
@@ -110,7 +108,7 @@ def estimate(
     if cached:
         step += 2 * shape.width * shape.blocks * given * size
     reading = read_bytes(_TEXT_WIDTH, text_tokens, size)
-    decoding = decode_bytes(side_px**2, size)
+    decoding = decode_bytes(shape.decoding, side_px**2, size)
     match offload:
         case Offload.NONE:
             rest = transformer + text + codec

@@ -24,10 +24,21 @@ class Cut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """Clean target tokens that are put back at every noise level, and where (1) or where not (0)."""
+    """Target tokens that are put back at every noise level, and where (1) or where not (0)."""
 
     data: Float[Tensor, "batch target channels"]
     keep: Float[Tensor, "batch target 1"]
+    clean: bool = False
+    """They are put back as they are; otherwise with the noise of the level."""
+
+    def put_back(
+        self,
+        tokens: Float[Tensor, "batch target channels"],
+        noise: Float[Tensor, "batch target channels"],
+        t: float,
+    ) -> Float[Tensor, "batch target channels"]:
+        """`tokens` at noise level `t` with what is known in its place."""
+        return torch.lerp(tokens, self.data if self.clean else interpolate(self.data, noise, t), self.keep)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +50,11 @@ class Plan:
     cuts: tuple[Cut, ...]
     known: Known | None = None
 
+    @property
+    def start(self) -> Float[Tensor, "batch target channels"]:
+        """The tokens at noise level 1."""
+        return self.noise if self.known is None else self.known.put_back(self.noise, self.noise, 1.0)
+
     def advance(
         self,
         tokens: Float[Tensor, "batch target channels"],
@@ -48,9 +64,7 @@ class Plan:
     ) -> Float[Tensor, "batch target channels"]:
         """One solver step; what is known is put back at the level reached."""
         moved = euler_step(tokens, field, t, t_next)
-        if self.known is None:
-            return moved
-        return torch.lerp(moved, interpolate(self.known.data, self.noise, t_next), self.known.keep)
+        return moved if self.known is None else self.known.put_back(moved, self.noise, t_next)
 
 
 def slot_noise(seed: int, slot: int, grid: Grid, channels: int) -> Float[Tensor, "tokens channels"]:

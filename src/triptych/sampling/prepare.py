@@ -95,6 +95,7 @@ def _by_repaint(backbone: Backbone, request: Request, text: Text, negative: Text
         noise=_noise(backbone, request.seeds, 0, grid),
         slots=_slot_boxes(request.pages[0], canvas),
         guidance=request.guidance,
+        clean=backbone.card.clean_canvas,
     )
 
 

@@ -74,7 +74,7 @@ def run(backbone: Backbone, pages: list[Page], seeds: list[int], settings: Setti
     def show(tokens: Tensor) -> Pictures:
         return _pictures(backbone, plan, tokens, pages, settings)
 
-    reached = Reached(t=1.0, tokens=plan.noise, clean=plan.noise)
+    reached = Reached(t=1.0, tokens=plan.start, clean=plan.start)
     for step, reached in enumerate(denoise(backbone, plan, settings.steps), 1):
         yield Step(step=step, t=reached.t, decode=partial(show, reached.clean))
     clock.append(time.perf_counter())
@@ -94,7 +94,7 @@ def denoise(backbone: Backbone, plan: Plan, steps: int) -> Iterator[Reached]:
     levels = backbone.schedule(steps, plan.noise.shape[1])
     with torch.no_grad():
         velocity = backbone.velocity_field(plan.sequences)
-    tokens = plan.noise
+    tokens = plan.start
     for t, t_next in pairwise(levels):
         # Not around the yield: a generator would leak the mode into its caller.
         with torch.no_grad():

@@ -109,6 +109,7 @@ def _flat(prepared: Prepared) -> tuple[dict[str, Tensor], dict[str, object]]:
         "clean": prepared.clean,
         "weights": prepared.weights,
         "memory": prepared.memory,
+        "known": prepared.known,
         "references": sequences.references,
         "extra": sequences.extra,
         "text.embeds": sequences.text.embeds,
@@ -147,4 +148,5 @@ def _unflat(tensors: dict[str, Tensor], facts: dict) -> Prepared:
         prompt=Prompt(text=prompt["text"], parts=tuple(PromptPart(**part) for part in prompt["parts"])),
         frames=tuple(facts["frames"]),
         memory=tensors.get("memory"),
+        known=tensors.get("known"),
     )

@@ -43,6 +43,8 @@ class Prepared:
     frames: tuple[int, ...]
     memory: Float[Tensor, "1 blocks 2 reference heads width"] | None = None
     """Keys and values of the references, where the recipe leaves their path as it was."""
+    known: Float[Tensor, "1 target 1"] | None = None
+    """1 on the tokens that get no noise, where the backbone sees a canvas so."""
 
     @property
     def shape(self) -> tuple[object, ...]:
@@ -75,6 +77,7 @@ def prepare_page(backbone: Backbone, page: Page, setting: Setting) -> Prepared:
         prompt=write_prompt(working),
         frames=frames(working),
         memory=memory,
+        known=plan.known.keep if plan.known is not None and plan.known.clean else None,
     )
 
 

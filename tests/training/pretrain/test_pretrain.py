@@ -119,13 +119,13 @@ def test_page_loss_by_repaint_counts_only_the_slots(monkeypatch: pytest.MonkeyPa
 
 
 def test_draw_levels_keeps_the_share_of_pure_noise() -> None:
-    levels = draw_levels(1000, 4, _recipe(), torch.Generator().manual_seed(0), pure_share=0.3)
+    levels = draw_levels(1000, 4, _recipe(pure_noise_share=0.3), torch.Generator().manual_seed(0))
     assert float((levels == 1).float().mean()) == pytest.approx(0.3, abs=0.03)
     assert float(levels.min()) > 0
 
 
 def test_draw_levels_with_half_of_two_draws_pure_gives_each_page_one() -> None:
-    levels = draw_levels(50, 2, _recipe(), torch.Generator().manual_seed(0), pure_share=0.5).view(50, 2)
+    levels = draw_levels(50, 2, _recipe(pure_noise_share=0.5), torch.Generator().manual_seed(0)).view(50, 2)
     assert torch.equal((levels == 1).sum(1), torch.ones(50, dtype=torch.long))
 
 
@@ -146,10 +146,11 @@ def test_page_loss_by_repaint_shows_the_canvas_that_sampling_paints(monkeypatch:
         return torch.zeros_like(tokens)
 
     monkeypatch.setattr(network.transformer, "predict", predict)
-    # At vanishing noise the tokens are the canvas itself.
-    _loss(network, batch, repaint_share=1.0, pure_noise_share=0.0, noise_mean=-30.0)
+    _loss(network, batch, repaint_share=1.0, pure_noise_share=1.0)
     kept = plan.known.keep[0, :, 0] > 0
+    assert torch.allclose(asked[0][kept], plan.start[0][kept], atol=1e-4)
     assert torch.allclose(asked[0][kept], plan.known.data[0][kept], atol=1e-4)
+    assert not torch.allclose(asked[0][~kept], plan.known.data[0][~kept], atol=1.0)
 
 
 def test_decoder_weights_prefer_channels_that_move_the_picture() -> None:

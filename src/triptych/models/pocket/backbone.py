@@ -181,6 +181,7 @@ def pocket_card(channels: int = 128) -> Card:
         channels=channels,
         side_px=SIDE_PX,
         fixed_side=True,
+        clean_canvas=True,
         steps=2,  # more pays in edges and costs in truth: docs/pocket.md, "Steps"
         guidance=None,
         max_text_tokens=64,

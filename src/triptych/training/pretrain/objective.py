@@ -31,17 +31,15 @@ class Draw:
     pure: float
 
 
-def draw_levels(
-    pages: int, draws: int, recipe: PretrainRecipe, generator: torch.Generator, *, pure_share: float
-) -> Float[Tensor, " levels"]:
-    """Noise levels, page by page: a share of `pure_share` at exactly 1, the rest logit-normal.
+def draw_levels(pages: int, draws: int, recipe: PretrainRecipe, generator: torch.Generator) -> Float[Tensor, " levels"]:
+    """Noise levels, page by page: a share at exactly 1, the rest logit-normal.
 
     The share is kept within each page as far as its draws allow (systematic sampling), so that no page spends two
     draws on t = 1, where the target and the conditions are the same.
     """
     levels = logit_normal(pages * draws, mean=recipe.noise_mean, std=recipe.noise_std, generator=generator)
     place = (torch.arange(draws) + torch.rand(pages, 1, generator=generator)) / draws
-    return torch.where(place.flatten() < pure_share, torch.ones(()), levels)
+    return torch.where(place.flatten() < recipe.pure_noise_share, torch.ones(()), levels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +118,11 @@ def page_loss(
     repaint = panels <= _MAX_PAINTED and float(torch.rand((), generator=generator)) < recipe.repaint_share
     problem = _by_repaint(network, batch) if repaint else _by_reference(network, batch)
     draws = batch.draws
-    # At t = 1 a canvas shows nothing of its conditions, so there is nothing to learn to follow.
-    pure_share = 0.0 if repaint else recipe.pure_noise_share
-    levels = draw_levels(len(problem.clean), draws, recipe, generator, pure_share=pure_share)
+    levels = draw_levels(len(problem.clean), draws, recipe, generator)
     clean = repeat(problem.clean, "b n c -> (b k) n c", k=draws)
     noisy = interpolate(clean, torch.randn(clean.shape, generator=generator), levels[:, None, None])
+    # What a canvas shows besides its slots stays clean (`Card.clean_canvas`).
+    noisy = torch.where(problem.counted[:, None], noisy, clean)
     predicted = network.transformer.predict(
         noisy,
         levels,

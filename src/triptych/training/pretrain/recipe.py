@@ -66,7 +66,7 @@ class PretrainRecipe(_Strict):
     relative_above: float | None = Field(default=None, gt=0)
     """Error beyond which a page counts by how much its error falls in proportion (`page_loss`); None: never."""
     repaint_share: float = Field(default=0.08, ge=0, le=1)
-    """Share of batches trained on one canvas with noisy conditions, for repaint."""
+    """Share of batches trained on one canvas, for repaint."""
     load: int = 56
     mixture: tuple[EntryRecipe, ...]
 
