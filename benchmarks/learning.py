@@ -17,12 +17,14 @@ from pathlib import Path
 
 import triptych as tt
 from triptych.data.mixture import Words
-from triptych.data.rules import HELD_OUT_RULES, LATER_RULES, RULES, Rule
+from triptych.data.rules import RULES, Rule
+from triptych.data.sprites import SpriteSource
 from triptych.evaluation.run import evaluate
 from triptych.evaluation.scores import RowScores, Scores, load_scores
 from triptych.evaluation.statistics import Estimate, bootstrap
 from triptych.evaluation.suites import Arm, Control, Row, Suite
 from triptych.images import write_atomic
+from triptych.training.pretrain.recipe import load_recipe, mixture_of
 
 SHOTS = (0, 1, 2, 3)
 MOST = Arm(shots=3)
@@ -46,7 +48,7 @@ Every rule of the package, {pages} pages each in tasks of two, on objects that t
 |---|---|---|
 {counts}
 
-Of the {seen} rules never trained on, {heard} are learnt in context: {which}.
+Of the {unseen} rules never trained on, {heard} are learnt in context: {which}.
 
 **Reading it.** A share is of pages that are right: accepted by the rule's verifier, or found as the nearest of 50
 answers and the page's own inputs, whichever share is larger. Numbers of examples are asked without words; *wrong* is
@@ -81,6 +83,8 @@ class Finding:
     """One rule in one line."""
 
     rule: Rule
+    is_trained: bool
+    """The pretraining's recipe has pages of it."""
     shots: dict[int, Estimate]
     gain: Estimate
     wrong: Estimate | None
@@ -103,7 +107,7 @@ class Finding:
 
     @property
     def line(self) -> str:
-        seen = "" if self.rule.name not in HELD_OUT_RULES | LATER_RULES else "never"
+        seen = "" if self.is_trained else "never"
         cells = [self.rule.name, self.rule.family, seen, *(_share(self.shots[shots]) for shots in SHOTS)]
         gain = f"{self.gain.mean:+.1f} ({self.gain.low:+.1f} to {self.gain.high:+.1f})"
         cells += [_share(self.wrong), _share(self.words), _share(self.skill), gain]
@@ -114,7 +118,13 @@ def _share(estimate: Estimate | None) -> str:
     return "" if estimate is None or not estimate.pages else f"{estimate.mean:.2f}"
 
 
-def finding(scores: Scores, rule: Rule, skills: Path | None) -> Finding | None:
+def trained_rules(sprites: Path) -> frozenset[str]:
+    """Names of the rules that the released weights were trained on, which are fewer than those not held out."""
+    mixture = mixture_of(load_recipe("pocket"), SpriteSource(sprites))
+    return frozenset(rule.name for entry in mixture.entries for rule in entry.rules)
+
+
+def finding(scores: Scores, rule: Rule, skills: Path | None, trained: frozenset[str]) -> Finding | None:
     """None where the rule was not scored yet."""
     row, told = scores.rows.get(rule.name), scores.rows.get(f"{rule.name}-by-words")
     if row is None or MOST.name not in row.names:
@@ -124,6 +134,7 @@ def finding(scores: Scores, rule: Rule, skills: Path | None) -> Finding | None:
     test = row.test(MOST.name, other, "psnr")
     return Finding(
         rule=rule,
+        is_trained=rule.name in trained,
         shots={shots: right(row, Arm(shots=shots).name) for shots in SHOTS},
         gain=row.estimate(MOST.name, "gain"),
         wrong=right(row, WRONG.name) if has_wrong else None,
@@ -147,15 +158,15 @@ def page_of(scores: Scores, findings: Sequence[Finding], pages: int) -> str:
     settings = scores.settings
     by_kind = {kind: [found for found in findings if found.kind == kind] for kind in KINDS}
     counts = [f"| {title} | {len(by_kind[kind])} | {_named(by_kind[kind])} |" for kind, title in KINDS.items()]
-    seen = [found for found in findings if found.rule.name in HELD_OUT_RULES | LATER_RULES]
-    heard = [found for found in seen if found.kind == "context"]
+    unseen = [found for found in findings if not found.is_trained]
+    heard = [found for found in unseen if found.kind == "context"]
     text = PAGE.format(
         pages=pages,
         weights=settings.weights,
         steps=settings.steps,
         rules=len(findings),
         counts="\n".join(counts),
-        seen=len(seen),
+        unseen=len(unseen),
         heard=len(heard),
         which=_named(heard) or "none",
     )
@@ -187,7 +198,8 @@ def main() -> None:
         evaluate(backbone, suite, out=asked.out, sprites=asked.sprites, rows=(name, f"{name}-by-words"), shown=2)
         print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
     scores = load_scores(asked.out)
-    found = [one for rule in RULES.values() if (one := finding(scores, rule, asked.skills)) is not None]
+    trained = trained_rules(asked.sprites)
+    found = [one for rule in RULES.values() if (one := finding(scores, rule, asked.skills, trained)) is not None]
     for one in found:
         print(f"{one.kind:8}", one.line)
     if asked.docs:
