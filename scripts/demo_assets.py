@@ -30,7 +30,6 @@ OBJECTS = {
         "sandwich",
         "shopping-cart",
         "swan",
-        "wolf",
     ),
 }
 

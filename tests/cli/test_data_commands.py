@@ -1,5 +1,6 @@
 """Rules, page sets, models and skills on the command line."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 from triptych.data.pagesets import load_pageset, save_pageset
 from triptych.data.rules import RULES
 from triptych.models.catalog import CHECKPOINTS
+from triptych.models.pocket import pocket_card
 from triptych.skill import load_skill
 
 _RULES = """
@@ -125,6 +127,8 @@ def test_models_list_names_all_and_show_needs_no_network(triptych):
     shown = triptych("models", "show", "FLUX.2-klein-4B")
 
     assert all(checkpoint.card.name in listed.stdout for checkpoint in CHECKPOINTS)
+    own = pocket_card()
+    assert re.search(rf"^{own.name} .* {own.steps} .*{own.licence}", listed.stdout, re.MULTILINE)
     assert shown.exit_code == 0, shown.stderr
     assert "reference, repaint" in shown.stdout and "1024" in shown.stdout
 

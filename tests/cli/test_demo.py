@@ -24,7 +24,7 @@ def test_demo_writes_one_page_that_stands_alone(triptych, pocket_file, tmp_path)
     assert html.count("right answer") >= slots
     for exhibit in found:
         assert exhibit.title in html
-    assert "[PANEL-2] wide shot, on a beach at dusk" in html
+    assert "[PANEL-2] close-up, in a forest" in html
 
 
 @pytest.mark.parametrize("style", ["fluent-emoji-flat", "fluent-emoji-3d", "noto"])

@@ -37,8 +37,10 @@ def list_models() -> None:
     """
     from triptych.models.catalog import CHECKPOINTS
     from triptych.models.memory import estimate
+    from triptych.models.pocket import pocket_card
 
-    rows = [("pocket", "reference, repaint", "8", "under 1", "in the package", "Apache-2.0")]
+    own = pocket_card()
+    rows = [(own.name, _ways(own), str(own.steps), "under 1", "in the package", own.licence)]
     for known in CHECKPOINTS:
         card = known.card
         peak = estimate(known.shape, text_tokens=card.max_text_tokens, cached=known.cached)

@@ -100,12 +100,12 @@ def _rule() -> Exhibit:
 
 def _storyboard() -> Exhibit:
     shots = (
+        Shot(place="forest", framing=Framing.CLOSE, light=Light.NOON, side=Side.CENTRE),
+        Shot(place="city", framing=Framing.MEDIUM, light=Light.NIGHT, side=Side.CENTRE),
         Shot(place="beach", framing=Framing.WIDE, light=Light.DUSK, side=Side.LEFT),
-        Shot(place="forest", framing=Framing.MEDIUM, light=Light.NOON, side=Side.CENTRE),
-        Shot(place="city", framing=Framing.CLOSE, light=Light.NIGHT, side=Side.CENTRE),
     )
-    character = _sprite("noto", "wolf")
-    portrait = _look("wolf", "white", share=0.8).render()
+    character = _sprite("noto", "dog")
+    portrait = _look("dog", "white", share=0.8).render()
     slots = tuple(slot(s.words, answer=compose_shot(character, s, Random(7), _SIDE_PX)) for s in shots)
     return Exhibit(
         title="A storyboard",
