@@ -53,9 +53,9 @@ Of the {unseen} rules never trained on, {heard} are learnt in context: {which}.
 **Reading it.** A share is of pages that are right: accepted by the rule's verifier, or found as the nearest of 50
 answers and the page's own inputs, whichever share is larger. Numbers of examples are asked without words; *wrong* is
 three examples of another rule. In context means half of the pages or more, and better than behind another rule's
-examples by more than chance (PSNR, paired by page within tasks, p < 0.05). *Gain* is PSNR over the better of copy and white with
-three examples, in dB, with its interval of 95%. {pages} pages are few: a share is known to a quarter or so. An empty
-cell was not measured, or no other rule has the page's shape.
+examples by more than chance (PSNR, paired by page within tasks, p < 0.05). *Gain* is PSNR over the better of copy and
+white with three examples, in dB, with its interval of 95%. {pages} pages are few: a share is known to a quarter or so.
+An empty cell was not measured, or no other rule has the page's shape.
 """
 
 

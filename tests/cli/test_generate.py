@@ -143,7 +143,7 @@ def test_dry_run_of_a_known_backbone_computes_without_fetching_it(triptych, tmp_
 
     assert result.exit_code == 0, result.stderr
     assert "4096 of slots" in result.stdout
-    assert "18.6 GiB" in result.stdout
+    assert "19.4 GiB" in result.stdout
     assert list(tmp_path.iterdir()) == []
 
 
