@@ -94,7 +94,7 @@ def estimate(
 ) -> Estimate:
     """Peak memory of one page of square panels.
 
-    Weights: parameters x bits / 8 for transformer and text encoder, and the codec at `dtype`. A step: 20 x width x
+    Weights: parameters x bits / 8 for transformer and text encoder, and the codec at `dtype`. A step: 28 x width x
     tokens numbers, and where the conditions are `cached` 2 x width x blocks x condition tokens more, while a step then
     has only the slots' tokens. Decoding: `shape.decoding` numbers a pixel of one panel.
     """
