@@ -119,7 +119,10 @@ def _share(estimate: Estimate | None) -> str:
 
 
 def trained_rules(sprites: Path) -> frozenset[str]:
-    """Names of the rules that the released weights were trained on, which are fewer than those not held out."""
+    """Names of the rules that the recipe `pocket` trains, which are fewer than those not held out.
+
+    Where the recipe has changed since the released weights were made, the pocket's card says so.
+    """
     mixture = mixture_of(load_recipe("pocket"), SpriteSource(sprites))
     return frozenset(rule.name for entry in mixture.entries for rule in entry.rules)
 

@@ -87,7 +87,7 @@ def difference(family: Family, backbone: LatentBackbone, page: Page, steps: int,
     """Of the two sides' pictures in [0, 1], where they do the same work."""
     theirs = stock(family, backbone, page, steps, clock)
     forget(backbone)
-    mine = filled(backbone, page, backbone.card.conditionings[0], steps=steps, guidance=backbone.card.guidance)
+    mine = filled(backbone, page, backbone.card.native, steps=steps, guidance=backbone.card.guidance)
     if len(page.slots) > 1 and not family.whole_canvas:
         return "other work: jointly"
     assert theirs is not None

@@ -17,7 +17,6 @@ from pathlib import Path
 from random import Random
 from statistics import fmean
 
-import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageOps
 
@@ -26,7 +25,7 @@ from triptych.data.pagesets import save_pageset
 from triptych.data.rules import RULES
 from triptych.data.sources import SpriteScenes
 from triptych.data.sprites import SpriteSource, is_held_out
-from triptych.evaluation.metrics import psnr
+from triptych.evaluation.metrics import compare_pictures
 from triptych.evaluation.statistics import Estimate, bootstrap
 from triptych.models.adapters import Skills
 from triptych.models.backbone import Backbone
@@ -93,7 +92,7 @@ def truth(pages: Sequence[Page], made: Sequence[Sequence[Image.Image]]) -> Estim
 
 
 def _psnr(shots: Sequence[Image.Image], answers: Sequence[Image.Image]) -> float:
-    return fmean(psnr(np.asarray(a) / 255.0, np.asarray(b) / 255.0) for a, b in zip(shots, answers, strict=True))
+    return fmean(compare_pictures(shot, answer).psnr for shot, answer in zip(shots, answers, strict=True))
 
 
 def figure(pages: Sequence[Page], made: dict[str, list[list[Image.Image]]]) -> Image.Image:

@@ -17,6 +17,9 @@ from triptych.errors import SourceError
 
 __all__ = ["FolderSource", "ShapeSource", "Source", "Sprite", "SpriteScenes", "actor", "actors"]
 
+_LOOSE_SHARE = 0.1
+"""Of style pairs by two hands: no rule leads from one to the other, but an object's name and kind do."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sprite:
@@ -86,10 +89,6 @@ def actors(source: Source, rng: Random, count: int) -> list[Sprite]:
     if len(found) < count:
         raise SourceError(f"the source has fewer than {count} objects in style {found[0].style!r}; add pictures.")
     return found
-
-
-_LOOSE_SHARE = 0.1
-"""Of style pairs by different hands: no rule leads from one to the other, but an object's name and kind do."""
 
 
 def _mean_colour(picture: Image.Image) -> Colour:
@@ -167,18 +166,14 @@ class SpriteScenes:
         return {pair: names for pair, names in shared.items() if len(names) >= 20}
 
     @cached_property
-    def _aligned(self) -> dict[str, list[tuple[str, str]]]:
-        """By hand: a hand with many styles has no more pages than one with few."""
-        found: dict[str, list[tuple[str, str]]] = {}
+    def _pairs_by_hand(self) -> tuple[list[list[tuple[str, str]]], list[tuple[str, str]]]:
+        """The pairs of each hand, and those of two hands."""
+        aligned: dict[str, list[tuple[str, str]]] = {}
+        loose = []
         for pair in self._pairs:
             first, second = (STYLES[style].hand for style in pair)
-            if first == second:
-                found.setdefault(first, []).append(pair)
-        return found
-
-    @cached_property
-    def _loose(self) -> list[tuple[str, str]]:
-        return [pair for pair in self._pairs if len({STYLES[style].hand for style in pair}) > 1]
+            (aligned.setdefault(first, []) if first == second else loose).append(pair)
+        return list(aligned.values()), loose
 
     def _sprite(self, style: str, name: str) -> Sprite:
         found = STYLES[style]
@@ -211,9 +206,11 @@ class SpriteScenes:
             raise SourceError(
                 f"no two of the styles {', '.join(self.styles)} share objects; add a style of the family."
             )
-        if not self._aligned or (self._loose and rng.random() < _LOOSE_SHARE):
-            return rng.choice(self._loose)
-        return rng.choice(self._aligned[rng.choice(tuple(self._aligned))])
+        aligned, loose = self._pairs_by_hand
+        if not aligned or (loose and rng.random() < _LOOSE_SHARE):
+            return rng.choice(loose)
+        # A hand with many styles gets no more pages than one with few.
+        return rng.choice(rng.choice(aligned))
 
     def look(self, rng: Random, size_px: int, *, figure: bool = True) -> Look:  # noqa: ARG002
         return _simple_look(self.sprite(rng), rng, size_px)

@@ -67,6 +67,11 @@ class Card:
     """By repaint, conditions stay clean at every noise level, as the network was trained to see them; where False they
     are put back at the level reached, as a text-to-picture model must see them."""
 
+    @property
+    def native(self) -> Conditioning:
+        """How conditions enter where nobody asks for a way."""
+        return self.conditionings[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:

@@ -38,7 +38,7 @@ def settle(
         raise BackboneError(f"guidance is {guidance}, but {card.name} takes none. Leave it out.")
     return Settings(
         steps=steps or card.steps,
-        conditioning=conditioning or card.conditionings[0],
+        conditioning=conditioning or card.native,
         guidance=card.guidance if guidance is None else guidance,
         size_px=size_px,
         cached=cached,

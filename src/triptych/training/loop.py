@@ -227,7 +227,7 @@ class _Trainer:
         sides = self.recipe.sides_px
         side = random.Random(item_seed(self.recipe.seed, "side", place)).choice(sides) if sides else None
         return Setting(
-            conditioning=self.recipe.conditioning or self.backbone.card.conditionings[0],
+            conditioning=self.recipe.conditioning or self.backbone.card.native,
             side_px=side,
             guidance=self.recipe.guidance,
             canvas_loss=self.recipe.canvas_loss,

@@ -61,7 +61,7 @@ def group_losses(
     noisy = interpolate(clean, noise, levels)
     if items[0].page.known is not None:
         known = torch.stack([item.page.known for item in items if item.page.known is not None]).to(device)
-        noisy = torch.lerp(noisy, clean.expand_as(noisy), known)
+        noisy = torch.lerp(noisy, clean, known)
     predicted = _velocities(backbone, items, noisy.to(backbone.dtype), t).float()
     if space is LossSpace.DATA:
         error = (data_from_velocity(noisy, predicted, levels) - clean).square()
