@@ -18,13 +18,13 @@ from pathlib import Path
 import triptych as tt
 from triptych.data.mixture import Words
 from triptych.data.rules import RULES, Rule
-from triptych.data.sprites import SpriteSource
 from triptych.evaluation.run import evaluate
 from triptych.evaluation.scores import RowScores, Scores, load_scores
 from triptych.evaluation.statistics import Estimate, bootstrap
 from triptych.evaluation.suites import Arm, Control, Row, Suite
 from triptych.images import write_atomic
-from triptych.training.pretrain.recipe import load_recipe, mixture_of
+from triptych.models.pocket import pocket_training
+from triptych.training.pretrain.recipe import PretrainRecipe, trained_rules
 
 SHOTS = (0, 1, 2, 3)
 MOST = Arm(shots=3)
@@ -84,7 +84,7 @@ class Finding:
 
     rule: Rule
     is_trained: bool
-    """The pretraining's recipe has pages of it."""
+    """The recipe that the weights carry has pages of it."""
     shots: dict[int, Estimate]
     gain: Estimate
     wrong: Estimate | None
@@ -116,15 +116,6 @@ class Finding:
 
 def _share(estimate: Estimate | None) -> str:
     return "" if estimate is None or not estimate.pages else f"{estimate.mean:.2f}"
-
-
-def trained_rules(sprites: Path) -> frozenset[str]:
-    """Names of the rules that the recipe `pocket` trains, which are fewer than those not held out.
-
-    Where the recipe has changed since the released weights were made, the pocket's card says so.
-    """
-    mixture = mixture_of(load_recipe("pocket"), SpriteSource(sprites))
-    return frozenset(rule.name for entry in mixture.entries for rule in entry.rules)
 
 
 def finding(scores: Scores, rule: Rule, skills: Path | None, trained: frozenset[str]) -> Finding | None:
@@ -201,7 +192,8 @@ def main() -> None:
         evaluate(backbone, suite, out=asked.out, sprites=asked.sprites, rows=(name, f"{name}-by-words"), shown=2)
         print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
     scores = load_scores(asked.out)
-    trained = trained_rules(asked.sprites)
+    file = None if asked.weights == "pocket" else Path(asked.weights)
+    trained = trained_rules(PretrainRecipe.model_validate(pocket_training(file)["recipe"]))
     found = [one for rule in RULES.values() if (one := finding(scores, rule, asked.skills, trained)) is not None]
     for one in found:
         print(f"{one.kind:8}", one.line)

@@ -11,7 +11,7 @@ from triptych.data.sources import Source
 from triptych.errors import SourceError
 from triptych.page import Page, Panel
 
-__all__ = ["Entry", "Mixture", "Words", "corpus", "draws_for", "shape_of", "with_words"]
+__all__ = ["Entry", "Mixture", "Words", "corpus", "shape_of", "with_words"]
 
 _TRIES = 40
 
@@ -71,7 +71,7 @@ def shape_of(page: Page) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixture:
-    """Entries by weight over one source. `load` is the number of pictures a batch may hold, draws included."""
+    """Entries by weight over one source. `load` is the number of pictures a batch may hold."""
 
     entries: tuple[Entry, ...]
     source: Source
@@ -87,7 +87,7 @@ class Mixture:
         entry = rng.choices(open_entries, [entry.weight for entry in open_entries])[0]
         first = self._page(entry, rng)
         given, slots = shape_of(first)
-        wanted = max(2, min(24, round(self.load / (given + slots * draws_for(slots)))))
+        wanted = max(2, min(24, round(self.load / (given + slots))))
         pages = [first]
         for _ in range(_TRIES * wanted):
             if len(pages) == wanted:
@@ -119,11 +119,6 @@ class Mixture:
             ]
             rule = chain(rule, rng.choice(others))
         return rule.draw(rng, self.source)
-
-
-def draws_for(slots: int) -> int:
-    """Noise levels drawn for one page: its given pictures are encoded once for all of them."""
-    return 2 if slots <= 4 else 1
 
 
 def corpus(mixture: Mixture, names: Mapping[str, Sequence[str]], *, pages: int) -> list[str]:

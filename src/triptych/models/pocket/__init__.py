@@ -6,7 +6,16 @@ from triptych.models.pocket.backbone import (
     PocketNetwork,
     load_pocket,
     pocket_card,
+    pocket_training,
     save_pocket,
 )
 
-__all__ = ["PocketBackbone", "PocketConfig", "PocketNetwork", "load_pocket", "pocket_card", "save_pocket"]
+__all__ = [
+    "PocketBackbone",
+    "PocketConfig",
+    "PocketNetwork",
+    "load_pocket",
+    "pocket_card",
+    "pocket_training",
+    "save_pocket",
+]

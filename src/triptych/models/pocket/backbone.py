@@ -1,10 +1,11 @@
 """The pocket as a `Backbone`: one file of weights, loaded from inside the package."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.models.transformers.transformer_flux2 import Flux2KVCache
@@ -33,6 +34,7 @@ __all__ = [
     "pocket_card",
     "pocket_config",
     "pocket_tokenizer",
+    "pocket_training",
     "positions",
     "save_pocket",
     "text_parts",
@@ -182,7 +184,7 @@ def pocket_card(channels: int = 128) -> Card:
         side_px=SIDE_PX,
         fixed_side=True,
         clean_canvas=True,
-        steps=2,  # more pays in edges and costs in truth: docs/pocket.md, "Steps"
+        steps=1,  # nearly all is decided at t = 1, and more costs truth: docs/pocket.md, "Steps"
         guidance=None,
         max_text_tokens=64,
         licence="Apache-2.0",
@@ -238,15 +240,22 @@ class PocketBackbone:
 
 
 def save_pocket(
-    network: PocketNetwork, tokenizer: Tokenizer, path: Path, *, dtype: torch.dtype = torch.bfloat16
+    network: PocketNetwork,
+    tokenizer: Tokenizer,
+    path: Path,
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    training: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write weights, sizes and vocabulary as one safetensors file."""
+    """Write weights, sizes and vocabulary as one safetensors file; `training` tells, in JSON values, how they came."""
     tensors = {
         name: tensor.detach().to(dtype).contiguous() if tensor.is_floating_point() else tensor
         for name, tensor in network.state_dict().items()
     }
     config = {field: getattr(network.config, field) for field in PocketConfig.__dataclass_fields__}
     metadata = {"format": "pt", "config": json.dumps(config), "tokenizer": tokenizer.to_str()}
+    if training is not None:
+        metadata["training"] = json.dumps(training)
     write_atomic(path, save(tensors, metadata=metadata))
 
 
@@ -270,9 +279,18 @@ def pocket_tokenizer(path: Path) -> Tokenizer:
     return Tokenizer.from_str(_fact(path, "tokenizer"))
 
 
+def pocket_training(path: Path | None = None) -> dict[str, Any]:
+    """`recipe` and `steps` of the released pocket, or of that in `path`; raises BackboneError where it has none."""
+    return json.loads(_fact(path or _released(), "training"))
+
+
+def _released() -> Path:
+    return Path(str(files("triptych.models.pocket") / "weights" / "pocket.safetensors"))
+
+
 def load_pocket(path: Path | None = None, *, dtype: torch.dtype | None = None, device: str = "cpu") -> PocketBackbone:
     """The released pocket, or the one in `path`; `dtype` None takes bfloat16 where the processor has it."""
-    source = path or Path(str(files("triptych.models.pocket") / "weights" / "pocket.safetensors"))
+    source = path or _released()
     network, tokenizer = PocketNetwork(pocket_config(source)), pocket_tokenizer(source)
     network.load_state_dict(load_file(source))
     network.to(device=device, dtype=dtype or native_dtype(device)).eval().requires_grad_(False)

@@ -11,14 +11,13 @@ from diffusers.models.transformers.transformer_flux2 import (
     Flux2ParallelSelfAttention,
     Flux2Transformer2DModelOutput,
 )
-from einops import repeat
 from jaxtyping import Float
 from torch import Tensor
 
 from triptych.flow import velocity_from_data
 from triptych.models.pocket.attention import PocketAttnProcessor, PocketParallelAttnProcessor
 
-__all__ = ["PLACE_FEATURES", "PocketTransformer", "References", "repeat_references"]
+__all__ = ["PLACE_FEATURES", "PocketTransformer", "References"]
 
 _PLACE_PERIODS = (4.0, 8.0, 16.0, 32.0)
 PLACE_FEATURES = 4 * len(_PLACE_PERIODS)
@@ -43,14 +42,6 @@ def _with_places(
     angles = (2 * torch.pi * places[:, 1:3, None] / periods).flatten(1)
     features = torch.cat((angles.sin(), angles.cos()), dim=1).to(tokens.dtype)
     return torch.cat((tokens, features.expand(len(tokens), -1, -1)), dim=2)
-
-
-def repeat_references(cache: Flux2KVCache, draws: int) -> Flux2KVCache:
-    """Each page's keys and values `draws` times in a row, in place, for several noise levels of one page."""
-    for layer in (*cache.double_block_caches, *cache.single_block_caches):
-        key, value = layer.get()
-        layer.store(repeat(key, "b ... -> (b k) ...", k=draws), repeat(value, "b ... -> (b k) ...", k=draws))
-    return cache
 
 
 class PocketTransformer(Flux2Transformer2DModel):

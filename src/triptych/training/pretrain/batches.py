@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from triptych.canvas import Canvas, arrange
-from triptych.data.mixture import Mixture, draws_for
+from triptych.data.mixture import Mixture
 from triptych.models.backbone import Grid, frames
 from triptych.models.pocket.backbone import text_parts
 from triptych.models.pocket.text import TextBlocks, lay_out
@@ -35,7 +35,6 @@ class PageBatch:
     """Where the first page's panels lie when it is painted as one picture; the other pages are laid out alike."""
     slots: tuple[int, ...]
     """Which of the canvas's boxes are slots; the others hold the given pictures, in order."""
-    draws: int
     index: int
 
 
@@ -67,7 +66,6 @@ def collate(pages: list[Page], tokenizer: Tokenizer, *, side_px: int, factor: in
         slot_grids=tuple(grid for grid, is_slot in zip(grids, slot_rows, strict=True) if is_slot),
         canvas=arrange(pages[0], multiple=factor, fit=True),
         slots=slots,
-        draws=draws_for(len(slots)),
         index=index,
     )
 

@@ -81,10 +81,9 @@ def _optimizers(network: PocketNetwork, recipe: PretrainRecipe) -> dict[str, tor
 
 
 def _compile_blocks(network: PocketNetwork) -> None:
-    torch._dynamo.config.recompile_limit = 64
-    torch._dynamo.config.accumulated_recompile_limit = 1024
+    torch._dynamo.config.recompile_limit = 64  # with and without references, words and canvases, in every block
     for block in (*network.transformer.transformer_blocks, *network.transformer.single_transformer_blocks):
-        block.compile(dynamic=False)
+        block.compile(dynamic=True)
 
 
 def _rate(step: int, recipe: PretrainRecipe) -> float:
@@ -148,6 +147,7 @@ class _Run:
 
     def save(self, folder: Path, *, step: int) -> Path:
         """The state to resume from, and the moving average as a pocket file."""
+        facts = {"recipe": self.recipe.model_dump(mode="json")}
         write_state(
             folder,
             step=step,
@@ -155,10 +155,10 @@ class _Run:
             average=self.average.state_dict(),
             optimizers=self.optimizers,
             generator=self.generator,
-            facts={"recipe": self.recipe.model_dump(mode="json")},
+            facts=facts,
         )
         released = folder / "pocket.safetensors"
-        save_pocket(self.average, self.tokenizer, released)
+        save_pocket(self.average, self.tokenizer, released, training=facts | {"steps": step})
         return released
 
 
@@ -210,8 +210,8 @@ def pretrain(
     """Train in `folder` up to `recipe.steps`, resuming what is there; returns the released file `pocket.safetensors`.
 
     `codec` holds the trained codec's weights, which stay as they are. `start` names an earlier pocket file to begin
-    from: its sizes and vocabulary are taken, and its codec where `codec` is None. `compiled` compiles the blocks once
-    for each shape of batch: a minute each, a third of the time from then on. A killed run continues from its last
+    from: its sizes and vocabulary are taken, and its codec where `codec` is None. `compiled` compiles the blocks,
+    for any shape of batch: some minutes, a third of the time from then on. A killed run continues from its last
     state; batches are a function of the recipe's seed and the step.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,10 @@
-"""The loss of pretraining: clean tokens of the slots, several noise levels a page, conditions encoded once."""
+"""The loss of pretraining: clean tokens of the slots at one noise level a page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
@@ -12,7 +12,7 @@ from triptych.canvas import Canvas
 from triptych.flow import interpolate, logit_normal
 from triptych.models.backbone import Grid
 from triptych.models.pocket.backbone import PocketNetwork, positions
-from triptych.models.pocket.transformer import References, repeat_references
+from triptych.models.pocket.transformer import References
 from triptych.training.pretrain.batches import PageBatch, to_unit
 from triptych.training.pretrain.recipe import PretrainRecipe
 
@@ -31,15 +31,11 @@ class Draw:
     pure: float
 
 
-def draw_levels(pages: int, draws: int, recipe: PretrainRecipe, generator: torch.Generator) -> Float[Tensor, " levels"]:
-    """Noise levels, page by page: a share at exactly 1, the rest logit-normal.
-
-    The share is kept within each page as far as its draws allow (systematic sampling), so that no page spends two
-    draws on t = 1, where the target and the conditions are the same.
-    """
-    levels = logit_normal(pages * draws, mean=recipe.noise_mean, std=recipe.noise_std, generator=generator)
-    place = (torch.arange(draws) + torch.rand(pages, 1, generator=generator)) / draws
-    return torch.where(place.flatten() < recipe.pure_noise_share, torch.ones(()), levels)
+def draw_levels(pages: int, recipe: PretrainRecipe, generator: torch.Generator) -> Float[Tensor, " pages"]:
+    """A noise level for each page: a share at exactly 1, the rest logit-normal."""
+    levels = logit_normal(pages, mean=recipe.noise_mean, std=recipe.noise_std, generator=generator)
+    pure = torch.rand(pages, generator=generator) < recipe.pure_noise_share
+    return torch.where(pure, torch.ones(()), levels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,19 +113,18 @@ def page_loss(
     panels = len(batch.canvas.boxes)
     repaint = panels <= _MAX_PAINTED and float(torch.rand((), generator=generator)) < recipe.repaint_share
     problem = _by_repaint(network, batch) if repaint else _by_reference(network, batch)
-    draws = batch.draws
-    levels = draw_levels(len(problem.clean), draws, recipe, generator)
-    clean = repeat(problem.clean, "b n c -> (b k) n c", k=draws)
+    clean = problem.clean
+    levels = draw_levels(len(clean), recipe, generator)
     noisy = interpolate(clean, torch.randn(clean.shape, generator=generator), levels[:, None, None])
     # What a canvas shows besides its slots stays clean (`Card.clean_canvas`).
     noisy = torch.where(problem.counted[:, None], noisy, clean)
     predicted = network.transformer.predict(
         noisy,
         levels,
-        text=repeat(network.text(batch.text.ids), "b l c -> (b k) l c", k=draws),
+        text=network.text(batch.text.ids),
         text_positions=batch.text.positions,
         positions=problem.positions,
-        references=repeat_references(problem.references, draws) if problem.references is not None else None,
+        references=problem.references,
     )
     error = (predicted.float() - clean)[:, problem.counted].square() * weights
     each = error.mean(dim=(1, 2))

@@ -14,7 +14,7 @@ from triptych.data.sources import SpriteScenes
 from triptych.data.sprites import SpriteSource, is_held_out
 from triptych.errors import TrainingError
 
-__all__ = ["EntryRecipe", "PretrainRecipe", "load_recipe", "mixture_of", "training_source"]
+__all__ = ["EntryRecipe", "PretrainRecipe", "load_recipe", "mixture_of", "trained_rules", "training_source"]
 
 
 class _Strict(BaseModel):
@@ -95,6 +95,11 @@ def _rules(recipe: EntryRecipe) -> tuple[Rule, ...]:
         if name in HELD_OUT_RULES:
             raise TrainingError(f"entry {recipe.name!r} names {name!r}, a rule held out for evaluation; remove it.")
     return tuple(RULES[name] for name in recipe.rules)
+
+
+def trained_rules(recipe: PretrainRecipe) -> frozenset[str]:
+    """Names of the rules that a recipe's pages are made by."""
+    return frozenset(rule.name for entry in recipe.mixture for rule in _rules(entry))
 
 
 def training_source(sprites: SpriteSource) -> SpriteScenes:
