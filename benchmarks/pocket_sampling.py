@@ -2,7 +2,8 @@
 
 Run `python benchmarks/pocket_sampling.py`; prints a Markdown table. Every contender fills the same slots of the same
 pages with the same text, noise levels and noise, in float32, in a process of its own; a stock pipeline fills one slot
-at a time, so m slots are m calls. The best of several runs counts, and outputs are compared before anything is timed.
+at a time, so m slots are m calls. The pipelines compute with torch's own linear layers, as diffusers does. The best of
+several runs counts, and outputs are compared before anything is timed.
 """
 
 import argparse
@@ -147,7 +148,7 @@ def _contender(name: str, backbone: PocketBackbone, n: int, m: int) -> Contender
 @torch.no_grad()
 def measure(name: str, n: int, m: int, repeats: int) -> dict[str, float]:
     """Best seconds of `repeats`, peak resident megabytes, and for one slot the largest difference from ours."""
-    backbone = load_pocket(dtype=torch.float32)
+    backbone = load_pocket(dtype=torch.float32, packed=name.startswith("ours"))
     expected = _ours(backbone, n, m, cached=True)() if m == 1 else None
     if name == "ours, compiled":
         compile_blocks(backbone)

@@ -7,13 +7,17 @@ from peft.tuners.lora import Linear
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from triptych.models.packed_linear import PackedLinear
+
 __all__ = ["LeanLinear", "takes_lean_layers"]
+
+_PLAIN = (nn.Linear, PackedLinear)
 
 
 def takes_lean_layers(module: nn.Module, names: tuple[str, ...]) -> bool:
     """Whether all the named layers are plain: quantised ones need the layers that peft has for them."""
     layers = [module.get_submodule(name) for name in names]
-    return all(type(layer) is nn.Linear and type(layer.weight.data) is Tensor for layer in layers)
+    return all(type(layer) in _PLAIN and type(layer.weight.data) is Tensor for layer in layers)
 
 
 class LeanLinear(Linear):

@@ -21,6 +21,7 @@ from triptych.flow import uniform_schedule, velocity_from_data
 from triptych.images import write_atomic
 from triptych.models.backbone import Card, Conditioning, Grid, Sequences, Text
 from triptych.models.hardware import native_dtype
+from triptych.models.packed_linear import pack_linears
 from triptych.models.pocket.codec import PocketCodec
 from triptych.models.pocket.text import OVERVIEW_FRAME, PocketText, lay_out
 from triptych.models.pocket.transformer import PLACE_FEATURES, PocketTransformer
@@ -288,10 +289,17 @@ def _released() -> Path:
     return Path(str(files("triptych.models.pocket") / "weights" / "pocket.safetensors"))
 
 
-def load_pocket(path: Path | None = None, *, dtype: torch.dtype | None = None, device: str = "cpu") -> PocketBackbone:
-    """The released pocket, or the one in `path`; `dtype` None takes bfloat16 where the processor has it."""
+def load_pocket(
+    path: Path | None = None, *, dtype: torch.dtype | None = None, device: str = "cpu", packed: bool = True
+) -> PocketBackbone:
+    """The released pocket, or the one in `path`; `dtype` None takes bfloat16 where the processor has it.
+
+    `packed` lays the weights out for this processor once more, beside themselves (`PackedLinear`).
+    """
     source = path or _released()
     network, tokenizer = PocketNetwork(pocket_config(source)), pocket_tokenizer(source)
     network.load_state_dict(load_file(source))
     network.to(device=device, dtype=dtype or native_dtype(device)).eval().requires_grad_(False)
+    if packed:
+        pack_linears(network.transformer)
     return PocketBackbone(network, tokenizer)

@@ -1,6 +1,7 @@
 """The state of a pretraining run on disk: weights, their moving average and optimizers, written atomically."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -42,7 +43,7 @@ def write_state(
     average: dict[str, Tensor],
     optimizers: dict[str, Optimizer],
     generator: torch.Generator,
-    facts: dict[str, object],
+    facts: Mapping[str, object],
 ) -> Path:
     """Write `state-<step>.safetensors` into `folder`; the newest two are kept."""
     tensors = {f"weights.{name}": value for name, value in weights.items()}
