@@ -1,19 +1,23 @@
 """Seconds a page and peak memory: ours against diffusers' own FLUX.2 klein pipelines driving the same pocket weights.
 
-Run `python benchmarks/pocket_sampling.py`; prints a Markdown table. Every contender fills the same slots of the same
-pages with the same text, noise levels and noise, in float32, in a process of its own; a stock pipeline fills one slot
-at a time, so m slots are m calls. The pipelines compute with torch's own linear layers, as diffusers does. The best of
-several runs counts, and outputs are compared before anything is timed.
+    PYTHONPATH=src python benchmarks/pocket_sampling.py [--docs docs/pocket/speed.md]
+
+On a machine with nothing else to do. Every contender fills the same slots of the same pages with the same text, noise
+levels and noise, in float32, in a process of its own; a stock pipeline fills one slot at a time, so m slots are m
+calls, and computes with torch's own linear layers, as diffusers does. The best of several runs counts, and outputs are
+compared before anything is timed.
 """
 
 import argparse
+import itertools
 import json
+import math
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,6 +28,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from triptych.flow import euler_step
+from triptych.images import write_atomic
 from triptych.models.backbone import Grid, Sequences, Text
 from triptych.models.placing import compile_blocks
 from triptych.models.pocket import PocketBackbone, load_pocket
@@ -33,6 +38,20 @@ WORDS = 16
 SIDE = 8
 CONTENDERS = ("ours, cached", "ours, compiled", "ours, uncached", "Flux2KleinPipeline", "Flux2KleinKVPipeline")
 Contender = Callable[[], Tensor]
+PAGE = """\
+# How fast the pocket is
+
+Seconds a page of n conditions and m slots, beside diffusers' own pipelines driving the same weights: float32, {threads}
+threads, {steps} steps, {words} tokens of text a slot, panels of 128 px, the best of {repeats}, each in a process of its
+own. Made by `benchmarks/pocket_sampling.py`. Back to [the card](../pocket.md).
+
+**Reading it.** In brackets is the time as a multiple of the first contender's. *Cached* reads the conditions once, as
+`Flux2KleinKVPipeline` does; *uncached* reads them in every step, as `Flux2KleinPipeline` does. *Compiled* is cached
+with compiled blocks, compiling not counted. A pipeline fills one slot a call, so m slots are m calls; ours fills them
+together, so that they see each other, which is the same work only for m = 1: there the largest difference of any pixel
+between all five is given, of a range of 2. Ours multiplies with weights packed for the processor (`PackedLinear`), the
+pipelines with torch's own layers. The pocket's default is one step, to which no cache matters.
+"""
 
 
 class _Vae(nn.Module):
@@ -91,7 +110,7 @@ def _ours(backbone: PocketBackbone, n: int, m: int, *, cached: bool) -> Contende
         )
         tokens = noise.reshape(1, m * SIDE * SIDE, -1)
         levels = [*_levels(), 0.0]
-        for t, t_next in pairwise(levels):
+        for t, t_next in itertools.pairwise(levels):
             tokens = euler_step(tokens, field(tokens, t), t, t_next)
         return backbone.decode_images(tokens.reshape(m, SIDE * SIDE, -1), Grid(frame=0, rows=SIDE, columns=SIDE))
 
@@ -164,30 +183,40 @@ def measure(name: str, n: int, m: int, repeats: int) -> dict[str, float]:
     return {"seconds": min(seconds), "megabytes": peak, "difference": difference}
 
 
+def _cells(rows: dict[str, dict[str, float]], n: int, m: int) -> list[str]:
+    ours = rows[CONTENDERS[0]]["seconds"]
+    times = [f"{row['seconds']:.3f} ({row['seconds'] / ours:.1f}x)" for row in rows.values()]
+    peaks = [f"{row['megabytes']:.0f}" for row in rows.values()]
+    worst = max(row["difference"] for row in rows.values())
+    return [str(n), str(m), *times, ", ".join(peaks), "" if math.isnan(worst) else f"{worst:.0e}"]
+
+
 def main() -> None:
-    """Measure every contender in a fresh process and print the table."""
+    """Measure every contender in a fresh process, print a line for each n and m, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--docs", type=Path, help="the page to write")
     parser.add_argument("--one", nargs=3, metavar=("CONTENDER", "N", "M"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         name, n, m = arguments.one
         print(json.dumps(measure(name, int(n), int(m), arguments.repeats)))
         return
-    print("| n | m | " + " | ".join(f"{name}: s (x), MB" for name in CONTENDERS) + " | largest difference, m = 1 |")
-    print("|" + "---|" * (len(CONTENDERS) + 3))
-    for n in (1, 3, 8):
-        for m in (1, 2, 4):
-            rows = []
-            for name in CONTENDERS:
-                command = [sys.executable, __file__, "--repeats", str(arguments.repeats), "--one", name, str(n), str(m)]
-                rows.append(
-                    json.loads(subprocess.run(command, check=True, capture_output=True).stdout.splitlines()[-1])
-                )
-            base = rows[0]["seconds"]
-            cells = [f"{r['seconds']:.3f} ({r['seconds'] / base:.1f}x), {r['megabytes']:.0f}" for r in rows]
-            worst = max(row["difference"] for row in rows)
-            print(f"| {n} | {m} | " + " | ".join(cells) + f" | {worst:.1e} |", flush=True)
+    heading = ("n", "m", *CONTENDERS, "peak MB, in this order", "largest difference, m = 1")
+    lines = [f"| {' | '.join(heading)} |", "|---" * len(heading) + "|"]
+    print("\n".join(lines), flush=True)
+    for n, m in itertools.product((1, 3, 8), (1, 2, 4)):
+        rows = {name: _in_its_own_process(name, n, m, arguments.repeats) for name in CONTENDERS}
+        lines.append(f"| {' | '.join(_cells(rows, n, m))} |")
+        print(lines[-1], flush=True)
+    if arguments.docs:
+        text = PAGE.format(threads=torch.get_num_threads(), steps=STEPS, words=WORDS, repeats=arguments.repeats)
+        write_atomic(arguments.docs, f"{text}\n{chr(10).join(lines)}\n".encode())
+
+
+def _in_its_own_process(name: str, n: int, m: int, repeats: int) -> dict[str, float]:
+    command = [sys.executable, __file__, "--repeats", str(repeats), "--one", name, str(n), str(m)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":
