@@ -62,6 +62,13 @@ def test_twins_are_one_object_in_two_styles(sprites: SpriteSource) -> None:
     assert (first.style, second.style) == pair
 
 
+def test_style_pairs_given_are_the_only_changes_of_style(sprites: SpriteSource) -> None:
+    wanted = (("noto", "fluent-emoji-high-contrast"), ("noto", "twemoji"))
+    source = SpriteScenes(sprites, styles=("noto", "twemoji", "fluent-emoji-high-contrast"), style_pairs=wanted)
+    rng = Random(0)
+    assert {source.style_pair(rng) for _ in range(60)} == set(wanted)
+
+
 def test_style_pair_takes_every_hand_alike_and_two_hands_seldom(tmp_path: Path) -> None:
     lines = ("ph-thin", "ph-light", "ph-regular", "ph-bold")
     source = SpriteScenes(_rendered(tmp_path, "noto", "fluent-emoji", "fluent-emoji-flat", *lines))

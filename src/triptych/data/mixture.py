@@ -42,6 +42,8 @@ class Entry:
     """Numbers of slots that are wanted; empty takes what the rule gives."""
     first_batch: int = 0
     """The entry is drawn from this batch on: a curriculum."""
+    source: Source | None = None
+    """What this entry's rules draw from; None: the mixture's own."""
 
 
 def with_words(page: Page, words: Words) -> Page:
@@ -118,7 +120,7 @@ class Mixture:
                 if other.is_map and other.name != rule.name and (rule.name, other.name) not in HELD_OUT_CHAINS
             ]
             rule = chain(rule, rng.choice(others))
-        return rule.draw(rng, self.source)
+        return rule.draw(rng, entry.source or self.source)
 
 
 def corpus(mixture: Mixture, names: Mapping[str, Sequence[str]], *, pages: int) -> list[str]:

@@ -117,7 +117,11 @@ def _simple_look(sprite: Sprite, rng: Random, size_px: int) -> Look:
 
 
 class SpriteScenes:
-    """Objects from rendered sprites. `names` keeps an object by its name; `styles` None takes all training styles."""
+    """Objects from rendered sprites.
+
+    `names` keeps an object by its name; `styles` None takes all training styles; `style_pairs` are the only changes of
+    style that are made, None: all between styles that share objects.
+    """
 
     def __init__(
         self,
@@ -125,10 +129,12 @@ class SpriteScenes:
         *,
         names: Callable[[str], bool] | None = None,
         styles: tuple[str, ...] | None = None,
+        style_pairs: tuple[tuple[str, str], ...] | None = None,
     ) -> None:
         self.sprites = sprites
         self._keep = names
         self._wanted = styles
+        self._directed = style_pairs
 
     @cached_property
     def _names(self) -> dict[str, tuple[str, ...]]:
@@ -202,6 +208,8 @@ class SpriteScenes:
         return tuple(self._sprite(style, name) for style in styles)
 
     def style_pair(self, rng: Random) -> tuple[str, str]:
+        if self._directed is not None:
+            return rng.choice(self._directed)
         if not self._pairs:
             raise SourceError(
                 f"no two of the styles {', '.join(self.styles)} share objects; add a style of the family."

@@ -61,17 +61,6 @@ class NotedSprites(SpriteSource):
         return super().sprite(style, name)
 
 
-class _Directed(SpriteScenes):
-    """Objects of two styles, whose pair has one direction."""
-
-    def __init__(self, sprites: SpriteSource, pair: tuple[str, str], *, objects: Objects) -> None:
-        super().__init__(sprites, names=_keeps(objects), styles=pair)
-        self._pair = pair
-
-    def style_pair(self, rng: Random) -> tuple[str, str]:  # noqa: ARG002
-        return self._pair
-
-
 def _keeps(objects: Objects) -> Callable[[str], bool] | None:
     match objects:
         case Objects.HELD_OUT:
@@ -86,11 +75,9 @@ def _scenes(sprites: NotedSprites, objects: Objects, pair: tuple[str, str] | Non
     """Kept with the sprites, whose memory of what was drawn it shares."""
     key = (objects, pair, style)
     if key not in sprites.scenes:
-        if pair is not None:
-            sprites.scenes[key] = _Directed(sprites, pair, objects=objects)
-        else:
-            styles = None if style is None else (style,)
-            sprites.scenes[key] = SpriteScenes(sprites, names=_keeps(objects), styles=styles)
+        styles = pair if style is None else (style,)
+        pairs = None if pair is None else (pair,)
+        sprites.scenes[key] = SpriteScenes(sprites, names=_keeps(objects), styles=styles, style_pairs=pairs)
     return sprites.scenes[key]
 
 

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from triptych.data.mixture import Entry, Mixture, Words
 from triptych.data.rules import RULES
 from triptych.data.sources import ShapeSource
+from triptych.data.sprites import SpriteSource
 from triptych.errors import TrainingError
 from triptych.models.backbone import Conditioning, frames
 from triptych.models.pocket import PocketBackbone, PocketConfig, PocketNetwork, load_pocket, pocket_training
@@ -23,7 +24,7 @@ from triptych.training.channels import decoder_weights
 from triptych.training.pretrain.batches import PageBatch, collate
 from triptych.training.pretrain.loop import pretrain
 from triptych.training.pretrain.objective import draw_levels, page_loss
-from triptych.training.pretrain.recipe import EntryRecipe, PretrainRecipe, Sizes, load_recipe
+from triptych.training.pretrain.recipe import EntryRecipe, PretrainRecipe, Sizes, load_recipe, training_source
 
 TOKENIZER = train_tokenizer(["mirror it", "a blue silhouette on white"], size=400)
 
@@ -85,6 +86,18 @@ def test_mixture_pages_of_a_batch_share_their_shape_and_are_answered() -> None:
         pages = _mixture().batch(index)
         assert len({(len(page.all_panels), len(page.slots)) for page in pages}) == 1
         assert all(page.is_answered for page in pages)
+
+
+def test_mixture_entry_with_a_source_of_its_own_draws_from_it() -> None:
+    disc = ShapeSource(names=lambda name: name == "circle")
+    named = Entry(name="words", rules=(RULES["text-to-picture"],), source=disc)
+    texts = [page.slots[0].instruction for page in replace(_mixture(), entries=(named,)).batch(0)]
+    assert len(texts) > 2 and all("circle" in text for text in texts)
+
+
+def test_training_source_refuses_style_pairs_of_the_evaluation(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="'twemoji', which is no style for training"):
+        training_source(SpriteSource(tmp_path), style_pairs=(("noto", "twemoji"),))
 
 
 def test_page_loss_of_a_perfect_prediction_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:

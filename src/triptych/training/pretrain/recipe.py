@@ -11,7 +11,7 @@ from triptych.data.mixture import Entry, Mixture, Words
 from triptych.data.rules import HELD_OUT_RULES, RULES
 from triptych.data.rules.base import Rule
 from triptych.data.sources import SpriteScenes
-from triptych.data.sprites import SpriteSource, is_held_out
+from triptych.data.sprites import EVALUATION_STYLES, STYLES, SpriteSource, is_held_out
 from triptych.errors import TrainingError
 
 __all__ = ["EntryRecipe", "PretrainRecipe", "load_recipe", "mixture_of", "trained_rules", "training_source"]
@@ -32,6 +32,8 @@ class EntryRecipe(_Strict):
     chained: float = Field(default=0.0, ge=0, le=1)
     slots: tuple[int, ...] = ()
     first_batch: int = Field(default=0, ge=0)
+    style_pairs: tuple[tuple[str, str], ...] = ()
+    """The only changes of style this entry makes; empty: all."""
 
 
 class Sizes(_Strict):
@@ -102,9 +104,12 @@ def trained_rules(recipe: PretrainRecipe) -> frozenset[str]:
     return frozenset(rule.name for entry in recipe.mixture for rule in _rules(entry))
 
 
-def training_source(sprites: SpriteSource) -> SpriteScenes:
-    """Sprites that training may see: no held-out object, no evaluation style."""
-    return SpriteScenes(sprites, names=_is_for_training)
+def training_source(sprites: SpriteSource, style_pairs: tuple[tuple[str, str], ...] = ()) -> SpriteScenes:
+    """Sprites that training may see: no held-out object, no evaluation style; changes of style between all or some."""
+    for style in (style for pair in style_pairs for style in pair):
+        if style not in STYLES or style in EVALUATION_STYLES:
+            raise TrainingError(f"style pairs name {style!r}, which is no style for training; choose among the others.")
+    return SpriteScenes(sprites, names=_is_for_training, style_pairs=style_pairs or None)
 
 
 def _is_for_training(name: str) -> bool:
@@ -123,6 +128,7 @@ def mixture_of(recipe: PretrainRecipe, sprites: SpriteSource) -> Mixture:
             chained=entry.chained,
             slots=entry.slots,
             first_batch=entry.first_batch,
+            source=training_source(sprites, entry.style_pairs) if entry.style_pairs else None,
         )
         for entry in recipe.mixture
     )
