@@ -13,8 +13,8 @@ from triptych.data.sprites import SpriteSource, is_held_out
 
 ASSETS = Path(__file__).resolve().parents[1] / "src" / "triptych" / "cli" / "demo" / "assets"
 OBJECTS = {
-    "fluent-emoji-flat": ("avocado", "birthday-cake", "cheese-wedge", "dog", "fire-engine", "guitar", "taco", "wolf"),
-    "fluent-emoji-3d": ("avocado", "birthday-cake", "cheese-wedge", "dog", "fire-engine", "guitar", "taco", "wolf"),
+    "icon-park": ("avocado", "birthday-cake", "beer-mug", "icecream-five", "sailboat", "bus-two"),
+    "icon-park-outline": ("avocado", "birthday-cake", "beer-mug", "icecream-five", "sailboat", "bus-two"),
     "noto": (
         "automobile",
         "beer-mug",

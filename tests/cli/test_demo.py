@@ -27,7 +27,7 @@ def test_demo_writes_one_page_that_stands_alone(triptych, pocket_file, tmp_path)
     assert "[PANEL-2] close-up, in a forest" in html
 
 
-@pytest.mark.parametrize("style", ["fluent-emoji-flat", "fluent-emoji-3d", "noto"])
+@pytest.mark.parametrize("style", ["icon-park", "icon-park-outline", "noto"])
 def test_demo_pictures_are_of_objects_held_out_from_training(style):
     names = [entry.name.removesuffix(".webp") for entry in (files("triptych.cli.demo") / "assets" / style).iterdir()]
 

@@ -53,7 +53,7 @@ def _style() -> Exhibit:
     def page(name: str, colour: str) -> Page:
         # The whole drawing, not its drawn part, so that the two styles lie on each other as their authors aligned them.
         pair = []
-        for style in ("fluent-emoji-3d", "fluent-emoji-flat"):
+        for style in ("icon-park", "icon-park-outline"):
             picture = blank(_SIDE_PX, PALE[colour])
             place(
                 picture, _sprite(style, name).resize((108, 108), Image.Resampling.BICUBIC), (_SIDE_PX / 2, _SIDE_PX / 2)
@@ -61,11 +61,11 @@ def _style() -> Exhibit:
             pair.append(picture)
         return _shown(*pair)
 
-    examples = (page("guitar", "cream"), page("taco", "sky blue"), page("fire-engine", "mint"))
-    asked = (page("avocado", "rose"), page("birthday-cake", "sky blue"), page("wolf", "cream"))
+    examples = (page("beer-mug", "cream"), page("sailboat", "rose"), page("birthday-cake", "mint"))
+    asked = (page("avocado", "rose"), page("bus-two", "sky blue"), page("icecream-five", "cream"))
     return Exhibit(
         title="A style, from examples alone",
-        lead="Three finished pages show a change of style: from 3D renders to flat drawings. No word is said. "
+        lead="Three finished pages show a change of style: from icons in colour to outlines. No word is said. "
         "The model redraws objects it has never seen.",
         pages=tuple(one.with_context(*examples) for one in asked),
     )
@@ -101,8 +101,8 @@ def _rule() -> Exhibit:
 def _storyboard() -> Exhibit:
     shots = (
         Shot(place="forest", framing=Framing.CLOSE, light=Light.NOON, side=Side.CENTRE),
-        Shot(place="city", framing=Framing.MEDIUM, light=Light.NIGHT, side=Side.CENTRE),
-        Shot(place="beach", framing=Framing.WIDE, light=Light.DUSK, side=Side.LEFT),
+        Shot(place="mountains", framing=Framing.WIDE, light=Light.NOON, side=Side.LEFT),
+        Shot(place="beach", framing=Framing.MEDIUM, light=Light.DUSK, side=Side.RIGHT),
     )
     character = _sprite("noto", "dog")
     portrait = _look("dog", "white", share=0.8).render()
