@@ -42,7 +42,7 @@ PAGE = """\
 # What the pocket learns, and how
 
 Every rule of the package, {pages} pages each in tasks of two, on objects that training never saw; weights `{weights}`,
-{steps} steps. Made by `benchmarks/learning.py`, the skills by `benchmarks/skills.py`.
+solver steps: {steps}. Made by `benchmarks/learning.py`, the skills by `benchmarks/skills.py`.
 
 | how | rules of {rules} | which |
 |---|---|---|
