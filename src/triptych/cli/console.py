@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-__all__ = ["complain", "out", "progress", "remarks", "say", "table", "working"]
+__all__ = ["complain", "counted", "out", "progress", "remarks", "say", "table", "working"]
 
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -24,6 +24,11 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
     for line in lines:
         out("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 step`, `8 steps`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def say(text: str) -> None:

@@ -87,7 +87,8 @@ def _computed(page: Page, known: Checkpoint, settings: Settings) -> Iterator[str
 
 
 def _head(page: Page, working: Page, card: Card, settings: Settings) -> Iterator[str]:
-    yield f"{card.name}, {settings.steps} steps, conditions enter by {settings.conditioning.value}"
+    steps = console.counted(settings.steps, "step")
+    yield f"{card.name}, {steps}, conditions enter by {settings.conditioning.value}"
     yield from _layout(page, working)
     yield f"prompt: {write_prompt(page).text or '(empty)'}"
 

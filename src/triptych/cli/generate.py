@@ -170,9 +170,8 @@ def _make(
                 files |= _canvas_files(result.finished, name)
             for path in write_group(out, files):
                 console.out(str(path))
-            console.say(
-                f"seed {seed}: {result.timings.total_s:.2f} s, {result.steps} steps, {result.conditioning.value}"
-            )
+            steps = console.counted(result.steps, "step")
+            console.say(f"seed {seed}: {result.timings.total_s:.2f} s, {steps}, {result.conditioning.value}")
 
 
 def _canvas_files(page: Page, name: str) -> dict[str, bytes]:
