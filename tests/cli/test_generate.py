@@ -48,6 +48,7 @@ def test_generate_from_a_page_file_makes_sizes_and_seeds_as_asked(triptych, pock
     )  # fmt: skip
 
     assert result.exit_code == 0, result.stderr
+    assert result.stderr.count(" s, 1 step, reference") == 2
     assert _names(out) == [f"two-hens-seed{seed}-{number}.png" for seed in (0, 1) for number in (1, 2)]
     sizes = [Image.open(out / f"two-hens-seed1-{number}.png").size for number in (1, 2)]
     assert sizes == [(80, 48), (64, 40)]
