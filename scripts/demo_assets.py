@@ -12,25 +12,11 @@ from triptych.data.rendering import render_sprites
 from triptych.data.sprites import SpriteSource, is_held_out
 
 ASSETS = Path(__file__).resolve().parents[1] / "src" / "triptych" / "cli" / "demo" / "assets"
+ICONS = ("avocado", "birthday-cake", "beer-mug", "icecream-five", "sailboat", "bus-two")
 OBJECTS = {
-    "icon-park": ("avocado", "birthday-cake", "beer-mug", "icecream-five", "sailboat", "bus-two"),
-    "icon-park-outline": ("avocado", "birthday-cake", "beer-mug", "icecream-five", "sailboat", "bus-two"),
-    "noto": (
-        "automobile",
-        "beer-mug",
-        "boar",
-        "crayon",
-        "dog",
-        "egg",
-        "evergreen-tree",
-        "moose",
-        "otter",
-        "princess",
-        "sailboat",
-        "sandwich",
-        "shopping-cart",
-        "swan",
-    ),
+    "icon-park": ICONS,
+    "icon-park-outline": ICONS,
+    "noto": ("beer-mug", "dog", "egg", "moose", "otter", "princess", "shopping-cart", "swan"),
 }
 
 

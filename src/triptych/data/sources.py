@@ -120,7 +120,7 @@ class SpriteScenes:
     """Objects from rendered sprites.
 
     `names` keeps an object by its name; `styles` None takes all training styles; `style_pairs` are the only changes of
-    style that are made, None: all between styles that share objects.
+    style that are made, empty: all between styles that share objects.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class SpriteScenes:
         *,
         names: Callable[[str], bool] | None = None,
         styles: tuple[str, ...] | None = None,
-        style_pairs: tuple[tuple[str, str], ...] | None = None,
+        style_pairs: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self.sprites = sprites
         self._keep = names
@@ -208,7 +208,7 @@ class SpriteScenes:
         return tuple(self._sprite(style, name) for style in styles)
 
     def style_pair(self, rng: Random) -> tuple[str, str]:
-        if self._directed is not None:
+        if self._directed:
             return rng.choice(self._directed)
         if not self._pairs:
             raise SourceError(

@@ -76,7 +76,7 @@ def _scenes(sprites: NotedSprites, objects: Objects, pair: tuple[str, str] | Non
     key = (objects, pair, style)
     if key not in sprites.scenes:
         styles = pair if style is None else (style,)
-        pairs = None if pair is None else (pair,)
+        pairs = () if pair is None else (pair,)
         sprites.scenes[key] = SpriteScenes(sprites, names=_keeps(objects), styles=styles, style_pairs=pairs)
     return sprites.scenes[key]
 

@@ -109,7 +109,7 @@ def training_source(sprites: SpriteSource, style_pairs: tuple[tuple[str, str], .
     for style in (style for pair in style_pairs for style in pair):
         if style not in STYLES or style in EVALUATION_STYLES:
             raise TrainingError(f"style pairs name {style!r}, which is no style for training; choose among the others.")
-    return SpriteScenes(sprites, names=_is_for_training, style_pairs=style_pairs or None)
+    return SpriteScenes(sprites, names=_is_for_training, style_pairs=style_pairs)
 
 
 def _is_for_training(name: str) -> bool:
