@@ -22,7 +22,7 @@ from triptych.evaluation.run import evaluate
 from triptych.evaluation.scores import RowScores, Scores, load_scores
 from triptych.evaluation.statistics import Estimate, bootstrap
 from triptych.evaluation.suites import Arm, Control, Row, Suite
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 from triptych.models.pocket import pocket_training
 from triptych.training.pretrain.recipe import PretrainRecipe, trained_rules
 

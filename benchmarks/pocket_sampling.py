@@ -27,8 +27,8 @@ from einops import rearrange
 from PIL import Image
 from torch import Tensor, nn
 
+from triptych.files import write_atomic
 from triptych.flow import euler_step
-from triptych.images import write_atomic
 from triptych.models.backbone import Grid, Sequences, Text
 from triptych.models.placing import compile_blocks
 from triptych.models.pocket import PocketBackbone, load_pocket

@@ -35,7 +35,8 @@ from triptych.data.sources import SpriteScenes
 from triptych.data.sprites import SpriteSource, is_held_out
 from triptych.evaluation.metrics import psnr
 from triptych.evaluation.retrieval import embed, rank_of
-from triptych.images import png_bytes, write_atomic
+from triptych.files import write_atomic
+from triptych.images import png_bytes
 from triptych.models.adapters import Skills
 from triptych.models.backbone import Backbone
 from triptych.page import Page

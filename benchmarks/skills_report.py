@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from triptych.evaluation.statistics import bootstrap, paired_test
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 
 __all__ = ["write_docs"]
 

@@ -1,6 +1,5 @@
 import io
 import os
-import resource
 import struct
 import zlib
 from pathlib import Path
@@ -13,7 +12,7 @@ from PIL import Image, PngImagePlugin
 
 from triptych import images
 from triptych.errors import ImageError, OutputError
-from triptych.images import load_image, png_bytes, read_image, read_png_text, save_png, write_atomic
+from triptych.images import load_image, png_bytes, read_image, read_png_text, save_png
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -262,57 +261,3 @@ def test_png_bytes_of_the_same_picture_are_the_same() -> None:
     chunk = PngImagePlugin.PngInfo()
     chunk.add_text("a", "b")
     assert png_bytes(halves("red", "blue"), {"a": "b"}) == encoded(halves("red", "blue"), "PNG", pnginfo=chunk)
-
-
-def test_write_atomic_makes_folders_and_replaces(tmp_path: Path) -> None:
-    path = tmp_path / "a" / "b" / "weights.bin"
-    write_atomic(path, b"old")
-    write_atomic(path, memoryview(b"new"))
-    assert path.read_bytes() == b"new"
-    assert [file.name for file in path.parent.iterdir()] == ["weights.bin"]
-
-
-def test_write_atomic_on_a_full_disk_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "weights.bin"
-    path.write_bytes(b"old")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        with pytest.raises(OutputError, match=r"weights\.bin cannot be written"):
-            write_atomic(path, b"x" * 100_000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert path.read_bytes() == b"old"
-    assert [file.name for file in tmp_path.iterdir()] == ["weights.bin"]
-
-
-def test_write_atomic_below_a_file_or_with_too_long_a_name_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be written"):
-        write_atomic(tmp_path / "file" / "out.png", b"x")
-    with pytest.raises(OutputError, match="cannot be written"):
-        write_atomic(tmp_path / ("n" * 300), b"x")
-    assert [file.name for file in tmp_path.iterdir()] == ["file"]
-
-
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that even root cannot write to")
-def test_write_atomic_in_a_read_only_folder_is_refused() -> None:
-    with pytest.raises(OutputError, match=r"/proc/self/out\.png cannot be written"):
-        write_atomic("/proc/self/out.png", b"x")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
-def test_write_atomic_without_permission_is_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(OutputError, match="Permission denied"):
-        write_atomic(tmp_path / "out.png", b"x")
-
-
-def test_write_atomic_interrupted_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write_atomic(tmp_path / "out.png", b"x")
-    assert list(tmp_path.iterdir()) == []

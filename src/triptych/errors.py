@@ -9,6 +9,7 @@ __all__ = [
     "PromptError",
     "SkillError",
     "SourceError",
+    "TextError",
     "TrainingError",
     "TriptychError",
 ]
@@ -28,6 +29,10 @@ class LayoutError(TriptychError):
 
 class ImageError(TriptychError):
     """An image file that is missing, unreadable, too large or of a format that is not allowed."""
+
+
+class TextError(TriptychError):
+    """A text file that is missing, unreadable, or no text."""
 
 
 class PromptError(TriptychError):

@@ -1,10 +1,6 @@
-"""Pictures from outside, read safely, and files written whole or not at all."""
+"""Pictures from outside, read safely, and written as PNG."""
 
-import contextlib
 import io
-import os
-import secrets
-import stat
 import struct
 import zlib
 from collections.abc import Mapping
@@ -14,6 +10,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from triptych.errors import ImageError, OutputError
+from triptych.files import is_lfs_pointer, read_bytes, write_atomic
 
 __all__ = [
     "FORMATS",
@@ -25,7 +22,6 @@ __all__ = [
     "read_image",
     "read_png_text",
     "save_png",
-    "write_atomic",
 ]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
@@ -63,17 +59,8 @@ _UPRIGHT = {
 
 def load_image(path: str | Path, *, panel: int | str | None = None) -> Image.Image:
     """The picture in a file as upright RGB; `panel` is named in errors. See `read_image`."""
-    path = Path(path)
     where = _where(str(path), panel)
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ImageError(f"{where} is not a file. Name an image file.")
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise ImageError(f"{where} does not exist. Check the path.") from None
-    except (OSError, ValueError) as error:
-        raise ImageError(f"{where} cannot be read: {error}.") from error
+    data = read_bytes(path, max_bytes=MAX_BYTES, where=where, error=ImageError, smaller="Save it smaller.")
     return read_image(data, name=str(path), panel=panel)
 
 
@@ -87,6 +74,8 @@ def read_image(data: bytes, *, name: str = "image", panel: int | str | None = No
     where = _where(name, panel)
     if not data:
         raise ImageError(f"{where} is empty (0 bytes).")
+    if is_lfs_pointer(data):
+        raise ImageError(f"{where} is a Git LFS pointer, not the picture. Run `git lfs pull` where it was cloned.")
     if len(data) > MAX_BYTES:
         raise ImageError(f"{where} has more than {MAX_BYTES // 2**20} MiB. Save it smaller.")
     try:
@@ -143,42 +132,6 @@ def read_png_text(path: str | Path) -> dict[str, str]:
         raise _too_many_pixels(str(path), "far too many") from None
     except _DAMAGED as error:
         raise ImageError(f"{path} is damaged or cut short: {error}.") from error
-
-
-def write_atomic(path: str | Path, data: bytes | bytearray | memoryview) -> None:
-    """Write `data` to `path` through a temporary file in the same folder, fsync and replace.
-
-    Missing folders are made. On any failure, Ctrl-C included, `path` is as it was and nothing is left beside it.
-    Raises OutputError where the folder cannot be written or the disk is full.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        _sync_folder(path.parent)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise OutputError(f"{path} cannot be written: {reason}. Free space or choose another folder.") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself durable, where the system can open folders (not on Windows)."""
-    with contextlib.suppress(PermissionError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _where(name: str, panel: int | str | None) -> str:

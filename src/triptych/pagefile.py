@@ -14,7 +14,8 @@ import yaml
 from PIL import Image
 
 from triptych.errors import PageError
-from triptych.images import load_image, png_bytes, read_image, write_atomic
+from triptych.files import write_atomic
+from triptych.images import load_image, png_bytes, read_image
 from triptych.page import Page, Panel, Role
 from triptych.pageschema import ExampleEntry, PageEntry, PanelEntry, check_entry, check_suffix, read_entry
 from triptych.prompts import template_names

@@ -1,15 +1,14 @@
 """What a page file may say: its keys and their types, and errors that name panel and key."""
 
-import json
 import reprlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from triptych.errors import PageError
+from triptych.files import parse_json, parse_yaml, read_text
 from triptych.images import MAX_BYTES
 from triptych.page import MAX_CONDITIONS, MAX_SLOTS, Layout, Role
 
@@ -23,7 +22,6 @@ __all__ = [
     "check_entry",
     "check_suffix",
     "page_schema",
-    "parse_json",
     "problems",
     "read_entry",
 ]
@@ -90,7 +88,7 @@ class PageEntry(ExampleEntry):
 
 def read_entry(path: Path) -> PageEntry:
     """What the .yaml, .yml or .json file at `path` says. Raises PageError naming file, panel and key."""
-    return check_entry(_parse(_read_text(path), path), str(path))
+    return check_entry(_parse(path), str(path))
 
 
 def check_suffix(path: Path) -> None:
@@ -99,56 +97,15 @@ def check_suffix(path: Path) -> None:
         raise PageError(f"{path}: a page file ends in .yaml, .yml or .json, not {path.suffix or 'nothing'!r}.")
 
 
-def _read_text(path: Path) -> str:
+def _parse(path: Path) -> Any:
     check_suffix(path)
     cap = _MAX_FILE_BYTES[path.suffix]
+    text = read_text(path, max_bytes=cap, error=PageError)
     try:
-        with path.open("rb") as file:
-            data = file.read(cap + 1)
-    except FileNotFoundError:
-        raise PageError(f"{path} does not exist. Check the path.") from None
-    except (OSError, ValueError) as error:
-        raise PageError(f"{path} cannot be read: {error}.") from error
-    if len(data) > cap:
-        raise PageError(
-            f"{path} has more than {cap // 2**20} MiB; a page file names its images, it does not hold them."
-        )
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PageError(f"{path} is not text in UTF-8 (byte {error.start}). Save it as UTF-8.") from error
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice, where YAML would silently keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for number, key in enumerate(keys):
-            if any(key.value == earlier.value for earlier in keys[:number]):
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data = dict(pairs)
-    if len(data) != len(pairs):
-        twice = next(key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number]))
-        raise ValueError(f"key {twice!r} stands twice")
-    return data
-
-
-def parse_json(text: str) -> Any:
-    """JSON data; raises ValueError for a key that stands twice."""
-    return json.loads(text, object_pairs_hook=_unique)
-
-
-def _parse(text: str, path: Path) -> Any:
-    try:
-        return parse_json(text) if path.suffix == ".json" else yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        return parse_json(text) if path.suffix == ".json" else parse_yaml(text)
+    except ValueError as error:
         kind = "JSON" if path.suffix == ".json" else "YAML"
-        raise PageError(f"{path} is no proper {kind}: {' '.join(str(error).split())}.") from error
+        raise PageError(f"{path} is no proper {kind}: {error}.") from error
 
 
 def check_entry(data: Any, name: str) -> PageEntry:

@@ -23,7 +23,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from triptych.errors import SkillError
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 from triptych.page import Page, Role
 from triptych.prompts import Template, page_from_template
 

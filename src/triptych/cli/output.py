@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from triptych.errors import OutputError
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 
 __all__ = ["file_stem", "prepare_folder", "write_group"]
 

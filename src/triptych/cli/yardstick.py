@@ -12,7 +12,8 @@ import typer
 from triptych.cli import console, options
 from triptych.cli.evaluate import report_scores, shot_numbers, tracked
 from triptych.cli.output import prepare_folder
-from triptych.images import save_png, write_atomic
+from triptych.files import write_atomic
+from triptych.images import save_png
 
 if TYPE_CHECKING:
     from triptych.evaluation.judge import ChatJudge

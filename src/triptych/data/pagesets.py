@@ -13,10 +13,11 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from triptych.errors import OutputError, PageError
-from triptych.images import load_image, png_bytes, write_atomic
+from triptych.files import parse_json, write_atomic
+from triptych.images import load_image, png_bytes
 from triptych.page import Layout, Page, Role, condition, slot
 from triptych.pagefile import confined_path
-from triptych.pageschema import Name, Text, parse_json, problems
+from triptych.pageschema import Name, Text, problems
 
 __all__ = ["CARD", "METADATA", "PageSet", "load_pageset", "pageset_problems", "save_pageset"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from triptych.evaluation.scores import RowScores, Scores
 from triptych.evaluation.statistics import Estimate
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 
 __all__ = ["write_markdown"]
 

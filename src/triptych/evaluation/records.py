@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from triptych.errors import OutputError, SourceError
 from triptych.evaluation.suites import Suite
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 from triptych.models.backbone import Conditioning
 
 __all__ = ["PageScores", "RunFolder", "Settings", "Shown", "ShownPicture"]

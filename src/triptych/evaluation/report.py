@@ -17,7 +17,8 @@ from triptych.evaluation.scores import FIGURES, RowScores, Scores
 from triptych.evaluation.scoring import confusion_key
 from triptych.evaluation.statistics import Estimate
 from triptych.evaluation.suites import Arm, Control, Kind, Row
-from triptych.images import save_png, write_atomic
+from triptych.files import write_atomic
+from triptych.images import save_png
 
 __all__ = ["write_contact_sheet", "write_report"]
 

@@ -10,7 +10,7 @@ from triptych.evaluation.baselines import Baseline
 from triptych.evaluation.records import PageScores, RunFolder, Settings
 from triptych.evaluation.statistics import Estimate, PairedTest, bootstrap, paired_test
 from triptych.evaluation.suites import Arm, Control, Row
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 
 __all__ = ["BASELINES", "FIGURES", "GoalResult", "RowScores", "Scores", "load_scores"]
 

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 from triptych.models.backbone import Backbone, Grid, Sequences, Text
 from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart

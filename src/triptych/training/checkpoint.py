@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from triptych.errors import TrainingError
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 from triptych.skill import payload_sha256
 
 __all__ = ["Checkpoint", "Identity", "newest_checkpoint", "write_checkpoint"]

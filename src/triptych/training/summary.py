@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 from triptych.skill import Skill
 
 __all__ = ["summary_text", "write_plot"]

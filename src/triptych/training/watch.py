@@ -9,7 +9,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from triptych.images import png_bytes, write_atomic
+from triptych.files import write_atomic
+from triptych.images import png_bytes
 from triptych.models.backbone import Backbone
 from triptych.page import Page
 from triptych.sampling import generate

@@ -7,7 +7,7 @@ import yaml
 
 from triptych.data.interchange.rows import new_folder, page_of, picture_at, rows_of, save_picture
 from triptych.errors import PageError
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 from triptych.page import Page
 
 __all__ = ["read", "write"]

@@ -9,7 +9,8 @@ from typing import Any
 from triptych.data.datacard import DataCard, PageCount
 from triptych.data.interchange.rows import new_folder
 from triptych.errors import PageError
-from triptych.images import png_bytes, read_image, write_atomic
+from triptych.files import write_atomic
+from triptych.images import png_bytes, read_image
 from triptych.page import Layout, Page, Panel, Role
 
 __all__ = ["read", "write"]

@@ -13,7 +13,8 @@ from typing import Any
 from PIL import Image
 
 from triptych.errors import OutputError, PageError
-from triptych.images import load_image, png_bytes, write_atomic
+from triptych.files import write_atomic
+from triptych.images import load_image, png_bytes
 from triptych.page import Page, Role, condition, slot
 
 __all__ = [

@@ -23,7 +23,7 @@ from triptych.data.interchange.rows import (
     write_lines,
 )
 from triptych.errors import PageError
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 from triptych.page import Page
 
 __all__ = ["DIFFSYNTH", "DIFFSYNTH_KONTEXT", "DIFFUSERS", "EASYCONTROL", "MUSUBI", "OMNIGEN2", "Keys", "Table"]

@@ -8,7 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from triptych.errors import OutputError
-from triptych.images import load_image, save_png, write_atomic
+from triptych.files import write_atomic
+from triptych.images import load_image, save_png
 from triptych.models.backbone import Adapter, Backbone
 from triptych.page import Page
 from triptych.sampling import generate

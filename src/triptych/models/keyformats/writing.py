@@ -8,7 +8,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from triptych.errors import SkillError
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 from triptych.models.keyformats.fusing import Pair, fuse
 from triptych.models.keyformats.layers import Place, find_layer
 from triptych.skill import KEY_PREFIX, Skill

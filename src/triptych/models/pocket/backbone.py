@@ -17,8 +17,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from triptych.errors import BackboneError
+from triptych.files import write_atomic
 from triptych.flow import uniform_schedule, velocity_from_data
-from triptych.images import write_atomic
 from triptych.models.backbone import Card, Conditioning, Grid, Sequences, Text
 from triptych.models.hardware import native_dtype
 from triptych.models.packed_linear import pack_linears

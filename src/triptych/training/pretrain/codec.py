@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from triptych.data.mixture import Mixture
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 from triptych.models.hardware import bfloat16_is_fast
 from triptych.models.pocket.codec import PocketCodec
 from triptych.training.pretrain.batches import batches, to_unit

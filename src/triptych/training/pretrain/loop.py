@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from triptych.data.mixture import Mixture, corpus
 from triptych.errors import TrainingError
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 from triptych.models.hardware import bfloat16_is_fast
 from triptych.models.pocket.backbone import PocketConfig, PocketNetwork, pocket_config, pocket_tokenizer, save_pocket
 from triptych.models.pocket.codec import PocketCodec

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from triptych.errors import TrainingError
-from triptych.images import write_atomic
+from triptych.files import write_atomic
 
 __all__ = ["read_state", "write_state"]
 

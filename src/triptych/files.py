@@ -1,0 +1,229 @@
+"""Files: bytes and text read one way, and files written whole or not at all."""
+
+import codecs
+import contextlib
+import json
+import logging
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from triptych.errors import OutputError, TextError, TriptychError
+
+__all__ = [
+    "MAX_TEXT_FILE_BYTES",
+    "decode_text",
+    "is_lfs_pointer",
+    "parse_json",
+    "parse_yaml",
+    "read_bytes",
+    "read_json",
+    "read_text",
+    "read_yaml",
+    "text_lines",
+    "write_atomic",
+]
+
+MAX_TEXT_FILE_BYTES = 512 * 2**20
+"""Most that is read of one text file."""
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+"""Byte order marks, the longer ones first: UTF-32's begins with that of UTF-16."""
+
+_WINDOWS = "cp1252"
+
+_log = logging.getLogger(__name__)
+
+
+def read_bytes(
+    path: str | Path, *, max_bytes: int, where: str = "", error: type[TriptychError] = TextError, smaller: str = ""
+) -> bytes:
+    """All of a regular file. Raises `error` beginning with `where`, by default the path.
+
+    `smaller` says what to do about a file of more than `max_bytes`.
+    """
+    path = Path(path)
+    where = where or str(path)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise error(f"{where} is not a file. Name a file.")
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)
+    except FileNotFoundError:
+        raise error(f"{where} does not exist. Check the path.") from None
+    except (OSError, ValueError) as cause:
+        raise error(f"{where} cannot be read: {cause}.") from cause
+    if len(data) > max_bytes:
+        raise error(f"{where} has more than {max_bytes // 2**20} MiB. {smaller or 'Split it.'}")
+    return data
+
+
+def is_lfs_pointer(data: bytes) -> bool:
+    """Whether `data` is the note that Git LFS leaves where a large file was not fetched."""
+    return data.startswith(b"version https://git-lfs.github.com/spec/")
+
+
+def read_text(
+    path: str | Path,
+    *,
+    encoding: str | None = None,
+    any_encoding: bool = False,
+    max_bytes: int = MAX_TEXT_FILE_BYTES,
+    error: type[TriptychError] = TextError,
+) -> str:
+    """The text of a file as `decode_text` reads it. Raises `error` naming the file, and the byte that is no text."""
+    data = read_bytes(path, max_bytes=max_bytes, error=error)
+    return decode_text(data, str(path), encoding=encoding, any_encoding=any_encoding, error=error)
+
+
+def decode_text(
+    data: bytes,
+    name: str,
+    *,
+    encoding: str | None = None,
+    any_encoding: bool = False,
+    error: type[TriptychError] = TextError,
+) -> str:
+    r"""Text with its byte order mark gone and lines ended by `\n`.
+
+    UTF-8, or what a byte order mark says, or `encoding`. `any_encoding` takes other bytes for Windows-1252 and logs
+    that it did. Raises `error` beginning with `name`; a NUL byte is no text.
+    """
+    if is_lfs_pointer(data):
+        raise error(f"{name} is a Git LFS pointer, not the file itself. Run `git lfs pull` where it was cloned.")
+    mark, found = next(((mark, name) for mark, name in _MARKS if data.startswith(mark)), (b"", None))
+    body = data[len(mark) :]
+    try:
+        text = body.decode(found or encoding or "utf-8")
+    except LookupError:
+        raise error(f"{encoding!r} is no encoding that Python knows; write utf-8, cp1252 or shift_jis.") from None
+    except UnicodeDecodeError as cause:
+        at = cause.start + len(mark)
+        if found or encoding or not any_encoding:
+            asked = found or encoding or "UTF-8"
+            raise error(f"{name} is not text in {asked} (byte {at}, 0x{data[at]:02x}). Save it as UTF-8.") from cause
+        text = _as_windows(body, name, at, error)
+    if "\0" in text:
+        raise error(f"{name} holds a NUL byte (character {text.index(chr(0))}): no text, or UTF-16. Save it as UTF-8.")
+    return text.replace("\r\n", "\n")
+
+
+def _as_windows(data: bytes, name: str, at: int, error: type[TriptychError]) -> str:
+    try:
+        text = data.decode(_WINDOWS)
+    except UnicodeDecodeError as cause:
+        raise error(
+            f"{name} is text neither in UTF-8 (byte {at}) nor in Windows-1252 (byte {cause.start}). Save it as UTF-8."
+        ) from cause
+    _log.warning("%s is not UTF-8 (byte %d); it was read as Windows-1252.", name, at)
+    return text
+
+
+def text_lines(text: str) -> Iterator[tuple[int, str]]:
+    r"""The lines that are not blank with their numbers, from 1. Only `\n` ends a line: U+2028 may stand in a string."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield number, line
+
+
+def parse_json(text: str) -> Any:
+    """JSON data. Raises ValueError for bad JSON, for what nests too deep, and for a key that stands twice."""
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except RecursionError as cause:
+        raise ValueError("it nests too deep") from cause
+
+
+def parse_yaml(text: str) -> Any:
+    """YAML data. Raises ValueError for bad YAML, for what nests too deep, and for a key that stands twice."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, RecursionError) as cause:
+        raise ValueError(" ".join(str(cause).split()) or "it nests too deep") from cause
+
+
+def read_json(path: str | Path, *, error: type[TriptychError] = TextError) -> Any:
+    """The data in a JSON file. Raises `error` naming the file."""
+    try:
+        return parse_json(read_text(path, error=error))
+    except ValueError as cause:
+        raise error(f"{path} is no proper JSON: {cause}.") from cause
+
+
+def read_yaml(path: str | Path, *, error: type[TriptychError] = TextError) -> Any:
+    """The data in a YAML file. Raises `error` naming the file."""
+    try:
+        return parse_yaml(read_text(path, error=error))
+    except ValueError as cause:
+        raise error(f"{path} is no proper YAML: {cause}.") from cause
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, where YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"key {key.value!r} stands twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in data:
+            raise ValueError(f"key {key!r} stands twice")
+        data[key] = value
+    return data
+
+
+def write_atomic(path: str | Path, data: bytes | bytearray | memoryview) -> None:
+    """Write `data` to `path` through a temporary file in the same folder, fsync and replace.
+
+    Missing folders are made. On any failure, Ctrl-C included, `path` is as it was and nothing is left beside it.
+    Raises OutputError where the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        _sync_folder(path.parent)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise OutputError(f"{path} cannot be written: {reason}. Free space or choose another folder.") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself durable, where the system can open folders (not on Windows)."""
+    with contextlib.suppress(PermissionError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
