@@ -259,5 +259,6 @@ def test_read_png_text_of_a_decompression_bomb_is_refused(tmp_path: Path, size: 
 def test_png_bytes_of_the_same_picture_are_the_same() -> None:
     assert png_bytes(halves("red", "blue"), {"a": "b"}) == png_bytes(halves("red", "blue"), {"a": "b"})
     chunk = PngImagePlugin.PngInfo()
+    chunk.add(b"sRGB", b"\0")
     chunk.add_text("a", "b")
     assert png_bytes(halves("red", "blue"), {"a": "b"}) == encoded(halves("red", "blue"), "PNG", pnginfo=chunk)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from triptych.colour import to_srgb
 from triptych.errors import ImageError, OutputError
 from triptych.files import is_lfs_pointer, read_bytes, write_atomic
 
@@ -18,6 +19,7 @@ __all__ = [
     "MAX_PIXELS",
     "MAX_TEXT_BYTES",
     "load_image",
+    "may_be_clear",
     "png_bytes",
     "read_image",
     "read_png_text",
@@ -45,6 +47,9 @@ _DAMAGED = (
     zlib.error,
 )
 
+_AS_THEY_ARE = ("L", "RGB", "CMYK", "LAB")
+"""Modes that colour profiles are for."""
+
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -57,19 +62,30 @@ _UPRIGHT = {
 }
 
 
-def load_image(path: str | Path, *, panel: int | str | None = None) -> Image.Image:
-    """The picture in a file as upright RGB; `panel` is named in errors. See `read_image`."""
+def load_image(
+    path: str | Path, *, panel: int | str | None = None, keep_alpha: bool = False, least_px: int | None = None
+) -> Image.Image:
+    """The picture in a file as upright RGB in sRGB; `panel` is named in errors. See `read_image`."""
     where = _where(str(path), panel)
     data = read_bytes(path, max_bytes=MAX_BYTES, where=where, error=ImageError, smaller="Save it smaller.")
-    return read_image(data, name=str(path), panel=panel)
+    return read_image(data, name=str(path), panel=panel, keep_alpha=keep_alpha, least_px=least_px)
 
 
-def read_image(data: bytes, *, name: str = "image", panel: int | str | None = None) -> Image.Image:
-    """The picture in `data` as upright RGB with no metadata left.
+def read_image(
+    data: bytes,
+    *,
+    name: str = "image",
+    panel: int | str | None = None,
+    keep_alpha: bool = False,
+    least_px: int | None = None,
+) -> Image.Image:
+    """The picture in `data` as upright RGB in sRGB with no metadata left.
 
-    The format is decided by the content, never by the name. EXIF orientation is applied; transparency is laid on
-    white; 16-bit and float grey are scaled to 8 bits; of an animation the first frame is taken. Raises ImageError
-    naming `name` and `panel` for anything over `MAX_BYTES` or `MAX_PIXELS`, damaged, or of another format.
+    The format is decided by the content, never by the name. Colours are converted through an embedded profile; EXIF
+    orientation is applied; transparency is laid on white, or with `keep_alpha` kept as RGBA; 16-bit and float grey are
+    scaled to 8 bits; of an animation the first frame is taken. `least_px` allows a JPEG to be decoded smaller, with
+    both sides at least that long. Raises ImageError naming `name` and `panel` for anything over `MAX_BYTES` or
+    `MAX_PIXELS`, damaged, or of another format.
     """
     where = _where(name, panel)
     if not data:
@@ -82,8 +98,10 @@ def read_image(data: bytes, *, name: str = "image", panel: int | str | None = No
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise _too_many_pixels(where, f"{image.width}x{image.height}")
+            if least_px is not None:
+                image.draft(None, (least_px, least_px))
             image.load()
-            return _upright(_to_rgb(image), image)
+            return _upright(_to_rgb(image, where, keep_alpha=keep_alpha), image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels(where, "far too many") from None
     except Image.UnidentifiedImageError:
@@ -92,9 +110,19 @@ def read_image(data: bytes, *, name: str = "image", panel: int | str | None = No
         raise ImageError(f"{where} is damaged or cut short: {error}. Save it again.") from error
 
 
+def may_be_clear(path: str | Path) -> bool:
+    """Whether the header of a picture file says that parts of it may be transparent; its pixels are not read."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return image.has_transparency_data
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, *_DAMAGED):
+        return False
+
+
 def png_bytes(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
-    """`image` as a PNG file with one text chunk for each key (1 to 79 Latin characters) of `text`."""
+    """`image` as a PNG file tagged sRGB, with one text chunk for each key (1 to 79 Latin characters) of `text`."""
     chunks = PngImagePlugin.PngInfo()
+    chunks.add(b"sRGB", b"\0")
     size = 0
     for key, value in (text or {}).items():
         chunks.add_text(key, value)
@@ -148,23 +176,33 @@ def _too_many_pixels(where: str, size: str) -> ImageError:
     return ImageError(f"{where} has {size} pixels; at most {MAX_PIXELS // 2**20} megapixels are read. Make it smaller.")
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, where: str, *, keep_alpha: bool) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    alpha = None
     if image.mode.startswith("I") or image.mode == "F":
-        return _grey_to_rgb(image)
-    if image.has_transparency_data:
-        layered = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
-    return image.convert("RGB")
+        pixels = _grey(image)
+    elif image.has_transparency_data:
+        layered = image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
+        alpha = layered.getchannel("A")
+        pixels = layered.convert(layered.mode[:-1])
+    else:
+        pixels = image.convert({"1": "L"}.get(image.mode, image.mode if image.mode in _AS_THEY_ARE else "RGB"))
+    picture = to_srgb(pixels, profile, where)
+    if keep_alpha:
+        picture.putalpha(255 if alpha is None else alpha)
+    elif alpha is not None:
+        picture = Image.composite(picture, Image.new("RGB", picture.size, "white"), alpha)
+    return picture
 
 
-def _grey_to_rgb(image: Image.Image) -> Image.Image:
+def _grey(image: Image.Image) -> Image.Image:
     """Grey of more than 8 bits: integers from 0 to 65535, floats from 0 to 1."""
     values = np.asarray(image, dtype=np.float64)
     top = 1.0 if image.mode == "F" else 65535.0
     low, high = float(values.min()), float(values.max())
     if not 0 <= low <= high <= top:
         raise ValueError(f"grey values from {low:g} to {high:g}, outside 0 to {top:g}")
-    return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8)).convert("RGB")
+    return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
 
 
 def _upright(picture: Image.Image, source: Image.Image) -> Image.Image:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from triptych.data.rules import RULES, check
+from tiny_profiles import display_p3
+from triptych.data.rules import RULES, check, find_rule
 from triptych.data.sources import FolderSource, ShapeSource, SpriteScenes, actors
 from triptych.data.sprites import SpriteSource
-from triptych.errors import SourceError
+from triptych.errors import ImageError, SourceError
 
 
 @pytest.fixture
@@ -108,14 +109,63 @@ def folder(tmp_path: Path) -> Path:
 def test_folder_source_picture_with_alpha_stays_an_object(folder: Path) -> None:
     rng = Random(0)
     found = {sprite.name: sprite for sprite in (FolderSource(folder).sprite(rng) for _ in range(60))}
-    assert found["cut-out"].picture.getpixel((0, 64)) == (0, 0, 0, 0)
-    assert found["photo1"].picture.getpixel((64, 64))[3] == 255
+    assert found["cut-out"].picture.getpixel((0, 256)) == (0, 0, 0, 0)
+    assert found["cut-out"].picture.getpixel((256, 256)) == (200, 30, 30, 255)
 
 
-@pytest.mark.parametrize("name", ["tint", "mirror", "frame", "sticker", "line-up", "subject-into-scene"])
+def test_folder_source_photographs_stand_in_for_objects_with_their_own_edges(folder: Path) -> None:
+    rng = Random(0)
+    found = {sprite.name: sprite.picture for sprite in (FolderSource(folder).sprite(rng) for _ in range(60))}
+    box = found["photo1"].getchannel("A").getbbox()
+    assert box is not None and (box[2] - box[0], box[3] - box[1]) == (512, 384)
+    assert found["photo1"].crop(box).getchannel("A").getextrema() == (255, 255)
+
+
+def test_folder_source_with_enough_objects_takes_no_photograph_for_one(folder: Path) -> None:
+    for number in range(3):
+        Image.open(folder / "cut_out.png").save(folder / f"object{number}.webp", lossless=True)
+    rng = Random(0)
+    names = {FolderSource(folder).sprite(rng).name for _ in range(60)}
+    assert names == {"cut-out", "object0", "object1", "object2"}
+
+
+def test_folder_source_whole_pictures_are_photographs_as_they_are(tmp_path: Path) -> None:
+    photo = Image.effect_noise((96, 64), 60).convert("RGB")
+    photo.save(tmp_path / "IMG_1.TIF")
+    shown = FolderSource(tmp_path).look(Random(0), 64, figure=False).render()
+    assert shown.tobytes() == photo.crop((16, 0, 80, 64)).tobytes()
+
+
+def test_folder_source_16_bit_and_tagged_pictures_are_read_as_everywhere(tmp_path: Path) -> None:
+    deep, tagged = tmp_path / "deep", tmp_path / "tagged"
+    deep.mkdir()
+    tagged.mkdir()
+    ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    Image.fromarray(ramp).save(deep / "a.png")
+    grey = np.asarray(FolderSource(deep).look(Random(0), 64, figure=False).render())
+    assert np.abs(grey[..., 0] - ramp / 257.0).max() <= 1
+    Image.new("RGB", (64, 64), (234, 51, 35)).save(tagged / "a.png", icc_profile=display_p3())
+    red = FolderSource(tagged).look(Random(0), 64, figure=False).render().getpixel((9, 9))
+    assert np.abs(np.subtract(red, (255, 0, 0))).max() <= 3
+
+
+def test_folder_source_of_photographs_refuses_rules_that_need_an_object(tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 60).convert("RGB").save(tmp_path / "a.jpg")
+    with pytest.raises(SourceError, match="photographs alone; add cut-outs"):
+        check(RULES["sticker"], FolderSource(tmp_path), 1)
+
+
+@pytest.mark.parametrize("name", ["tint", "mirror", "frame", "mirror+negative", "sticker", "line-up"])
 def test_folder_source_feeds_rules(folder: Path, name: str) -> None:
-    report = check(RULES[name], FolderSource(folder), 4)
+    report = check(find_rule(name), FolderSource(folder), 4)
     assert (report.own, report.copied) == (1.0, 0.0)
+
+
+def test_folder_source_feeds_chains_with_whole_photographs(tmp_path: Path) -> None:
+    photo = Image.effect_noise((64, 64), 60).convert("RGB")
+    photo.save(tmp_path / "a.png")
+    page = find_rule("mirror+negative").draw(Random(0), FolderSource(tmp_path)).page(Random(0), 64)
+    assert page.conditions[0].image is not None and page.conditions[0].image.tobytes() == photo.tobytes()
 
 
 def test_folder_source_empty_folder_raises(tmp_path: Path) -> None:
@@ -125,8 +175,8 @@ def test_folder_source_empty_folder_raises(tmp_path: Path) -> None:
 
 def test_folder_source_broken_file_raises_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
-    with pytest.raises(SourceError, match=r"a\.png could not be read"):
-        FolderSource(tmp_path).look(Random(0), 64)
+    with pytest.raises(ImageError, match=r"a\.png is not an image of a known format"):
+        FolderSource(tmp_path).look(Random(0), 64, figure=False)
 
 
 def test_folder_source_asked_for_two_styles_raises(folder: Path) -> None:

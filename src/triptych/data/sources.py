@@ -2,20 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from random import Random
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 
 from triptych.data.drawing import COLOURS, Colour, Look, blank, clear, contrast, filled, fitted, ground, place
+from triptych.data.folders import find_pictures
 from triptych.data.shapes import SHAPE_STYLES, SHAPES, draw_shape
-from triptych.data.sprites import EVALUATION_STYLES, SPRITE_PX, STYLES, SpriteSource
+from triptych.data.sprites import EVALUATION_STYLES, STYLES, SpriteSource
 from triptych.errors import SourceError
+from triptych.images import load_image, may_be_clear
 
 __all__ = ["FolderSource", "ShapeSource", "Source", "Sprite", "SpriteScenes", "actor", "actors"]
+
+_SMOOTH = Image.Resampling.LANCZOS
 
 _LOOSE_SHARE = 0.1
 """Of style pairs by two hands: no rule leads from one to the other, but an object's name and kind do."""
@@ -268,45 +272,56 @@ class ShapeSource:
         return _simple_look(self.sprite(rng), rng, size_px)
 
 
+_ENOUGH_OBJECTS = 4
+"""Most objects that a rule puts on one page."""
+_SIDE_PX = 512
+"""Of the user's own objects: rules draw them up to this size."""
+
+
 @dataclass(frozen=True)
 class FolderSource:
-    """The user's own pictures (PNG, JPEG, WebP). A picture with alpha is an object; others become rounded cards."""
+    """The user's own pictures, of every format that `load_image` reads, in folders below `folder` too.
+
+    A picture with transparent parts is an object, any other a photograph. Photographs are drawn as they are: they
+    fill the picture where a rule takes whole pictures, and where the folder has fewer than four objects they stand in
+    for them with their own edges.
+    """
 
     folder: Path
 
     @cached_property
     def _paths(self) -> tuple[Path, ...]:
-        found = sorted(
-            path for path in self.folder.rglob("*") if path.suffix.lower() in {".png", ".jpg", ".jpeg", ".webp"}
-        )
-        if not found:
-            raise SourceError(f"no pictures in {self.folder}; put PNG, JPEG or WebP files there.")
-        return tuple(found)
+        return find_pictures(self.folder, below=True)
+
+    @cached_property
+    def _objects(self) -> tuple[Path, ...]:
+        """Pictures that, by their headers, may have transparent parts."""
+        return tuple(path for path in self._paths if may_be_clear(path))
 
     @property
     def styles(self) -> tuple[str, ...]:
         return ("folder",)
 
-    def _open(self, path: Path, side_px: int) -> Image.Image:
-        try:
-            with Image.open(path) as picture:
-                picture.draft("RGB", (side_px * 2, side_px * 2))
-                upright = ImageOps.exif_transpose(picture).convert("RGBA")
-        except OSError as error:
-            raise SourceError(f"{path} could not be read as a picture ({error}); remove it or save it anew.") from error
-        return upright
+    @cached_property
+    def _open(self) -> Callable[[Path, int], Image.Image]:
+        """A picture as RGBA with sides of at least so many pixels, if it has them; the last few are kept."""
+
+        def opened(path: Path, side_px: int) -> Image.Image:
+            picture = load_image(path, keep_alpha=True, least_px=side_px)
+            scale = side_px / min(picture.size)
+            if scale >= 0.5:
+                return picture
+            return picture.resize((round(picture.width * scale), round(picture.height * scale)), _SMOOTH)
+
+        return lru_cache(maxsize=64)(opened)
+
+    def _sprite(self, path: Path) -> Sprite:
+        picture = ImageOps.pad(self._open(path, _SIDE_PX), (_SIDE_PX, _SIDE_PX), _SMOOTH, color=(0, 0, 0, 0))
+        return Sprite(name=path.stem.replace("_", "-"), style="folder", picture=picture, words=("the same style",))
 
     def sprite(self, rng: Random, *, style: str | None = None, ink: bool = False) -> Sprite:  # noqa: ARG002
-        path = rng.choice(self._paths)
-        picture = self._open(path, SPRITE_PX)
-        if picture.getchannel("A").getextrema()[0] > 250:  # pyright: ignore[reportOperatorIssue]
-            picture = ImageOps.fit(picture, (SPRITE_PX, SPRITE_PX), Image.Resampling.LANCZOS)
-            corners = Image.new("L", (SPRITE_PX * 4, SPRITE_PX * 4), 0)
-            ImageDraw.Draw(corners).rounded_rectangle((0, 0, SPRITE_PX * 4 - 1, SPRITE_PX * 4 - 1), 80, fill=255)
-            picture.putalpha(corners.reduce(4))
-        else:
-            picture = ImageOps.pad(picture, (SPRITE_PX, SPRITE_PX), Image.Resampling.LANCZOS, color=(0, 0, 0, 0))
-        return Sprite(name=path.stem.replace("_", "-"), style="folder", picture=picture, words=("the same style",))
+        has_enough = len(self._objects) >= _ENOUGH_OBJECTS
+        return self._sprite(rng.choice(self._objects if has_enough else self._paths))
 
     def twins(self, rng: Random, styles: tuple[str, ...]) -> tuple[Sprite, ...]:  # noqa: ARG002
         raise SourceError("a folder of pictures has no objects in two styles; use sprites or shapes for this rule.")
@@ -315,10 +330,13 @@ class FolderSource:
         raise SourceError("a folder of pictures has one style only; use sprites or shapes for this rule.")
 
     def look(self, rng: Random, size_px: int, *, figure: bool = True) -> Look:
-        if figure:
-            return _simple_look(self.sprite(rng), rng, size_px)
-        picture = self._open(rng.choice(self._paths), size_px)
-        whole = ImageOps.fit(picture, (size_px, size_px), Image.Resampling.LANCZOS)
-        ground_picture = Image.new("RGB", whole.size, (255, 255, 255))
-        ground_picture.paste(whole, (0, 0), whole)
-        return Look.flat(ground_picture)
+        if figure and not self._objects:
+            raise SourceError(
+                f"this rule must know where the object is, and {self.folder} has photographs alone; "
+                "add cut-outs (PNG or WebP with transparent parts), or take sprites or shapes."
+            )
+        path = rng.choice(self._objects if figure else self._paths)
+        if figure or path in self._objects:
+            return _simple_look(self._sprite(path), rng, size_px)
+        picture = ImageOps.fit(self._open(path, size_px), (size_px, size_px), _SMOOTH)
+        return Look.flat(picture.convert("RGB"))

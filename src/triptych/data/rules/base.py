@@ -82,6 +82,8 @@ class Rule:
     check: Check
     is_map: bool = False
     """True for maps from one picture to one picture, which can be chained."""
+    needs_object: bool = False
+    """True for maps that must know where the object is, and so take no whole photographs."""
     marks: Callable[[Panel], tuple[Mark, ...]] | None = None
     """For rules whose answers carry text or a mark: where, in the answer of a slot."""
 
@@ -138,7 +140,15 @@ def picture_rule(
         def make(rng: Random, source: Source) -> Draft:
             return _map_draft(draw_parameters(rng), source, figure=figure, role=role)
 
-        return Rule(name=name, family=family, description=description, make=make, check=check or alike(), is_map=True)
+        return Rule(
+            name=name,
+            family=family,
+            description=description,
+            make=make,
+            check=check or alike(),
+            is_map=True,
+            needs_object=figure,
+        )
 
     return wrap
 
@@ -165,13 +175,14 @@ def chain(first: Rule, second: Rule) -> Rule:
         if not rule.is_map:
             raise SourceError(f"rule {rule.name!r} is no map from picture to picture; only such rules can be chained.")
 
+    needs_object = first.needs_object or second.needs_object
+
     def make(rng: Random, source: Source) -> Draft:
         one, two = first.make(rng, source).change, second.make(rng, source).change
         assert one is not None and two is not None
         joined = tuple(f"{a}, then {b}" for a in one.says for b in two.says)
-        return _map_draft(
-            Change(says=joined, apply=lambda look: two.apply(one.apply(look))), source, figure=True, role=Role.EDIT
-        )
+        both = Change(says=joined, apply=lambda look: two.apply(one.apply(look)))
+        return _map_draft(both, source, figure=needs_object, role=Role.EDIT)
 
     return Rule(
         name=f"{first.name}+{second.name}",
@@ -180,4 +191,5 @@ def chain(first: Rule, second: Rule) -> Rule:
         make=make,
         check=alike(),
         is_map=True,
+        needs_object=needs_object,
     )
