@@ -2,6 +2,7 @@
 
 __all__ = [
     "BackboneError",
+    "Cancelled",
     "ImageError",
     "LayoutError",
     "OutputError",
@@ -17,6 +18,10 @@ __all__ = [
 
 class TriptychError(Exception):
     """Bad input or an impossible request; the message says what, which value, and what to do."""
+
+
+class Cancelled(Exception):  # noqa: N818
+    """The work was stopped because its cancel token was cancelled; no error, and nothing half-done is left."""
 
 
 class PageError(TriptychError):

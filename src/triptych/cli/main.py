@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from triptych.cli import build, evaluate, generate, models, pages, pocket, replay, rules, skills, train, yardstick
 from triptych.cli.console import complain, remarks
 from triptych.cli.demo import command as demo
-from triptych.errors import TriptychError
+from triptych.errors import Cancelled, TriptychError
 from triptych.version import __version__
 
 __all__ = ["app", "run"]
@@ -27,7 +27,7 @@ class _Edge(TyperGroup):
         except TriptychError as error:
             complain(str(error))
             raise typer.Exit(_ERROR) from error
-        except KeyboardInterrupt:
+        except (Cancelled, KeyboardInterrupt):
             complain("stopped by Ctrl-C; files that were finished are whole, nothing else was written.")
             raise typer.Exit(_INTERRUPTED) from None
 
