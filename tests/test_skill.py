@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from triptych.errors import SkillError
 from triptych.page import Role
 from triptych.prompts import PageSketch, PanelSketch, find_template
-from triptych.skill import Skill, SkillCard, load_skill, save_skill, shipped_skills
+from triptych.skill import Skill, SkillCard, load_skill, payload_sha256, save_skill, shipped_skills
 
 
 def made_skill(**changes):
@@ -25,7 +25,7 @@ def made_skill(**changes):
     facts = {
         "name": "outline",
         "backbone": "pocket",
-        "family": "flux2",
+        "family": "pocket",
         "rank": 2,
         "alpha": 4,
         "template": find_template("panels").model_copy(update={"page": sketch}),
@@ -137,6 +137,59 @@ def test_skill_page_without_words_says_what_all_training_pages_said():
     silent, own = skill.page([picture]), skill.page([picture], instructions=["in blue"], overview="mine")
     assert (silent.overview, silent.panels[1].instruction) == ("[OUTLINE] a story", "outlined in red")
     assert (own.overview, own.panels[1].instruction) == ("[OUTLINE] mine", "in blue")
+
+
+@pytest.mark.parametrize(
+    ("picture_px", "size_px", "slot_px"),
+    [
+        ((64, 48), None, (64, 48)),
+        ((640, 480), None, (64, 48)),
+        ((1200, 800), None, (68, 45)),
+        ((480, 640), None, (48, 64)),
+        ((1200, 800), (90, 30), (90, 30)),
+        ((1200, 800), 100, (122, 82)),
+        ((64, 48), 100, (115, 87)),
+    ],
+)
+def test_skill_page_slot_takes_the_shape_of_its_condition_or_the_size_asked_for(picture_px, size_px, slot_px):
+    page = made_skill().page([Image.new("RGB", picture_px)], size_px=size_px)
+    assert page.panels[1].size_px == slot_px
+
+
+def test_skill_page_slot_of_another_shape_than_its_condition_keeps_its_own():
+    skill = made_skill()
+    sketch = skill.card.template.page
+    wide = sketch.model_copy(update={"panels": (sketch.panels[0], PanelSketch(size_px=(96, 32), hint=""))})
+    template = skill.card.template.model_copy(update={"page": wide})
+    page = made_skill(template=template).page([Image.new("RGB", (48, 64))])
+    assert page.panels[1].size_px == (96, 32)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_load_skill_with_a_value_that_is_not_finite_is_refused_by_key(tmp_path, value):
+    path = tmp_path / "s.safetensors"
+    skill = made_skill()
+    bad = dict(skill.tensors)
+    save_skill(skill, path)
+    with safe_open(path, framework="pt") as file:
+        metadata = dict(file.metadata())
+    bad["transformer.blocks.0.a.lora_B.weight"][3, 1] = value
+    save_file(bad, path, metadata=metadata)
+    digest = payload_sha256(path.read_bytes())
+    save_file(bad, path, metadata=metadata | {"modelspec.hash_sha256": f"0x{digest}"})
+    with pytest.raises(SkillError, match=r"blocks\.0\.a\.lora_B.*not finite"):
+        load_skill(path)
+
+
+def test_load_skill_of_the_pocket_labelled_flux2_is_of_the_family_pocket(tmp_path):
+    save_skill(made_skill(family="flux2"), tmp_path / "old.safetensors")
+    assert load_skill(tmp_path / "old.safetensors").card.family == "pocket"
+
+
+def test_save_skill_of_the_pocket_does_not_say_flux2(tmp_path):
+    save_skill(made_skill(), tmp_path / "s.safetensors")
+    with safe_open(tmp_path / "s.safetensors", framework="pt") as file:
+        assert file.metadata()["modelspec.architecture"] == "triptych-pocket/lora"
 
 
 def test_load_skill_by_the_name_of_one_in_the_package(tmp_path, monkeypatch):

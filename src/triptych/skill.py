@@ -25,15 +25,33 @@ from torch import Tensor
 from triptych.errors import SkillError
 from triptych.files import write_atomic
 from triptych.page import Page, Role
-from triptych.prompts import Template, page_from_template
+from triptych.prompts import PageSketch, Template, page_from_template
 
-__all__ = ["KEY_PREFIX", "Skill", "SkillCard", "load_skill", "payload_sha256", "save_skill", "shipped_skills"]
+__all__ = [
+    "KEY_PREFIX",
+    "Skill",
+    "SkillCard",
+    "architecture",
+    "load_skill",
+    "payload_sha256",
+    "save_skill",
+    "shipped_skills",
+]
 
 KEY_PREFIX = "transformer."
 _METADATA = "triptych.skill"
 _VERSION = 1
 _KEY = re.compile(r"transformer\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
-_ARCHITECTURES = {"flux1": "flux-1-dev/lora", "flux2": "flux-2/lora"}
+_ARCHITECTURES = {
+    "flux1": "flux-1-dev",
+    "flux1-fill": "flux-1-dev",
+    "kontext": "flux-1-dev",
+    "flux2": "flux-2",
+    "flux2-kv": "flux-2",
+    "pocket": "triptych-pocket",
+}
+_ALIKE = 0.02
+"""Widths by heights that differ by less are one shape: sides were rounded to whole pixels."""
 
 
 class SkillCard(BaseModel):
@@ -47,7 +65,7 @@ class SkillCard(BaseModel):
     """Name of the backbone that it was trained on."""
     family: str
     rank: int = Field(ge=1)
-    alpha: float = Field(gt=0)
+    alpha: float = Field(gt=0, allow_inf_nan=False)
     rank_stabilised: bool = False
     """Scale by alpha / sqrt(rank) in place of alpha / rank (Kalajdzievski 2023, arXiv:2312.03732)."""
     frozen_conditions: bool = False
@@ -101,11 +119,20 @@ class Skill:
         """A and B of one module."""
         return self.tensors[f"{KEY_PREFIX}{module}.lora_A.weight"], self.tensors[f"{KEY_PREFIX}{module}.lora_B.weight"]
 
-    def page(self, images: Sequence[Image], *, instructions: Sequence[str] = (), overview: str = "") -> Page:
+    def page(
+        self,
+        images: Sequence[Image],
+        *,
+        instructions: Sequence[str] = (),
+        overview: str = "",
+        size_px: tuple[int, int] | int | None = None,
+    ) -> Page:
         """The page that the skill was trained for, with `images` in the places of its conditions, in order.
 
         `instructions` are given for all panels in order, or for the slots only; missing ones, and a missing overview,
-        are what all training pages said.
+        are what all training pages said. A slot that had the shape of its condition in training has it here too, at
+        the area of the training pages; the others keep their own shape. `size_px` is the width and height of every
+        slot, or one number: the side of the square whose area the slots take.
         """
         sketch = self.card.template.page
         if sketch is None:
@@ -119,13 +146,42 @@ class Skill:
             spread = dict(zip(slots, texts, strict=True))
             texts = [spread.get(index, "") for index in range(len(sketch.panels))]
         texts = [text or own for text, own in zip_longest(texts, self.card.instructions, fillvalue="")]
+        pictures = dict(zip(places, images, strict=True))
         page = page_from_template(
             self.card.template,
             overview=" ".join(filter(None, (self.card.trigger, overview or self.card.overview))),
             instructions=texts,
-            images=dict(zip(places, images, strict=True)),
+            images=pictures,
         )
-        return replace(page, gutter_px=self.card.gutter_px)
+        panels = list(page.panels)
+        for index in slots:
+            panels[index] = replace(panels[index], size_px=_slot_size(sketch, index, pictures, size_px))
+        return replace(page, panels=tuple(panels), gutter_px=self.card.gutter_px)
+
+
+def _slot_size(
+    sketch: PageSketch, slot: int, images: Mapping[int, Image], size_px: tuple[int, int] | int | None
+) -> tuple[int, int]:
+    """Width and height of a slot: those asked for, else the shape of what it follows at the slot's trained area."""
+    if isinstance(size_px, tuple):
+        return size_px
+    width, height = trained = sketch.panels[slot].size_px
+    area = size_px**2 if size_px else width * height
+    shape = trained
+    # The picture to be edited comes before others, as it is the one that the slot is a version of.
+    for index in sorted(images, key=lambda index: (sketch.panels[index].role is not Role.EDIT, index)):
+        if _is_alike(sketch.panels[index].size_px, trained):
+            if not _is_alike(images[index].size, trained):
+                shape = images[index].size
+            break
+    if area == shape[0] * shape[1]:
+        return shape
+    scale = sqrt(area / (shape[0] * shape[1]))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def _is_alike(first: tuple[int, int], second: tuple[int, int]) -> bool:
+    return abs(first[0] * second[1] / (first[1] * second[0]) - 1) < _ALIKE
 
 
 def save_skill(skill: Skill, path: str | Path) -> None:
@@ -139,7 +195,7 @@ def save_skill(skill: Skill, path: str | Path) -> None:
 def load_skill(path: str | Path) -> Skill:
     """The skill in a file, or the one of that name in the package.
 
-    Raises SkillError for what is no skill, is truncated, or was changed since it was saved.
+    Raises SkillError for a file that is not a skill, is truncated, or was changed since it was saved.
     """
     path = _shipped(str(path)) or Path(path)
     if path.suffix in {".pt", ".pth", ".ckpt", ".bin"}:
@@ -154,10 +210,12 @@ def load_skill(path: str | Path) -> Skill:
     except FileNotFoundError:
         raise SkillError(f"there is no skill {path}. Train one with `triptych train PAGESET --out {path}`.") from None
     except (OSError, SafetensorError) as error:
-        raise SkillError(f"skill {path} cannot be read: {error}. The file is truncated or no safetensors.") from error
+        raise SkillError(
+            f"skill {path} cannot be read: {error}. The file is truncated, or not a safetensors file."
+        ) from error
     if _METADATA not in metadata:
         raise SkillError(
-            f"{path} is no skill: it has no page. Import a foreign LoRA with `triptych skills import {path}`."
+            f"{path} is not a skill: it has no page. Import a foreign LoRA with `triptych skills import {path}`."
         )
     recorded = metadata.get("modelspec.hash_sha256", "")
     if recorded != f"0x{digest}":
@@ -180,6 +238,11 @@ def payload_sha256(data: bytes) -> str:
     return hashlib.sha256(memoryview(data)[8 + header :]).hexdigest()
 
 
+def architecture(card: SkillCard) -> str:
+    """ModelSpec's name for what the skill is an adapter of."""
+    return f"{_ARCHITECTURES.get(card.family, card.family)}/lora"
+
+
 def _shipped(name: str) -> Path | None:
     return Path(str(files("triptych") / "skills" / f"{name}.safetensors")) if name in shipped_skills() else None
 
@@ -194,6 +257,8 @@ def _read(text: str, path: Path) -> SkillCard:
         version = data.pop("version")
         if version != _VERSION:
             raise SkillError(f"it has version {version}; this triptych reads version {_VERSION}. Update triptych.")
+        if data.get("backbone") == "pocket" and data.get("family") == "flux2":
+            data["family"] = "pocket"  # as skills of the pocket were labelled before it was a family of its own
         return SkillCard.model_validate(data)
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         what = error.errors()[0] if isinstance(error, ValidationError) else error
@@ -211,6 +276,11 @@ def _check_tensors(tensors: Mapping[str, Tensor], rank: int) -> None:
         axis = 0 if match["side"] == "A" else 1
         if tensor.ndim != 2 or tensor.shape[axis] != rank:
             raise SkillError(f"{key} has the shape {tuple(tensor.shape)}; the card says rank {rank}.")
+        if not bool(tensor.isfinite().all()):
+            raise SkillError(
+                f"{key} has values that are not finite: the training diverged, or the file is damaged. "
+                "Take an earlier checkpoint, or train with a lower learning rate."
+            )
         sides.setdefault(match["module"], set()).add(match["side"])
     for module, found in sides.items():
         if len(found) != 2:
@@ -234,7 +304,7 @@ def _model_spec(card: SkillCard, digest: str) -> dict[str, str]:
     width, height = max(sizes, default=(0, 0))
     facts = {
         "sai_model_spec": "1.0.1",
-        "architecture": _ARCHITECTURES.get(card.family, f"{card.family}/lora"),
+        "architecture": architecture(card),
         "implementation": "diffusers",
         "title": card.name,
         "description": card.description,

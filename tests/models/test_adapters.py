@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 
@@ -134,3 +136,18 @@ def test_many_without_references_is_one_field_a_draw():
         many = field.many(tokens, t)
         single = [field(tokens[:, draw], float(t[0, draw])) for draw in range(2)]
     torch.testing.assert_close(many[0], torch.cat(single), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("weight", [1e9, -101.0, float("nan"), float("inf")])
+def test_skills_weight_beyond_reason_is_refused_with_the_value(pocket, weight):
+    with pytest.raises(SkillError, match=rf"weight of skill .* is {re.escape(format(weight, 'g'))};"):
+        Skills(random_skill(pocket), weights=[weight])
+
+
+def test_skills_applied_beyond_what_the_weights_can_hold_is_refused_by_name(pocket):
+    skill = random_skill(pocket)
+    loud = Skill(card=skill.card.model_copy(update={"alpha": 1e38}), tensors=skill.tensors)
+    before = velocity(pocket)
+    with pytest.raises(SkillError, match=rf"{skill.name} takes the weights of .* beyond what float32"):
+        Skills([loud], weights=[100.0]).applied(pocket).__enter__()
+    assert torch.equal(velocity(pocket), before)

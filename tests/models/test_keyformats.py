@@ -1,10 +1,13 @@
 """Keys of other programs: diffusers' own loader is the oracle, and every format is read back to what was written."""
 
+import copy
+
 import pytest
 import torch
 from diffusers import Flux2KleinPipeline, FluxPipeline
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from tiny_models import dynamic_scheduler, filled, flux1, klein, picture
@@ -206,11 +209,150 @@ def test_inspect_lora_of_another_width_is_misshaped():
     assert inspect_lora(tensors, "flux2", backbone.transformer).is_whole
 
 
+@pytest.mark.parametrize("family", ["flux1", "flux2"])
+@pytest.mark.parametrize("keys", list(KeyFormat))
+def test_read_lora_of_every_linear_layer_gives_back_what_was_exported(tmp_path, family, keys):
+    backbone = klein() if family == "flux2" else flux1(Flux1)
+    skill = made(backbone, family, ("*",))
+    assert "norm_out.linear" in skill.modules
+    save_exported(skill, tmp_path / "made.safetensors", keys)
+    read, _ = read_lora(tmp_path / "made.safetensors", family=family, backbone="tiny", transformer=backbone.transformer)
+    assert_same_updates(skill, read)
+
+
+def test_exported_final_modulation_has_shift_above_scale_as_the_original_code():
+    skill = made(klein(), "flux2", ("norm_out.linear",))
+    tensors = exported(skill, KeyFormat.COMFYUI)
+    ours = deltas(skill)["norm_out.linear"]
+    stem = "diffusion_model.final_layer.adaLN_modulation.1"
+    theirs = tensors[f"{stem}.lora_B.weight"] @ tensors[f"{stem}.lora_A.weight"]
+    scale, shift = ours.chunk(2)
+    torch.testing.assert_close(theirs, torch.cat([shift, scale]))
+
+
 def test_exported_layer_without_a_name_is_refused():
+    skill = made(klein(), "flux2", DOUBLE)
+    odd = {key.replace("attn.to_out.0", "attn.to_nowhere"): value for key, value in skill.tensors.items()}
+    with pytest.raises(SkillError, match=r"layers.*to_nowhere"):
+        exported(Skill(card=skill.card, tensors=odd), KeyFormat.COMFYUI)
+
+
+@pytest.mark.parametrize("keys", [KeyFormat.KOHYA, KeyFormat.COMFYUI])
+def test_exported_skill_of_the_pocket_is_no_lora_of_flux2(keys):
+    with pytest.raises(SkillError, match="only triptych runs"):
+        exported(made(klein(), "pocket"), keys)
+
+
+_ONETRAINER_TOPS = (
+    "context_embedder",
+    "norm_out_linear",
+    "proj_out",
+    "time_text_embed_guidance_embedder_linear_1",
+    "time_text_embed_text_embedder_linear_2",
+    "time_text_embed_timestep_embedder_linear_1",
+    "x_embedder",
+)
+
+
+def test_read_lora_onetrainer_keys_of_all_layers(tmp_path):
+    backbone = flux1(Flux1)
+    skill = made(backbone, "flux1", ("*",))
+    tensors = {}
+    for module in skill.modules:
+        stem = "lora_transformer_" + module.replace(".", "_")
+        down, up = skill.pair(module)
+        tensors[f"{stem}.lora_down.weight"], tensors[f"{stem}.lora_up.weight"] = down.clone(), up.clone()
+        tensors[f"{stem}.alpha"] = torch.tensor(2.0)
+    assert {f"lora_transformer_{name}.alpha" for name in _ONETRAINER_TOPS} <= tensors.keys()
+    save_file(tensors, tmp_path / "x.safetensors")
+    read, _ = read_lora(tmp_path / "x.safetensors", family="flux1", backbone="tiny", transformer=backbone.transformer)
+    assert_same_updates(skill, read)
+
+
+def _peft_adapter(folder, model, **changes):
+    """An adapter that PEFT itself made, trained (at random) and saved."""
+    config = LoraConfig(r=2, lora_alpha=8, target_modules=["to_q", "to_k", "to_v", "to_add_out"], **changes)
+    adapted = get_peft_model(copy.deepcopy(model), config)
+    generator = torch.Generator().manual_seed(7)
+    for name, parameter in adapted.named_parameters():
+        if "lora_" in name:
+            parameter.data = torch.randn(parameter.shape, generator=generator)
+    adapted.save_pretrained(folder)
+    merged = adapted.merge_and_unload()
+    return {
+        name: layer.weight.detach() - model.get_submodule(name).weight.detach()
+        for name, layer in merged.named_modules()
+        if isinstance(layer, torch.nn.Linear)
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"use_rslora": True},
+        {"alpha_pattern": {"to_q": 1, "transformer_blocks.0.attn.to_k": 5}},
+        {"rank_pattern": {"to_v": 3}, "alpha_pattern": {"to_v": 2}},
+        {"rank_pattern": {"^transformer_blocks.0.*to_q": 4}, "use_rslora": True},
+    ],
+    ids=["alpha", "rslora", "alphas", "ranks", "pattern"],
+)
+def test_read_lora_peft_adapter_is_scaled_as_its_configuration_says(tmp_path, changes):
+    transformer = klein().transformer
+    wanted = _peft_adapter(tmp_path, transformer, **changes)
+    read, _ = read_lora(
+        tmp_path / "adapter_model.safetensors", family="flux2", backbone="tiny", transformer=transformer
+    )
+    ours = deltas(read)
+    for module, update in wanted.items():
+        torch.testing.assert_close(ours.get(module, torch.zeros_like(update)), update, atol=1e-4, rtol=1e-4)
+    assert len(ours) > 4
+
+
+def test_read_lora_beside_the_configuration_of_another_adapter_is_refused(tmp_path):
     backbone = klein()
-    skill = made(backbone, "flux2", ("norm_out.linear", *BLOCKS))
-    with pytest.raises(SkillError, match=r"1 layers.*norm_out"):
-        exported(skill, KeyFormat.COMFYUI)
+    save_exported(made(backbone, "flux2"), tmp_path / "x.safetensors", KeyFormat.COMFYUI)
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 8, "lora_alpha": 8}')
+    with pytest.raises(SkillError, match=r"adapter_config\.json says rank 8"):
+        read_lora(tmp_path / "x.safetensors", family="flux2", backbone="tiny")
+
+
+def test_read_lora_beside_a_dora_configuration_is_refused(tmp_path):
+    save_exported(made(klein(), "flux2"), tmp_path / "x.safetensors", KeyFormat.COMFYUI)
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 3, "lora_alpha": 8, "use_dora": true}')
+    with pytest.raises(SkillError, match="DoRA"):
+        read_lora(tmp_path / "x.safetensors", family="flux2", backbone="tiny")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "lora_te1_text_model_encoder_layers_0_mlp_fc1.lora_up.weight",
+        "text_encoder.text_model.encoder.layers.0.self_attn.q_proj.lora_A.weight",
+        "text_encoders.clip_l.transformer.text_model.x.lora_A.weight",
+        "bundle_emb.fox.clip_l",
+    ],
+)
+def test_read_lora_with_text_encoder_keys_takes_the_rest_only_where_asked(tmp_path, key):
+    backbone, path = klein(), tmp_path / "x.safetensors"
+    skill = made(backbone, "flux2")
+    save_file(exported(skill, KeyFormat.KOHYA) | {key: torch.zeros(1, 1)}, path)
+    with pytest.raises(SkillError, match="--ignore-text-encoder leaves them out"):
+        read_lora(path, family="flux2", backbone="tiny")
+    read, report = read_lora(path, family="flux2", backbone="tiny", ignore_text_encoder=True)
+    assert report.left_out == (key,)
+    assert "1 of text encoders left out" in str(report)
+    assert key in str(report)
+    assert_same_updates(skill, read)
+
+
+def test_read_lora_with_a_value_that_is_not_finite_is_refused_by_key(tmp_path):
+    tensors = exported(made(klein(), "flux2"), KeyFormat.COMFYUI)
+    key = "diffusion_model.double_blocks.0.img_attn.proj.lora_B.weight"
+    tensors[key] = torch.full_like(tensors[key], float("nan"))
+    save_file(tensors, tmp_path / "x.safetensors")
+    with pytest.raises(SkillError, match=r"img_attn\.proj\.lora_B\.weight \(it has values that are not finite"):
+        read_lora(tmp_path / "x.safetensors", family="flux2", backbone="tiny")
 
 
 def test_exported_skill_with_frozen_conditions_is_refused():

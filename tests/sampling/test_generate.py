@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from tiny_models import klein, picture
-from triptych.errors import BackboneError, LayoutError, PageError
+from tiny_training import random_skill
+from triptych.errors import BackboneError, LayoutError, PageError, SkillError
+from triptych.models.adapters import Skills
 from triptych.models.backbone import Backbone, Conditioning
 from triptych.models.flux2 import References
 from triptych.page import Page, condition, slot
@@ -149,3 +151,18 @@ def test_generate_skill_is_applied_during_the_run_only(backbone):
 def test_generate_impossible_request_says_why(backbone, settings, error, words):
     with pytest.raises(error, match=words):
         generate(backbone, ask(), **settings)
+
+
+def test_generate_values_that_are_not_finite_are_an_error_and_not_a_black_picture():
+    broken = klein(References.ALONE)
+    broken.transformer.proj_out.weight.data[0, 0] = float("nan")
+    with pytest.raises(BackboneError, match="values that are not finite while running in float32"):
+        generate(broken, ask())
+
+
+def test_generate_values_that_are_not_finite_with_a_skill_name_the_skill():
+    broken = klein(References.ALONE)
+    skill = random_skill(broken, name="loud")
+    broken.codec.vae.decoder.conv_out.bias.data[0] = float("nan")
+    with pytest.raises(SkillError, match="'loud' is on"):
+        generate(broken, ask(), skill=Skills(skill, weights=[0.5]))

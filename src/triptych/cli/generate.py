@@ -102,6 +102,7 @@ def generate(
       triptych generate page.yaml --dry-run
     """
     skills = options.read_skills(skill)
+    size_px = options.parse_size(size)
     asked = requested_page(
         page,
         [panel_from_word(word) for word in panels or ()],
@@ -111,10 +112,11 @@ def generate(
         examples=examples,
         shots=shots,
         skill=skills.skills[0] if skills else None,
+        size_px=size_px,
     )
     settings: dict[str, Any] = {
         "steps": steps,
-        "size_px": options.parse_size(size),
+        "size_px": size_px,
         "conditioning": options.parse_conditioning(conditioning),
         "guidance": guidance,
     }

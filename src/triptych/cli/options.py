@@ -43,7 +43,9 @@ OutFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to
 Seed = Annotated[int, typer.Option(help="Seed of the noise: the same seed gives the same pixels.")]
 SkillFiles = Annotated[
     list[str] | None,
-    typer.Option("--skill", metavar="FILE[@WEIGHT]", help="A skill made by `triptych train`; may stand several times."),
+    typer.Option(
+        "--skill", metavar="FILE[@WEIGHT]", help="A skill made by `triptych train`; may be given several times."
+    ),
 ]
 SpriteFolder = Annotated[
     Path | None,
@@ -62,7 +64,7 @@ def parse_size(text: str | None) -> tuple[int, int] | int | None:
     sides = [int(side) for side in match.groups() if side] if match else []
     if not sides or not all(16 <= side <= 8192 for side in sides):
         raise typer.BadParameter(
-            f"{text!r} is no size. Write 512x384 or 512; sides from 16 to 8192 px.", param_hint="--size"
+            f"{text!r} is not a size. Write 512x384 or 512; sides from 16 to 8192 px.", param_hint="--size"
         )
     return (sides[0], sides[1]) if len(sides) == 2 else sides[0]
 
@@ -86,12 +88,22 @@ def read_skills(texts: Sequence[str] | None) -> "Skills | None":
     from triptych.models.adapters import Skills
     from triptych.skill import load_skill
 
-    files, weights = [], []
-    for text in texts:
-        match = re.fullmatch(r"(.+)@(-?\d+(?:\.\d+)?)", text)
-        files.append(match[1] if match else text)
-        weights.append(float(match[2]) if match else 1.0)
+    files, weights = zip(*map(_weighted, texts), strict=True)
     return Skills([load_skill(file) for file in files], weights=weights)
+
+
+def _weighted(text: str) -> tuple[str, float]:
+    """A file and its weight; an `@` inside a folder's or a file's name is part of the name."""
+    file, mark, weight = text.rpartition("@")
+    if not mark or Path(text).exists() or re.search(r"[/\\]|\.safetensors$", weight):
+        return text, 1.0
+    try:
+        return file, float(weight)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{weight!r} in {text!r} is not a weight. Write FILE@WEIGHT with a number, such as {file}@0.8.",
+            param_hint="--skill",
+        ) from None
 
 
 def sprite_folder(named: Path | None) -> Path:

@@ -30,10 +30,12 @@ def requested_page(
     examples: Path | None,
     shots: int | None,
     skill: "Skill | None" = None,
+    size_px: tuple[int, int] | int | None = None,
 ) -> Page:
     """The page of a file, or of the panels on the command line, behind its example pages.
 
-    A `skill` that knows its page gives panels their places: the pictures, and the words if there are any, fill it.
+    A `skill` that knows its page gives panels their places: the pictures, and the words if there are any, fill it,
+    and `size_px` sizes its slots.
 
     Raises PageError, ImageError, and typer.BadParameter for arguments that exclude each other.
     """
@@ -46,7 +48,7 @@ def requested_page(
     if file is not None:
         page = load_page(file)
     elif skill is not None and skill.card.template.page is not None:
-        page, overview = _filled(skill, arguments, overview or ""), None
+        page, overview = _filled(skill, arguments, overview or "", size_px), None
     else:
         page = Page(panels=read_panels(arguments))
     asked = {"overview": overview, "layout": layout, "template": template}
@@ -54,7 +56,9 @@ def requested_page(
     return page if examples is None else page.with_context(*_examples(examples, shots))
 
 
-def _filled(skill: "Skill", arguments: Sequence[PanelArgument], overview: str) -> Page:
+def _filled(
+    skill: "Skill", arguments: Sequence[PanelArgument], overview: str, size_px: tuple[int, int] | int | None
+) -> Page:
     """The skill's page with the pictures in its conditions and the texts where its panels of each kind stand."""
     given = [argument for argument in arguments if argument.file is not None]
     images = [load_image(argument.file, panel=number) for number, argument in enumerate(given, 1) if argument.file]
@@ -68,7 +72,7 @@ def _filled(skill: "Skill", arguments: Sequence[PanelArgument], overview: str) -
         raise PageError(f"skill {skill.name!r} makes {slots} pictures; {len(texts[True])} --slot are given.")
     queues = {is_slot: iter(found) for is_slot, found in texts.items()}
     instructions = [next(queues[sketch.role is Role.SLOT], "") for sketch in sketches]
-    return skill.page(images, instructions=instructions, overview=overview)
+    return skill.page(images, instructions=instructions, overview=overview, size_px=size_px)
 
 
 def _examples(folder: Path, shots: int | None) -> list[Page]:

@@ -26,9 +26,12 @@ _Gallery = Annotated[
         "--picture", metavar="PNG", help="A picture made with the skill, for the card's gallery; may stand again."
     ),
 ]
-_Family = Annotated[str, typer.Option(metavar="NAME", help="Family of the backbone: flux1 or flux2.")]
+_Family = Annotated[str, typer.Option(metavar="NAME", help="Family of the backbone: flux1, flux2 or pocket.")]
 _Base = Annotated[str, typer.Option("--backbone", metavar="NAME", help="The backbone that the LoRA was made for.")]
 _TemplateName = Annotated[str, typer.Option("--template", metavar="NAME", help="The page that it is used with.")]
+_IgnoreText = Annotated[
+    bool, typer.Option("--ignore-text-encoder", help="Leave out layers of text encoders; the report counts them.")
+]
 _SkillOut = Annotated[Path, typer.Option("--out", metavar="FILE", help="The skill to write.")]
 
 
@@ -149,10 +152,12 @@ def import_lora(
     family: _Family,
     backbone: _Base,
     template: _TemplateName = "panels",
+    ignore_text_encoder: _IgnoreText = False,
 ) -> None:
-    """Make a skill of a LoRA: diffusers/PEFT, kohya, ComfyUI, XLabs, BFL, fal and DiffSynth keys.
+    """Make a skill from a LoRA of diffusers, PEFT, kohya, OneTrainer, ComfyUI, XLabs, BFL, fal or DiffSynth.
 
-    All of it is taken or nothing: a report tells which keys were matched, unmatched and misshaped.
+    All of it is taken or nothing: a report tells which keys were matched, unmatched and unusable. The scale is each
+    layer's own alpha, else what PEFT's adapter_config.json beside the file says.
 
     \b
     Example:
@@ -163,7 +168,13 @@ def import_lora(
     from triptych.prompts import find_template
     from triptych.skill import save_skill
 
-    skill, report = read_lora(file, family=family, backbone=backbone, template=find_template(template))
+    skill, report = read_lora(
+        file,
+        family=family,
+        backbone=backbone,
+        template=find_template(template),
+        ignore_text_encoder=ignore_text_encoder,
+    )
     save_skill(skill, out)
     console.say(str(report))
     console.out(str(out))

@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _MERGE_BYTES = 2**30
+_MAX_WEIGHT = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +183,12 @@ class Skills:
         self.weights = (1.0,) * len(self.skills) if weights is None else tuple(weights)
         if not self.skills or len(self.skills) != len(self.weights):
             raise SkillError(f"{len(self.weights)} weights for {len(self.skills)} skills; give one weight for each.")
+        for skill, weight in zip(self.skills, self.weights, strict=True):
+            if not abs(weight) <= _MAX_WEIGHT:
+                raise SkillError(
+                    f"the weight of skill {skill.name!r} is {weight:g}; it must be from -{_MAX_WEIGHT:g} to "
+                    f"{_MAX_WEIGHT:g}. 1 is as trained, 0 is off."
+                )
         if len({skill.card.frozen_conditions for skill in self.skills}) > 1:
             raise SkillError(
                 f"{self.name}: some of these skills leave the conditions' path as it was and some change it; "
@@ -224,7 +231,14 @@ def _merged(transformer: nn.Module, skills: Sequence[Skill], weights: Sequence[f
                 if name in skill.modules:
                     down, up = (side.to(total) for side in skill.pair(name))
                     total = total + weight * skill.scale * (up @ down)
-            layer.weight = nn.Parameter(total.to(own.dtype), requires_grad=False)
+            merged = total.to(own.dtype)
+            if not bool(merged.isfinite().all()):
+                names = " + ".join(skill.name for skill in skills if name in skill.modules)
+                raise SkillError(
+                    f"skill {names} takes the weights of {name} beyond what {str(own.dtype).removeprefix('torch.')} "
+                    "can hold. Give it a smaller weight (FILE@WEIGHT), or load the backbone in float32."
+                )
+            layer.weight = nn.Parameter(merged, requires_grad=False)
         yield
     finally:
         for name, own in kept.items():

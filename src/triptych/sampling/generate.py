@@ -9,6 +9,7 @@ from typing import overload
 from triptych.errors import PageError
 from triptych.models.backbone import Adapter, Backbone, Conditioning
 from triptych.page import Page
+from triptych.sampling.finite import naming_skill
 from triptych.sampling.relief import BatchTooLargeError, run_relieved
 from triptych.sampling.result import Preview, Result
 from triptych.sampling.run import Finished, Step
@@ -83,7 +84,7 @@ def generate(
     )
     seeds = _seeds(seed, len(pages))
     results: dict[int, Result] = {}
-    with nullcontext() if skill is None else skill.applied(backbone):
+    with naming_skill(skill), nullcontext() if skill is None else skill.applied(backbone):
         queue = deque(_batches(backbone, pages, settings))
         while queue:
             indices = queue.popleft()
@@ -121,7 +122,7 @@ def iterate(
     settings = settle(
         backbone.card, steps=steps, conditioning=conditioning, guidance=guidance, size_px=size_px, cached=cached
     )
-    with nullcontext() if skill is None else skill.applied(backbone):
+    with naming_skill(skill), nullcontext() if skill is None else skill.applied(backbone):
         for event in _events(backbone, [(page, seed)], settings, skill):
             if isinstance(event, Step):
                 yield _preview(event, settings, (0,))

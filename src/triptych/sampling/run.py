@@ -12,9 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from triptych.flow import data_from_velocity
-from triptych.models.backbone import Backbone
+from triptych.models.backbone import Backbone, Grid
 from triptych.page import Page
 from triptych.sampling.encode import encode_text
+from triptych.sampling.finite import check_finite
 from triptych.sampling.plan import Plan
 from triptych.sampling.prepare import Request, build_plan
 from triptych.sampling.result import Timings
@@ -110,7 +111,7 @@ def _pictures(backbone: Backbone, plan: Plan, tokens: Tensor, pages: list[Page],
     targets = plan.sequences.targets
     # One picture at a time: decoders are the peak of memory, and a batch must not change anybody's bits.
     decoded = [
-        [_image(backbone.decode_images(row[None].to(backbone.dtype), grid)) for row in part]
+        [_image(_decoded(backbone, row[None], grid)) for row in part]
         for part, grid in zip(tokens.split([grid.tokens for grid in targets], dim=1), targets, strict=True)
     ]
     pictures = []
@@ -124,6 +125,13 @@ def _pictures(backbone: Backbone, plan: Plan, tokens: Tensor, pages: list[Page],
             tuple(restore(image, page, backbone.card, size) for image, size in zip(found, wanted, strict=True))
         )
     return tuple(pictures)
+
+
+def _decoded(backbone: Backbone, tokens: Tensor, grid: Grid) -> Tensor:
+    # Some codecs clamp what they decode, which would make numbers of infinite tokens.
+    check_finite(tokens, backbone.card.name, backbone.dtype)
+    picture = backbone.decode_images(tokens.to(backbone.dtype), grid)
+    return check_finite(picture, backbone.card.name, backbone.dtype)
 
 
 def _image(picture: Tensor) -> Image.Image:

@@ -14,6 +14,7 @@ _BASES = {
     "kontext": "FLUX.1 Kontext",
     "flux2": "FLUX.2",
     "flux2-kv": "FLUX.2",
+    "pocket": "Other",
 }
 
 
@@ -23,11 +24,11 @@ def hub_card(skill: Skill, images: Sequence[tuple[str, str]] = ()) -> str:
     trigger = _trigger(skill)
     facts: dict[str, object] = {
         "license": "apache-2.0" if card.licence.lower() == "apache-2.0" else "other",
-        "library_name": "diffusers",
+        "library_name": "triptych" if card.family == "pocket" else "diffusers",
         "pipeline_tag": "image-to-image",
         # Only a repository on the Hub can be linked to.
         **({"base_model": card.backbone, "base_model_relation": "adapter"} if "/" in card.backbone else {}),
-        "tags": ["lora", "diffusers", "in-context-lora", "triptych", card.family],
+        "tags": _tags(card.family),
     }
     if facts["license"] == "other" and card.licence:
         facts["license_name"] = card.licence
@@ -67,6 +68,12 @@ def sidecar(skill: Skill) -> dict[str, object]:
         "preferred weight": 1.0,
         "notes": f"{skill.card.steps} steps on {skill.card.pages} pages with triptych, licence {skill.card.licence}",
     }
+
+
+def _tags(family: str) -> list[str]:
+    """Programs that look for diffusers LoRAs must not be sent to the pocket's, which diffusers cannot use."""
+    own = [] if family == "pocket" else ["diffusers"]
+    return ["lora", *own, "in-context-lora", "triptych", family]
 
 
 def _trigger(skill: Skill) -> str:

@@ -1,5 +1,6 @@
 """Every rule of the package: its verifier, its determinism, its place in the families."""
 
+import re
 from random import Random
 
 import numpy as np
@@ -169,3 +170,12 @@ def test_page_of_a_source_too_plain_for_the_rule_raises() -> None:
 
     with pytest.raises(SourceError, match="too plain"):
         RULES["mirror"].draw(Random(0), White()).page(Random(0))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_draw_every_rule_writes_the_right_article(name: str) -> None:
+    for seed in range(40):
+        task = RULES[name].draw(Random(seed), SOURCE)
+        page = task.page(Random(seed), 64)
+        for text in (*task.draft.says, page.overview, *(panel.instruction for panel in page.all_panels)):
+            assert not re.search(r"\b(a [aeio]|an (?!x-)[^aeiou])", text), text

@@ -12,7 +12,7 @@ from triptych.data.sources import Source
 from triptych.errors import SourceError
 from triptych.page import Page, Panel, Role, condition, slot
 
-__all__ = ["Change", "Draft", "Mark", "Rule", "Task", "chain", "few_shot", "page_rule", "picture_rule"]
+__all__ = ["Change", "Draft", "Mark", "Rule", "Task", "chain", "few_shot", "page_rule", "picture_rule", "with_article"]
 
 _TRIES = 25
 _LEAST_CHANGE = 4e-4
@@ -105,6 +105,11 @@ def _is_telling(page: Page) -> bool:
         if panel.answer is not None
         for image in images
     )
+
+
+def with_article(words: str) -> str:
+    """`words` behind "a" or "an", by their first letter."""
+    return f"{'an' if words[:1].lower() in 'aeiou' else 'a'} {words}"
 
 
 def few_shot(task: Task, shots: int, rng: Random, size_px: int = 128) -> Page:

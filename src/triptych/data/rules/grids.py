@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from triptych.data.drawing import COLOURS
-from triptych.data.rules.base import Draft, Rule, page_rule
+from triptych.data.rules.base import Draft, Rule, page_rule, with_article
 from triptych.data.rules.verifiers import exact_colours
 from triptych.data.sources import Source
 from triptych.page import Page, Role, condition, slot
@@ -171,7 +171,7 @@ def grid_halo(rng: Random) -> Plan:
             block[block == 0] = ring
         return done
 
-    return f"a {_NAMES[ring]} ring around every {_NAMES[seed]} cell", start, surround
+    return f"{with_article(_NAMES[ring])} ring around every {_NAMES[seed]} cell", start, surround
 
 
 @_grid_rule("grid-mirror", "the grid is mirrored")

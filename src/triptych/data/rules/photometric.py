@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from triptych.data.drawing import COLOURS, PALE, Look, blank, toned
-from triptych.data.rules.base import Change, picture_rule
+from triptych.data.rules.base import Change, picture_rule, with_article
 from triptych.data.rules.verifiers import alike, all_of, ground_colour, near
 
 __all__ = ["RULES"]
@@ -50,7 +50,7 @@ def tint(rng: Random) -> Change:
     name = rng.choice(_STRONG)
     dark = tuple(int(c * 0.35) for c in COLOURS[name])
     return Change(
-        says=(f"tint it {name}", f"in shades of {name}", f"a {name} monochrome version"),
+        says=(f"tint it {name}", f"in shades of {name}", f"{with_article(name)} monochrome version"),
         apply=lambda look: look.each(
             lambda picture: ImageOps.colorize(picture.convert("L"), black=dark, mid=COLOURS[name], white="white")
         ),
@@ -107,7 +107,7 @@ def glow(rng: Random) -> Change:
         lit.paste(COLOURS[name], (0, 0, size, size), halo)
         return Look(ground=lit, figure=look.figure)
 
-    return Change(says=(f"a {name} glow around the object", f"make the object glow {name}"), apply=shine)
+    return Change(says=(f"{with_article(name)} glow around the object", f"make the object glow {name}"), apply=shine)
 
 
 @picture_rule(
@@ -120,7 +120,11 @@ def glow(rng: Random) -> Change:
 def background_colour(rng: Random) -> Change:
     name, colour = rng.choice(list({**PALE, **COLOURS}.items()))
     return Change(
-        says=(f"on a {name} background", f"set the background to {name}", f"change the background to {name}"),
+        says=(
+            f"on {with_article(name)} background",
+            f"set the background to {name}",
+            f"change the background to {name}",
+        ),
         apply=lambda look: Look(ground=blank(look.size_px, colour), figure=look.figure),
     )
 

@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from triptych.data.drawing import COLOURS, PALE, Colour, Look, blank, clear, contrast, fitted, flat_ground, place
 from triptych.data.rules import geometric, photometric, structural
-from triptych.data.rules.base import Draft, Rule, page_rule
+from triptych.data.rules.base import Draft, Rule, page_rule, with_article
 from triptych.data.rules.verifiers import alike, all_of, ground_colour
 from triptych.data.sources import Source, Sprite, actor
 from triptych.page import Page, Role, condition, slot
@@ -52,8 +52,8 @@ def _described(sprite: Sprite, rng: Random, hue: str, colour: Colour, size_px: i
         sprite, name = sprite.tinted(COLOURS[ink]), f"{ink} {name}"
     picture = blank(size_px, colour)
     place(picture, fitted(sprite.picture, round(size_px * 0.75)), (size_px / 2, size_px / 2))
-    article = "an" if name[0] in "aeiou" else "a"
-    return f"{article} {name} in {rng.choice(sprite.words)} on a {hue} background", picture
+    words = f"{with_article(name)} in {rng.choice(sprite.words)} on {with_article(hue)} background"
+    return words, picture
 
 
 @page_rule("text-to-picture", "symbolic", "a picture from words alone: object, style and background", check=_NAMED)
@@ -93,7 +93,7 @@ def _control(rng: Random, source: Source, draft: Rule) -> Draft:
         centre = (0.5 + rng.uniform(-slack, slack), 0.5 + rng.uniform(-slack, slack))
         figure = fitted(sprite.picture, round(side * size_px))
         place(look.figure, figure, (centre[0] * size_px, centre[1] * size_px))
-        words = f"{sprite.label} in {rng.choice(sprite.words)} on a {hue} background"
+        words = f"{sprite.label} in {rng.choice(sprite.words)} on {with_article(hue)} background"
         given = condition(change.apply(look).render(), role=Role.CONTROL)
         return Page(panels=(given, slot(words, answer=look.render())))
 

@@ -6,7 +6,7 @@ from random import Random
 from PIL import Image, ImageDraw, ImageOps
 
 from triptych.data.drawing import COLOURS, PALE, Colour, blank, clear, fitted, place, stamp
-from triptych.data.rules.base import Draft, Rule, page_rule
+from triptych.data.rules.base import Draft, Rule, page_rule, with_article
 from triptych.data.rules.verifiers import all_of, cells, near
 from triptych.data.sources import Source, Sprite, actor, actors
 from triptych.page import Page, Role, condition, slot
@@ -214,7 +214,8 @@ def odd_one_out(rng: Random, source: Source) -> Draft:
         return _edit(given, instruction, answer)
 
     return Draft(
-        says=(f"circle the odd one out in {hue}", f"a {hue} ring around the one that differs"), compose=compose
+        says=(f"circle the odd one out in {hue}", f"{with_article(hue)} ring around the one that differs"),
+        compose=compose,
     )
 
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 from triptych.data.brush import Brush
 from triptych.data.drawing import PALE, Colour, blank, fitted, place
 from triptych.data.places import PLACES
-from triptych.data.rules.base import Draft, Mark, page_rule
+from triptych.data.rules.base import Draft, Mark, page_rule, with_article
 from triptych.data.rules.verifiers import all_of, cells, ground_colour, near
 from triptych.data.scenes import Framing, Light, Shot, Side, compose_shot, paint
 from triptych.data.sources import Source, Sprite, actor
@@ -182,7 +182,7 @@ def brand_set(rng: Random, source: Source) -> Draft:
         for name in things:
             picture, (x, y, side) = thing(name, size_px, PALE[hue])
             place(picture, fitted(mark.picture, round(side * size_px)), (x * size_px, y * size_px))
-            slots.append(slot(f"on a {name}, {hue} background", answer=picture))
+            slots.append(slot(f"on {with_article(name)}, {hue} background", answer=picture))
         return Page(panels=(condition(portrait(mark, size_px)), *slots), overview=instruction)
 
     return Draft(says=("the mark on several things", "a brand set with this mark"), compose=compose)

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from triptych.data.drawing import COLOURS, Look, blank, toned
-from triptych.data.rules.base import Change, picture_rule
+from triptych.data.rules.base import Change, picture_rule, with_article
 from triptych.data.rules.verifiers import near
 
 __all__ = ["RULES"]
@@ -27,7 +27,9 @@ def silhouette(rng: Random) -> Change:
         paper.putalpha(toned(look.mask, lambda v: v * 3))
         return Look(ground=blank(look.size_px), figure=paper)
 
-    return Change(says=(f"a {name} silhouette on white", f"the silhouette of it in {name} on white"), apply=flat)
+    return Change(
+        says=(f"{with_article(name)} silhouette on white", f"the silhouette of it in {name} on white"), apply=flat
+    )
 
 
 @picture_rule("outline", "structural", "the edges of the picture as dark lines on white")
@@ -60,7 +62,10 @@ def sticker(rng: Random) -> Change:
         return Look(ground=ground, figure=look.figure)
 
     return Change(
-        says=(f"as a sticker with a white rim on {name}", f"make it a cut-out sticker on a {name} background"),
+        says=(
+            f"as a sticker with a white rim on {name}",
+            f"make it a cut-out sticker on {with_article(name)} background",
+        ),
         apply=cut,
     )
 
@@ -129,7 +134,7 @@ def frame(rng: Random) -> Change:
         inner = picture.crop((width, width, look.size_px - width, look.size_px - width))
         return Look.flat(ImageOps.expand(inner, width, COLOURS[name]), look.mask)
 
-    return Change(says=(f"put a {name} frame around it", f"add a {name} border"), apply=framed)
+    return Change(says=(f"put {with_article(name)} frame around it", f"add {with_article(name)} border"), apply=framed)
 
 
 @picture_rule("stitched", "structural", "the picture as cross stitches on linen")

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Pair", "fuse", "unfuse"]
+__all__ = ["Pair", "fuse", "swap_halves", "unfuse"]
 
 Pair = tuple[Float[Tensor, "_ _"], Float[Tensor, "_ _"]]
 """A (rank x in) and B (out x rank) of one layer; ranks and heights differ from layer to layer."""
@@ -46,3 +46,9 @@ def unfuse(down: Float[Tensor, "rank in"], up: Float[Tensor, "out rank"], height
         used = part.ne(0).any(dim=0)
         found.append((down[used], part[:, used].contiguous()) if bool(used.any()) else None)
     return found
+
+
+def swap_halves(up: Float[Tensor, "out rank"]) -> Float[Tensor, "out rank"]:
+    """The lower half of the rows above the upper half; its own inverse."""
+    upper, lower = up.chunk(2)
+    return torch.cat([lower, upper])

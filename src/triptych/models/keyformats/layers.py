@@ -13,8 +13,8 @@ from triptych.errors import SkillError
 
 __all__ = ["FAMILIES", "Layer", "Place", "find_layer", "layers_of"]
 
-FAMILIES = ("flux1", "flux2")
-_RELATED = {"flux1-fill": "flux1", "kontext": "flux1", "flux2-kv": "flux2"}
+FAMILIES = ("flux1", "flux2", "pocket")
+_RELATED = {"flux1-fill": "flux1", "kontext": "flux1", "flux2-kv": "flux2", "pocket": "flux2"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,8 @@ class Layer:
     heights: tuple[int, ...] = (1,)
     aliases: tuple[str, ...] = ()
     """Names in XLabs and DiffSynth files."""
+    swapped: bool = False
+    """The original code has shift above scale, diffusers scale above shift."""
 
     @property
     def is_fused(self) -> bool:
@@ -39,6 +41,8 @@ class Place:
     layer: Layer
     block: int | None
     module: int | None
+    is_swapped: bool = False
+    """The name was the original's, and its rows are to be swapped for diffusers."""
 
     def filled(self, name: str) -> str:
         """`name` with the block's number in it."""
@@ -124,6 +128,7 @@ _FLUX1 = (
     Layer(original="guidance_in.in_layer", modules=("time_text_embed.guidance_embedder.linear_1",)),
     Layer(original="guidance_in.out_layer", modules=("time_text_embed.guidance_embedder.linear_2",)),
     Layer(original="final_layer.linear", modules=("proj_out",)),
+    Layer(original="final_layer.adaLN_modulation.1", modules=("norm_out.linear",), swapped=True),
 )
 
 _FLUX2 = (
@@ -141,6 +146,7 @@ _FLUX2 = (
     Layer(original="guidance_in.in_layer", modules=("time_guidance_embed.guidance_embedder.linear_1",)),
     Layer(original="guidance_in.out_layer", modules=("time_guidance_embed.guidance_embedder.linear_2",)),
     Layer(original="final_layer.linear", modules=("proj_out",)),
+    Layer(original="final_layer.adaLN_modulation.1", modules=("norm_out.linear",), swapped=True),
     Layer(original="single_stream_modulation.lin", modules=("single_stream_modulation.linear",)),
     Layer(original="double_stream_modulation_img.lin", modules=("double_stream_modulation_img.linear",)),
     Layer(original="double_stream_modulation_txt.lin", modules=("double_stream_modulation_txt.linear",)),
@@ -158,21 +164,22 @@ def layers_of(family: str) -> tuple[Layer, ...]:
 
 def find_layer(name: str, family: str) -> Place | None:
     """What a layer's name in any known format means, its prefix taken off; dots may be underscores."""
-    for pattern, layer, module in _patterns(family):
+    for pattern, layer, module, is_original in _patterns(family):
         if match := pattern.fullmatch(name):
             number = match.groupdict().get("n")
-            return Place(layer=layer, block=None if number is None else int(number), module=module)
+            block = None if number is None else int(number)
+            return Place(layer=layer, block=block, module=module, is_swapped=layer.swapped and is_original)
     return None
 
 
 @cache
-def _patterns(family: str) -> tuple[tuple[re.Pattern[str], Layer, int | None], ...]:
-    found: list[tuple[re.Pattern[str], Layer, int | None]] = []
+def _patterns(family: str) -> tuple[tuple[re.Pattern[str], Layer, int | None, bool], ...]:
+    patterns: list[tuple[re.Pattern[str], Layer, int | None, bool]] = []
     for layer in layers_of(family):
         whole = None if layer.is_fused else 0
-        found += [(_pattern(name), layer, whole) for name in (layer.original, *layer.aliases)]
-        found += [(_pattern(module), layer, number) for number, module in enumerate(layer.modules)]
-    return tuple(found)
+        patterns += [(_pattern(name), layer, whole, True) for name in (layer.original, *layer.aliases)]
+        patterns += [(_pattern(module), layer, number, False) for number, module in enumerate(layer.modules)]
+    return tuple(patterns)
 
 
 def _pattern(name: str) -> re.Pattern[str]:

@@ -1,10 +1,9 @@
 """LoRA files of other programs as skills: diffusers/PEFT, kohya, ComfyUI, XLabs, BFL, fal, DiffSynth."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import sqrt
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -12,8 +11,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from triptych.errors import SkillError
-from triptych.models.keyformats.fusing import Pair, unfuse
+from triptych.models.keyformats.fusing import Pair, swap_halves, unfuse
 from triptych.models.keyformats.layers import Place, find_layer
+from triptych.models.keyformats.scales import PeftConfig, find_peft_config
 from triptych.prompts import Template, find_template
 from triptych.skill import KEY_PREFIX, Skill, SkillCard
 
@@ -26,6 +26,10 @@ _SUFFIX = re.compile(
     r"\.(?:lora_(?P<side>[AB]|down|up)(?:\.default)?\.weight|(?P<xlabs>down|up)\.weight|(?P<alpha>alpha))$"
 )
 _SIDES = {"A": "A", "down": "A", "B": "B", "up": "B"}
+_TEXT_ENCODER = re.compile(
+    r"^(?:base_model\.model\.)?"
+    r"(?:lora_te\d*_|(?:lora_)?text_encoders?(?:_\d)?[._]|text_model\.|cond_stage_model\.|conditioner\.|bundle_emb\.)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,9 @@ class Report:
     matched: tuple[str, ...]
     unmatched: tuple[str, ...]
     misshaped: tuple[str, ...]
-    """Keys with the reason behind them."""
+    """Keys that cannot be used, with the reason behind them."""
+    left_out: tuple[str, ...] = ()
+    """Keys of text encoders, where these are ignored."""
 
     @property
     def is_whole(self) -> bool:
@@ -43,7 +49,9 @@ class Report:
 
     def __str__(self) -> str:
         lines = [f"{len(self.matched)} keys matched, {len(self.unmatched)} unmatched, {len(self.misshaped)} misshaped"]
-        for kind, keys in (("unmatched", self.unmatched), ("misshaped", self.misshaped)):
+        lines[0] += f", {len(self.left_out)} of text encoders left out" if self.left_out else ""
+        kinds = (("unmatched", self.unmatched), ("misshaped", self.misshaped), ("left out", self.left_out))
+        for kind, keys in kinds:
             lines += [f"  {kind}: {key}" for key in keys[:8]]
             lines += [f"  ... and {len(keys) - 8} more {kind}"] if len(keys) > 8 else []
         return "\n".join(lines)
@@ -53,15 +61,22 @@ class Report:
 class _Found:
     """One layer of the file, as its keys are met."""
 
+    name: str
     place: Place
     sides: dict[str, Tensor] = field(default_factory=dict)
     alpha: float | None = None
     keys: list[str] = field(default_factory=list)
 
 
-def inspect_lora(tensors: Mapping[str, Tensor], family: str, transformer: nn.Module | None = None) -> Report:
+def inspect_lora(
+    tensors: Mapping[str, Tensor],
+    family: str,
+    transformer: nn.Module | None = None,
+    *,
+    ignore_text_encoder: bool = False,
+) -> Report:
     """What `read_lora` would make of every key; `transformer`, where given, is what shapes are compared with."""
-    return _collect(tensors, family, transformer)[0]
+    return _collect(tensors, family, transformer, PeftConfig(), ignore_text_encoder)[0]
 
 
 def read_lora(
@@ -71,23 +86,31 @@ def read_lora(
     backbone: str,
     transformer: nn.Module | None = None,
     template: Template | None = None,
+    ignore_text_encoder: bool = False,
 ) -> tuple[Skill, Report]:
     """A foreign LoRA as a skill for pages of `template`, and what became of its keys.
 
-    Raises SkillError with the report where a key was not matched or has a wrong shape: nothing is left out.
+    Its scale is the alpha noted beside each layer, else what PEFT's configuration says: in the file's metadata, or in
+    `adapter_config.json` beside the file. Raises SkillError with the report where a key was not matched or cannot be
+    used: nothing is left out, except, with `ignore_text_encoder`, the layers of text encoders.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
-        raise SkillError(f"{path} is no .safetensors file; others may run code when they are read. Convert it first.")
+        raise SkillError(
+            f"{path} is not a .safetensors file; others may run code when they are read. Convert it first."
+        )
     try:
         with safe_open(path, framework="pt") as file:
-            scale = _peft_scale(file.metadata() or {}, path)
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except (OSError, SafetensorError) as error:
         raise SkillError(f"{path} cannot be read: {error}.") from error
-    report, pairs = _collect(tensors, family, transformer, scale)
+    config = find_peft_config(path, metadata)
+    report, pairs = _collect(tensors, family, transformer, config, ignore_text_encoder)
     if not report.is_whole:
-        raise SkillError(f"{path} cannot be taken whole for the family {family!r}, so nothing was taken.\n{report}")
+        raise SkillError(
+            f"{path} cannot be taken whole for the family {family!r}, so nothing was taken.\n{report}{_advice(report)}"
+        )
     rank, alpha, converted = _alike(pairs)
     card = SkillCard(
         name=path.stem[:100],
@@ -101,36 +124,36 @@ def read_lora(
     return Skill(card=card, tensors=converted), report
 
 
-def _peft_scale(metadata: Mapping[str, str], path: Path) -> float:
-    """The scale that diffusers notes beside the tensors; 1 where it notes none."""
-    try:
-        config = json.loads(metadata.get("lora_adapter_metadata", "{}"))
-        rank, alpha = config.get(f"{KEY_PREFIX}r"), config.get(f"{KEY_PREFIX}lora_alpha")
-        if config.get(f"{KEY_PREFIX}rank_pattern") or config.get(f"{KEY_PREFIX}alpha_pattern"):
-            raise SkillError(f"{path} has another scale for some layers. Save it as kohya, which notes each of them.")
-        if rank is None or alpha is None:
-            return 1.0
-        return alpha / (sqrt(rank) if config.get(f"{KEY_PREFIX}use_rslora") else rank)
-    except (ValueError, TypeError, AttributeError, ZeroDivisionError) as error:
-        raise SkillError(f"{path}: the key lora_adapter_metadata cannot be read: {error}.") from error
+def _advice(report: Report) -> str:
+    if report.unmatched and all(_TEXT_ENCODER.match(key) for key in report.unmatched):
+        return "\nAll unmatched keys are of text encoders; --ignore-text-encoder leaves them out."
+    return ""
 
 
 def _collect(
-    tensors: Mapping[str, Tensor], family: str, transformer: nn.Module | None, scale: float = 1.0
+    tensors: Mapping[str, Tensor],
+    family: str,
+    transformer: nn.Module | None,
+    config: PeftConfig,
+    ignore_text_encoder: bool,
 ) -> tuple[Report, dict[str, tuple[Pair, float]]]:
     layers: dict[str, _Found] = {}
     unmatched: list[str] = []
+    left_out: list[str] = []
     for key, tensor in sorted(tensors.items()):
+        if ignore_text_encoder and _TEXT_ENCODER.match(key):
+            left_out.append(key)
+            continue
         suffix = _SUFFIX.search(key)
         name = _PREFIXES.sub("", key[: suffix.start()]) if suffix else ""
         place = find_layer(name, family) if name else None
         if suffix is None or place is None:
             unmatched.append(key)
             continue
-        found = layers.setdefault(name, _Found(place=place))
+        found = layers.setdefault(name, _Found(name=name, place=place))
         found.keys.append(key)
         if suffix["alpha"]:
-            found.alpha = float(tensor)
+            found.alpha = float(tensor) if tensor.numel() == 1 else float("nan")
         else:
             found.sides[_SIDES[suffix["side"] or suffix["xlabs"]]] = tensor
     widths = _widths(transformer)
@@ -143,8 +166,10 @@ def _collect(
             misshaped += [f"{key} ({reason})" for key in found.keys]
             continue
         matched += found.keys
-        pairs |= _unfused(found, scale)
-    report = Report(matched=tuple(matched), unmatched=tuple(unmatched), misshaped=tuple(misshaped))
+        pairs |= _unfused(found, config)
+    report = Report(
+        matched=tuple(matched), unmatched=tuple(unmatched), misshaped=tuple(misshaped), left_out=tuple(left_out)
+    )
     return report, pairs
 
 
@@ -162,6 +187,10 @@ def _fault(found: _Found, widths: Mapping[str, tuple[int, int]] | None) -> str:
     down, up = found.sides["A"], found.sides["B"]
     if down.ndim != 2 or up.ndim != 2 or down.shape[0] != up.shape[1]:
         return f"A is {tuple(down.shape)} and B is {tuple(up.shape)}: the ranks differ"
+    if not all(bool(side.isfinite().all()) for side in (down, up)):
+        return "it has values that are not finite: the training diverged, or the file is damaged"
+    if found.alpha is not None and not isfinite(found.alpha):
+        return "its alpha is not a number"
     heights = _heights(found)
     if found.place.module is None and sum(heights) != up.shape[0]:
         return f"B has {up.shape[0]} rows, the layer has {sum(heights)}"
@@ -182,10 +211,13 @@ def _heights(found: _Found) -> list[int]:
     return [height * found.sides["A"].shape[1] for height in found.place.layer.heights]
 
 
-def _unfused(found: _Found, noted: float) -> dict[str, tuple[Pair, float]]:
+def _unfused(found: _Found, config: PeftConfig) -> dict[str, tuple[Pair, float]]:
     """Updates by diffusers' module names, each with its scale."""
     down, up = (found.sides[side].float() for side in "AB")
-    scale = noted if found.alpha is None else found.alpha / down.shape[0]
+    rank = down.shape[0]
+    scale = config.scale_of(found.name, rank) if found.alpha is None else found.alpha / rank
+    if found.place.is_swapped:
+        up = swap_halves(up)
     parts = [(down, up)] if found.place.module is not None else unfuse(down, up, _heights(found))
     return {module: (part, scale) for module, part in zip(found.place.modules, parts, strict=True) if part is not None}
 

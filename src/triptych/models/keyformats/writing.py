@@ -9,11 +9,13 @@ from torch import Tensor
 
 from triptych.errors import SkillError
 from triptych.files import write_atomic
-from triptych.models.keyformats.fusing import Pair, fuse
+from triptych.models.keyformats.fusing import Pair, fuse, swap_halves
 from triptych.models.keyformats.layers import Place, find_layer
-from triptych.skill import KEY_PREFIX, Skill
+from triptych.skill import KEY_PREFIX, Skill, architecture
 
 __all__ = ["KeyFormat", "exported", "save_exported"]
+
+_NETWORKS = {"flux1": "networks.lora_flux", "flux1-fill": "networks.lora_flux", "kontext": "networks.lora_flux"}
 
 
 class KeyFormat(StrEnum):
@@ -34,6 +36,11 @@ def exported(skill: Skill, keys: KeyFormat) -> dict[str, Tensor]:
         raise SkillError(
             f"skill {skill.name!r} leaves the conditions' path as it was, which other programs cannot do. "
             "Train with `frozen_conditions: false` to export."
+        )
+    if keys is not KeyFormat.DIFFUSERS and skill.card.family == "pocket":
+        raise SkillError(
+            f"skill {skill.name!r} is for the pocket, which only triptych runs: there is no {keys.value} LoRA of it. "
+            "Share the skill's own file, or train on a backbone that other programs have."
         )
     if keys is KeyFormat.DIFFUSERS:
         return {
@@ -63,11 +70,12 @@ def save_exported(skill: Skill, path: str | Path, keys: KeyFormat) -> None:
     metadata = {
         "format": "pt",
         "ss_output_name": card.name,
-        "ss_network_module": "networks.lora_flux",
+        "ss_network_module": _NETWORKS.get(card.family, "networks.lora"),
         "ss_network_dim": str(card.rank),
         "ss_network_alpha": str(card.alpha),
         "ss_base_model_version": card.family,
         "modelspec.sai_model_spec": "1.0.1",
+        "modelspec.architecture": architecture(card),
         "modelspec.title": card.name,
         "modelspec.license": card.licence,
         "modelspec.trigger_phrase": trigger,
@@ -97,7 +105,8 @@ def _fused(skill: Skill) -> dict[str, Pair]:
     for name, (place, pairs) in groups.items():
         modules = [place.filled(module) for module in place.layer.modules]
         if len(modules) == 1:
-            fused[name] = pairs[modules[0]]
+            down, up = pairs[modules[0]]
+            fused[name] = (down, swap_halves(up)) if place.layer.swapped else (down, up)
         else:
             width = next(iter(pairs.values()))[0].shape[1]
             fused[name] = fuse([pairs.get(module) for module in modules], [h * width for h in place.layer.heights])

@@ -178,7 +178,7 @@ def pocket_card(channels: int = 128) -> Card:
     """What the pocket can do, known before its weights are read."""
     return Card(
         name="pocket",
-        family="flux2",
+        family="pocket",
         conditionings=(Conditioning.REFERENCE, Conditioning.REPAINT),
         factor=PocketCodec.factor,
         channels=channels,
