@@ -164,5 +164,5 @@ def test_generate_values_that_are_not_finite_with_a_skill_name_the_skill():
     broken = klein(References.ALONE)
     skill = random_skill(broken, name="loud")
     broken.codec.vae.decoder.conv_out.bias.data[0] = float("nan")
-    with pytest.raises(SkillError, match="'loud' is on"):
+    with pytest.raises(SkillError, match=r"'0\.5 x loud' is on"):
         generate(broken, ask(), skill=Skills(skill, weights=[0.5]))
