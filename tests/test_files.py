@@ -1,15 +1,18 @@
 import codecs
 import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triptych.errors import OutputError, PageError, TextError
+from triptych.errors import OutputError, PageError, TakenError, TextError
 from triptych.files import (
     decode_text,
+    new_folder,
     parse_json,
     parse_yaml,
     read_json,
@@ -18,6 +21,7 @@ from triptych.files import (
     text_lines,
     write_atomic,
 )
+from triptych.leftovers import remove_leftovers, temporary_path
 
 
 @pytest.mark.parametrize(
@@ -161,3 +165,80 @@ def test_write_atomic_interrupted_leaves_nothing(tmp_path: Path, monkeypatch: py
     with pytest.raises(KeyboardInterrupt):
         write_atomic(tmp_path / "out.png", b"x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_write_atomic_of_a_new_file_never_replaces_one(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "a", b"first", is_new=True)
+    with pytest.raises(TakenError, match="is there already"):
+        write_atomic(tmp_path / "a", b"second", is_new=True)
+    assert (tmp_path / "a").read_bytes() == b"first"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_write_atomic_of_a_new_file_without_hard_links_never_replaces_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError("no hard links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", unsupported)
+    write_atomic(tmp_path / "a", b"first", is_new=True)
+    with pytest.raises(TakenError):
+        write_atomic(tmp_path / "a", b"second", is_new=True)
+    assert (tmp_path / "a").read_bytes() == b"first"
+
+
+def test_new_folder_is_whole_or_not_there(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "set") as folder:
+        (folder / "a").write_text("a")
+        assert not (tmp_path / "set").exists()
+    with pytest.raises(ValueError), new_folder(tmp_path / "other") as folder:
+        raise ValueError("broken off")
+    assert [path.name for path in tmp_path.rglob("*")] == ["set", "a"]
+
+
+def test_new_folder_replaces_only_what_it_was_told_of(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "holiday.jpg").touch()
+    for replaces in (None, "metadata.jsonl"):
+        with pytest.raises(TakenError, match="is there already"), new_folder(tmp_path / "set", replaces=replaces):
+            pass
+    (tmp_path / "set" / "metadata.jsonl").touch()
+    with new_folder(tmp_path / "set", replaces="metadata.jsonl") as folder:
+        (folder / "new").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["set", "new"]
+
+
+_HOLD = """
+import sys, time
+from pathlib import Path
+from triptych.leftovers import held, held_folder, temporary_path
+folder = Path(sys.argv[1])
+file, directory = temporary_path(folder / "a.png"), temporary_path(folder / "set")
+directory.mkdir()
+with file.open("xb") as stream, held(stream.fileno()), held_folder(directory):
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_remove_leftovers_takes_those_of_killed_writers_alone(tmp_path: Path) -> None:
+    (tmp_path / ".keep.tmp").touch()
+    (tmp_path / "a.png").touch()
+    with subprocess.Popen([sys.executable, "-c", _HOLD, str(tmp_path)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None and writer.stdout.readline() == b"ready\n"
+        for path in tmp_path.iterdir():
+            os.utime(path, (0, 0))
+        remove_leftovers(tmp_path)
+        assert len(list(tmp_path.iterdir())) == 4
+        writer.kill()
+        writer.wait()
+    remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".keep.tmp", "a.png"]
+
+
+def test_remove_leftovers_leaves_young_files_alone(tmp_path: Path) -> None:
+    temporary_path(tmp_path / "a").touch()
+    remove_leftovers(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1

@@ -10,6 +10,7 @@ __all__ = [
     "PromptError",
     "SkillError",
     "SourceError",
+    "TakenError",
     "TextError",
     "TrainingError",
     "TriptychError",
@@ -62,3 +63,7 @@ class TrainingError(TriptychError):
 
 class OutputError(TriptychError):
     """A result that cannot be written: read-only folder, full disk, refused overwrite."""
+
+
+class TakenError(OutputError):
+    """A name that is there already and may not be replaced."""

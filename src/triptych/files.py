@@ -5,7 +5,7 @@ import contextlib
 import json
 import logging
 import os
-import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +13,14 @@ from typing import Any
 
 import yaml
 
-from triptych.errors import OutputError, TextError, TriptychError
+from triptych.errors import OutputError, TakenError, TextError, TriptychError
+from triptych.leftovers import held, held_folder, temporary_path
 
 __all__ = [
     "MAX_TEXT_FILE_BYTES",
     "decode_text",
     "is_lfs_pointer",
+    "new_folder",
     "parse_json",
     "parse_yaml",
     "read_bytes",
@@ -193,30 +195,98 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return data
 
 
-def write_atomic(path: str | Path, data: bytes | bytearray | memoryview) -> None:
+def write_atomic(path: str | Path, data: bytes | bytearray | memoryview, *, is_new: bool = False) -> None:
     """Write `data` to `path` through a temporary file in the same folder, fsync and replace.
 
     Missing folders are made. On any failure, Ctrl-C included, `path` is as it was and nothing is left beside it.
-    Raises OutputError where the folder cannot be written or the disk is full.
+    Raises OutputError where the folder cannot be written or the disk is full, and with `is_new` TakenError where
+    `path` is there already, however late it came.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = temporary_path(path)
         try:
-            with temporary.open("xb") as file:
+            with temporary.open("xb") as file, held(file.fileno()):
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
+            if is_new:
+                _put_new(temporary, path)
+            else:
+                temporary.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
         _sync_folder(path.parent)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise OutputError(f"{path} cannot be written: {reason}. Free space or choose another folder.") from error
+        raise _unwritable(path, error) from error
+
+
+def _put_new(temporary: Path, path: Path) -> None:
+    """Give the file its name unless the name is taken."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise TakenError(f"{path} is there already. Choose another name.") from None
+    except OSError:
+        # A file system without hard links: a short moment is left in which another may take the name.
+        if path.exists():
+            raise TakenError(f"{path} is there already. Choose another name.") from None
+        temporary.replace(path)
+    else:
+        temporary.unlink()
+
+
+@contextlib.contextmanager
+def new_folder(folder: str | Path, *, replaces: str | None = None) -> Iterator[Path]:
+    """A temporary folder that becomes `folder` at the end, or vanishes on an error.
+
+    `replaces` names the file by which a folder is known that may be replaced. Raises OutputError where the folder has
+    files in it already, or cannot be written.
+    """
+    folder = Path(folder)
+    temporary, old = temporary_path(folder), temporary_path(folder)
+    try:
+        _check_free(folder, replaces)
+        temporary.mkdir(parents=True)
+        try:
+            with held_folder(temporary):
+                yield temporary
+                _check_free(folder, replaces)
+                _swap(temporary, folder, old)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _swap(temporary: Path, folder: Path, old: Path) -> None:
+    if folder.exists():
+        folder.rename(old)
+    try:
+        temporary.rename(folder)
+    except BaseException:
+        if old.exists():
+            old.rename(folder)
+        raise
+
+
+def _check_free(folder: Path, replaces: str | None) -> None:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if replaces is None:
+        raise TakenError(f"{folder} is there already and not empty. Choose another folder or remove it.")
+    if not (folder / replaces).is_file():
+        raise TakenError(f"{folder} is there already and holds no {replaces}; only what was written so is replaced.")
+
+
+def _unwritable(path: Path, error: Exception) -> OutputError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return OutputError(f"{path} cannot be written: {reason}. Free space or choose another folder.")
 
 
 def _sync_folder(folder: Path) -> None:

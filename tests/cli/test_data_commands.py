@@ -169,3 +169,14 @@ def test_skills_list_of_a_folder_without_skills_says_so(triptych, tmp_path):
 
     assert result.exit_code == 2
     assert "no skill in" in result.stderr
+
+
+def test_build_into_a_folder_that_is_there_needs_overwrite(triptych, tmp_path):
+    arguments = ("build", "tint", "--count", 2, "--out", tmp_path / "set")
+    assert triptych(*arguments).exit_code == 0
+    before = (tmp_path / "set" / "metadata.jsonl").read_bytes()
+    refused = triptych(*arguments, "--seed", 1)
+    assert refused.exit_code == 2 and "is there already" in refused.stderr
+    assert (tmp_path / "set" / "metadata.jsonl").read_bytes() == before
+    assert triptych(*arguments, "--seed", 1, "--overwrite").exit_code == 0
+    assert (tmp_path / "set" / "metadata.jsonl").read_bytes() != before

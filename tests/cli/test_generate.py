@@ -37,6 +37,27 @@ def test_generate_from_panels_writes_a_picture_a_slot_and_names_it(triptych, fox
     assert [panel["instruction"] for panel in record["page"]["panels"]] == ["<Leo> the fox", "wide shot", "close-up"]
 
 
+def test_generate_never_writes_over_a_picture_unless_asked(triptych, pocket_file, tmp_path):
+    def made(text: str, *more: str):
+        common = ("--out", tmp_path / "out", "--backbone", pocket_file, "--steps", 1)
+        result = triptych("generate", "--slot", text, *common, *more)
+        assert result.exit_code == 0, result.stderr
+        return result
+
+    first = Path(made("a red fox").stdout.strip())
+    fox = first.read_bytes()
+    other = made("a blue cat")
+    assert "page-seed0 is there already; this is page-seed0-run2" in other.stderr
+    assert _names(tmp_path / "out") == ["page-seed0-1.png", "page-seed0-run2-1.png"]
+    assert first.read_bytes() == fox
+    again = made("a red fox")
+    assert "the same bytes" in again.stderr
+    assert Path(again.stdout.strip()) == first
+    made("a hen", "--overwrite")
+    assert _names(tmp_path / "out") == ["page-seed0-1.png", "page-seed0-run2-1.png"]
+    assert first.read_bytes() != fox
+
+
 def test_generate_from_a_page_file_makes_sizes_and_seeds_as_asked(triptych, pocket_file, tmp_path):
     page = Page(panels=(slot("a fox", size_px=(80, 48)), slot("a hen")), page_id="two hens")
     save_page(page, tmp_path / "page.yaml")

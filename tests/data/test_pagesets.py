@@ -184,3 +184,11 @@ def test_save_pageset_where_it_cannot_write_is_refused(tmp_path: Path) -> None:
         with pytest.raises(OutputError):
             save_pageset(fox_pages(), folder)
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_save_pageset_with_an_id_that_stands_twice_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (8, 8))
+    page = Page(panels=(condition(picture), slot("x", answer=picture)), page_id="001")
+    with pytest.raises(PageError, match="page_id '001' is that of"):
+        save_pageset([page, page], tmp_path / "set")
+    assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from triptych.cli import console
-from triptych.cli.output import write_group
+from triptych.cli.output import Overwrite, write_results
 from triptych.cli.sources import SourceName, find_source
 from triptych.images import png_bytes
 from triptych.page import Page
@@ -38,6 +38,7 @@ def build_pages(
     size: _Size = 128,
     one_task: _OneTask = False,
     preview: _Preview = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a page set that a rule makes: for training, for evaluation, or as examples in front of a page.
 
@@ -78,8 +79,11 @@ def build_pages(
             one_task=one_task,
             card=card,
             on_page=on_page,
+            overwrite=overwrite,
         )
     console.out(str(out))
     if preview:
-        (path,) = write_group(out.parent, {f"{out.name}-preview.png": png_bytes(contact_sheet(first))})
+        (path,) = write_results(
+            out.parent, f"{out.name}-preview", {".png": png_bytes(contact_sheet(first))}, overwrite=overwrite
+        )
         console.out(str(path))

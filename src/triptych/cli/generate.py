@@ -11,7 +11,7 @@ from PIL import Image
 import triptych as tt
 from triptych.canvas import arrange, composite
 from triptych.cli import console, options
-from triptych.cli.output import file_stem, prepare_folder, write_group
+from triptych.cli.output import Overwrite, file_stem, free_path, prepare_folder, write_results
 from triptych.cli.panels import CARRIER, PanelCommand, panel_from_word
 from triptych.cli.request import requested_page
 from triptych.images import png_bytes, save_png
@@ -84,12 +84,14 @@ def generate(
     skill: options.SkillFiles = None,
     preview: _Preview = False,
     canvas: _Canvas = False,
+    overwrite: Overwrite = False,
     dry_run: _DryRun = False,
 ) -> None:
     """Fill the slots of a page with pictures.
 
     The page is a file, or is written on the command line, panel by panel, in reading order. Each picture carries
-    the whole page and the seed, so that `triptych replay` makes it again.
+    the whole page and the seed, so that `triptych replay` makes it again. A picture that is there already is kept:
+    the new one gets a free name, which is said.
 
     \b
     Examples:
@@ -136,6 +138,7 @@ def generate(
         stem=stem,
         preview=preview,
         canvas=canvas,
+        overwrite=overwrite,
     )
 
 
@@ -150,6 +153,7 @@ def _make(
     stem: str,
     preview: bool,
     canvas: bool,
+    overwrite: bool,
 ) -> None:
     from triptych.sampling import settle
     from triptych.sampling.record import recorded_page, result_text
@@ -161,24 +165,24 @@ def _make(
     with console.progress("steps", total=settings.steps * len(seeds)) as bar:
         for seed in seeds:
             name = f"{stem}-seed{seed}"
-            film = _Film(out / f"{name}-preview.png") if preview else None
+            film = _Film(free_path(out / f"{name}-preview.png", overwrite=overwrite)) if preview else None
             follow = _follower(bar.advance, bar.task_ids[0], film)
             result = tt.generate(backbone, page, seed=seed, skill=skill, on_step=follow, **asdict(settings))
             files = {
-                f"{name}-{number}.png": png_bytes(image, result_text(result, number, record))
+                f"-{number}.png": png_bytes(image, result_text(result, number, record))
                 for number, image in enumerate(result.images, 1)
             }
             if canvas:
-                files |= _canvas_files(result.finished, name)
-            for path in write_group(out, files):
+                files |= _canvas_files(result.finished)
+            for path in write_results(out, name, files, overwrite=overwrite):
                 console.out(str(path))
             steps = console.counted(result.steps, "step")
             console.say(f"seed {seed}: {result.timings.total_s:.2f} s, {steps}, {result.conditioning.value}")
 
 
-def _canvas_files(page: Page, name: str) -> dict[str, bytes]:
+def _canvas_files(page: Page) -> dict[str, bytes]:
     picture, mask = composite(page, arrange(page, fit=True))
-    return {f"{name}-canvas.png": png_bytes(picture), f"{name}-mask.png": png_bytes(mask)}
+    return {"-canvas.png": png_bytes(picture), "-mask.png": png_bytes(mask)}
 
 
 def _follower(advance: Callable[[Any], None], task: Any, film: "_Film | None") -> "Callable[[tt.Preview], None]":

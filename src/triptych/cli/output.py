@@ -1,44 +1,104 @@
-"""Writing results: every file whole, and none of a group where one of them fails."""
+"""Writing results: every file whole, none of a group where one of them fails, and none over another."""
 
 import contextlib
+import itertools
 import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
-from triptych.errors import OutputError
+import typer
+
+from triptych.cli import console
+from triptych.errors import OutputError, TakenError
 from triptych.files import write_atomic
+from triptych.leftovers import remove_leftovers
 
-__all__ = ["file_stem", "prepare_folder", "write_group"]
+__all__ = ["Overwrite", "claim", "file_stem", "free_path", "prepare_folder", "write_group", "write_results"]
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")]
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make `folder` and prove that it can be written, before hours are spent on what goes there."""
+    """Make `folder` and prove that it can be written, before hours are spent on what goes there.
+
+    Temporary files that killed runs left there are removed.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}. Choose another folder.") from error
+    remove_leftovers(folder)
 
 
-def write_group(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
-    """Write files by name. If one fails, or Ctrl-C comes, those that were new are removed again."""
+def claim(path: Path, *, overwrite: bool) -> None:
+    """Raise OutputError where `path` is there already and may not be replaced, before work is spent on it."""
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} is there already. Choose another --out, or replace it with --overwrite.")
+
+
+def write_results(
+    folder: Path, stem: str, endings: Mapping[str, bytes], *, overwrite: bool = False
+) -> tuple[Path, ...]:
+    """Write files named `stem` and an ending, all or none, under a free name where one of them is there already.
+
+    The free name is said. The very same bytes are not written a second time.
+    """
+    for tag in itertools.chain([""], (f"-run{number}" for number in itertools.count(2))):
+        files = {f"{stem}{tag}{ending}": data for ending, data in endings.items()}
+        paths = tuple(folder / name for name in files)
+        if not overwrite and all(path.is_file() and path.read_bytes() == files[path.name] for path in paths):
+            console.say(f"{paths[0]} is there already, with the same bytes.")
+            return paths
+        with contextlib.suppress(TakenError):
+            write_group(folder, files, overwrite=overwrite)
+            if tag:
+                console.say(f"{stem} is there already; this is {stem}{tag}. --overwrite replaces files.")
+            return paths
+    raise AssertionError("names do not end")
+
+
+def write_group(folder: Path, files: Mapping[str, bytes], *, overwrite: bool = False) -> list[Path]:
+    """Write files by name. If one fails, or Ctrl-C comes, those that were new are removed again.
+
+    Raises TakenError for a name that is there already.
+    """
     written: list[Path] = []
     new: list[Path] = []
     try:
+        for name in files:
+            if not overwrite and (folder / name).exists():
+                raise TakenError(f"{folder / name} is there already. Choose another --out, or add --overwrite.")
         for name, data in files.items():
             path = folder / name
             if not path.exists():
                 new.append(path)
-            write_atomic(path, data)
+            write_atomic(path, data, is_new=not overwrite)
             written.append(path)
+    except TakenError:
+        _remove(written)
+        raise
     except BaseException:
-        for path in new:
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+        _remove(new)
         raise
     return written
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def free_path(path: Path, *, overwrite: bool = False) -> Path:
+    """`path`, or where it is there already, a free name beside it."""
+    if overwrite or not path.exists():
+        return path
+    names = (path.with_name(f"{path.stem}-run{number}{path.suffix}") for number in itertools.count(2))
+    return next(name for name in names if not name.exists())
 
 
 def file_stem(name: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from triptych.cli import console
+from triptych.cli.output import Overwrite
 
 __all__ = ["add_to"]
 
@@ -83,7 +84,9 @@ def export(pageset: _PageSet, out: _Out, format: _Format, license: _License = "o
     console.out(str(out))
 
 
-def import_pages(folder: _Folder, out: _Out, format: _Format, license: _License = "other") -> None:
+def import_pages(
+    folder: _Folder, out: _Out, format: _Format, license: _License = "other", overwrite: Overwrite = False
+) -> None:
     """Read what another trainer reads, or a parquet data set of pages, as a page set with a data card.
 
     \b
@@ -98,5 +101,5 @@ def import_pages(folder: _Folder, out: _Out, format: _Format, license: _License 
     with console.working("reading"):
         pages = entry.read(folder)
     card = DataCard(title=folder.resolve().name, license=license, versions={"imported from": entry.name})
-    save_pageset(pages, out, card=lambda: card.text(PageCount.of(pages)))
+    save_pageset(pages, out, card=lambda: card.text(PageCount.of(pages)), overwrite=overwrite)
     console.out(str(out))

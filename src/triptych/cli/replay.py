@@ -8,7 +8,7 @@ from PIL import ImageChops
 
 import triptych as tt
 from triptych.cli import console, options
-from triptych.cli.output import prepare_folder, write_group
+from triptych.cli.output import Overwrite, prepare_folder, write_results
 from triptych.errors import OutputError, SkillError
 from triptych.images import load_image, png_bytes
 
@@ -34,6 +34,7 @@ def replay(
     out: _Out = Path("replayed"),
     backbone: _Other = None,
     skill: options.SkillFiles = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make pictures again from the page and the seed that they carry, and compare the pixels.
 
@@ -46,12 +47,12 @@ def replay(
     """
     prepare_folder(out)
     skills = options.read_skills(skill)
-    same = [_replay(path, out, backbone, skills) for path in pictures]
+    same = [_replay(path, out, backbone, skills, overwrite=overwrite) for path in pictures]
     if not all(same):
         raise typer.Exit(1)
 
 
-def _replay(path: Path, out: Path, backbone_name: str | None, skill: "Skills | None") -> bool:
+def _replay(path: Path, out: Path, backbone_name: str | None, skill: "Skills | None", *, overwrite: bool) -> bool:
     from triptych.sampling.record import read_record, recorded_page, result_text
 
     recorded = read_record(path)
@@ -79,7 +80,7 @@ def _replay(path: Path, out: Path, backbone_name: str | None, skill: "Skills | N
         )
     image = result.images[recorded.slot - 1]
     text = result_text(result, recorded.slot, recorded_page(recorded.page, backbone.card, recorded.size_px))
-    write_group(out, {target.name: png_bytes(image, text)})
+    (target,) = write_results(out, target.stem, {".png": png_bytes(image, text)}, overwrite=overwrite)
     before = load_image(path)
     same = before.size == image.size and ImageChops.difference(before, image).getbbox() is None
     console.out(f"{target}  {'the same pixels' if same else 'other pixels'}")

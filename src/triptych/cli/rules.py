@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from triptych.cli import console
-from triptych.cli.output import prepare_folder, write_group
+from triptych.cli.output import prepare_folder, write_results
 from triptych.cli.sources import SourceName, find_source
 from triptych.images import png_bytes
 
@@ -66,7 +66,7 @@ def show(rule: _RuleName, out: _Sheet = None, source: SourceName = "shapes", see
         prepare_folder(out)
         pages = [task.page(Random(f"{seed}:{number}:page")) for number, task in enumerate(tasks)]
         name = "".join(letter if letter.isalnum() or letter in "-+" else "-" for letter in found.name)
-        (path,) = write_group(out, {f"{name}.png": png_bytes(contact_sheet(pages))})
+        (path,) = write_results(out, name, {".png": png_bytes(contact_sheet(pages))})
         console.out(str(path))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from triptych.cli import console
-from triptych.cli.output import write_group
+from triptych.cli.output import Overwrite, claim, write_group
 from triptych.errors import SkillError
 
 __all__ = ["add_to"]
@@ -102,7 +102,12 @@ def show(file: _File) -> None:
 
 
 def export(
-    file: _File, out: _ExportFile, keys: _Keys = "diffusers", card: _Beside = False, picture: _Gallery = None
+    file: _File,
+    out: _ExportFile,
+    keys: _Keys = "diffusers",
+    card: _Beside = False,
+    picture: _Gallery = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a skill as a LoRA that other programs read.
 
@@ -124,13 +129,16 @@ def export(
         )
     if out.suffix != ".safetensors" or out.resolve() == file.resolve():
         raise typer.BadParameter(f"{out} must be another file, ending in .safetensors.", param_hint="--out")
+    claim(out, overwrite=overwrite)
     skill, shown = load_skill(file), _gallery(picture or ())
     save_exported(skill, out, KeyFormat(keys))
     console.out(str(out))
     if card:
         readme = hub_card(skill, [(name, words) for name, (words, _) in shown.items()])
         beside = {"README.md": readme.encode(), f"{out.stem}.json": json.dumps(sidecar(skill), indent=2).encode()}
-        for path in write_group(out.parent, beside | {name: data for name, (_, data) in shown.items()}):
+        for path in write_group(
+            out.parent, beside | {name: data for name, (_, data) in shown.items()}, overwrite=overwrite
+        ):
             console.out(str(path))
 
 
@@ -153,6 +161,7 @@ def import_lora(
     backbone: _Base,
     template: _TemplateName = "panels",
     ignore_text_encoder: _IgnoreText = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make a skill from a LoRA of diffusers, PEFT, kohya, OneTrainer, ComfyUI, XLabs, BFL, fal or DiffSynth.
 
@@ -168,6 +177,7 @@ def import_lora(
     from triptych.prompts import find_template
     from triptych.skill import save_skill
 
+    claim(out, overwrite=overwrite)
     skill, report = read_lora(
         file,
         family=family,

@@ -91,11 +91,12 @@ def build(
     one_task: bool = False,
     card: DataCard | None = None,
     on_page: Callable[[Page], None] | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Write a page set of `count` pages and its data card to the folder `out`; the same arguments write the same bytes.
 
     `card` replaces what is said of rule, seed and source. `on_page` is called with each page as it is written, in
-    order: for progress and previews.
+    order: for progress and previews. `overwrite` replaces a page set that is there already.
     """
 
     counted = PageCount()
@@ -108,4 +109,4 @@ def build(
                 on_page(page)
             yield page
 
-    save_pageset(watched(), out, card=lambda: told.text(counted))
+    save_pageset(watched(), out, card=lambda: told.text(counted), overwrite=overwrite)

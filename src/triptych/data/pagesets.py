@@ -1,9 +1,6 @@
 """Page sets on disk: a folder with `metadata.jsonl`, one page a line, that `datasets` reads as it is."""
 
-import contextlib
 import json
-import secrets
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, overload
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from triptych.errors import OutputError, PageError
-from triptych.files import parse_json, write_atomic
+from triptych.errors import PageError
+from triptych.files import new_folder, parse_json, write_atomic
 from triptych.images import load_image, png_bytes
 from triptych.page import Layout, Page, Role, condition, slot
 from triptych.pagefile import confined_path
@@ -163,32 +160,37 @@ def pageset_problems(folder: str | Path) -> tuple[PageSet | None, tuple[tuple[st
     return PageSet(folder=folder, lines=tuple(lines)), tuple(found)
 
 
-def save_pageset(pages: Iterable[Page], folder: str | Path, *, card: Callable[[], str] | None = None) -> None:
+def save_pageset(
+    pages: Iterable[Page], folder: str | Path, *, card: Callable[[], str] | None = None, overwrite: bool = False
+) -> None:
     """Write answered pages to a new folder, all or nothing; the same pages give the same bytes.
 
-    `card` gives the text of README.md, asked for when all pages are written.
-    Slots take the size of their answers. Raises PageError for a page that a page set cannot hold (no answer, example
-    pages, a slot of another size than its answer) and OutputError for a folder that has files in it already or
-    cannot be written.
+    `card` gives the text of README.md, asked for when all pages are written. What is written is read back before it
+    gets its name. Slots take the size of their answers. Raises PageError for a page that a page set cannot hold (no
+    answer, example pages, a slot of another size than its answer, a page_id that stands twice) and OutputError for a
+    folder that has files in it already or cannot be written; `overwrite` replaces a page set, and nothing else.
     """
-    folder = Path(folder)
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.tmp")
+    with new_folder(folder, replaces=METADATA if overwrite else None) as temporary:
+        lines = [_write_page(page, number, temporary) for number, page in enumerate(pages, 1)]
+        write_atomic(temporary / METADATA, "".join(_rows(lines)).encode())
+        if card is not None:
+            write_atomic(temporary / CARD, card().encode())
+        if lines:
+            _read_back(temporary, lines)
+
+
+def _read_back(folder: Path, lines: Sequence[_Line]) -> None:
+    """Raise PageError unless the page set in `folder` is what was written."""
     try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise OutputError(f"{folder} is there already and not empty. Choose another folder or remove it.")
-        temporary.mkdir(parents=True)
-        try:
-            lines = [_write_page(page, number, temporary) for number, page in enumerate(pages, 1)]
-            write_atomic(temporary / METADATA, "".join(_rows(lines)).encode())
-            if card is not None:
-                write_atomic(temporary / CARD, card().encode())
-            temporary.rename(folder)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                shutil.rmtree(temporary)
-            raise
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}. Choose another folder.") from error
+        there = load_pageset(folder).lines
+    except PageError as error:
+        message = str(error).replace(f"{folder / METADATA}, line", "page")
+        raise PageError(f"these pages make no page set: {message}") from error
+    for (number, line), wanted in zip(there, lines, strict=True):
+        if line.model_copy(update={"rule": line.rule or None}) != wanted.model_copy(
+            update={"rule": wanted.rule or None}
+        ):
+            raise PageError(f"page {number} ({wanted.page_id!r}) does not come back as it was written.")
 
 
 def _parse(row: bytes, folder: Path, where: str) -> _Line:

@@ -10,7 +10,7 @@ import typer
 
 import triptych as tt
 from triptych.cli import console, options
-from triptych.cli.output import prepare_folder, write_group
+from triptych.cli.output import prepare_folder, write_results
 
 __all__ = ["add_to"]
 
@@ -65,7 +65,7 @@ def demo(
         ("loading", f"{loading_s:.1f} s"),
         ("version", tt.__version__),
     )
-    (path,) = write_group(out, {"demo.html": render_report(tuple(shown), facts=facts).encode()})
+    (path,) = write_results(out, "demo", {".html": render_report(tuple(shown), facts=facts).encode()})
     console.out(str(path.resolve()))
     pictures = sum(len(result.images) for each in shown for result in each.results)
     console.say(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import yaml
 
-from triptych.data.interchange.rows import new_folder, page_of, picture_at, rows_of, save_picture
+from triptych.data.interchange.rows import page_of, picture_at, rows_of, save_picture
 from triptych.errors import PageError
-from triptych.files import write_atomic
+from triptych.files import new_folder, write_atomic
 from triptych.page import Page
 
 __all__ = ["read", "write"]

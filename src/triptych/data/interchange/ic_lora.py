@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from triptych.canvas import arrange, panel_sizes, split, stitch
-from triptych.data.interchange.rows import new_folder, picture_at, save_picture
+from triptych.data.interchange.rows import picture_at, save_picture
 from triptych.errors import PageError
-from triptych.files import write_atomic
+from triptych.files import new_folder, write_atomic
 from triptych.page import Layout, Page, Panel, Role
 from triptych.prompts import read_prompt, write_prompt
 

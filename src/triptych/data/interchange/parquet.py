@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from triptych.data.datacard import DataCard, PageCount
-from triptych.data.interchange.rows import new_folder
 from triptych.errors import PageError
-from triptych.files import write_atomic
+from triptych.files import new_folder, write_atomic
 from triptych.images import png_bytes, read_image
 from triptych.page import Layout, Page, Panel, Role
 

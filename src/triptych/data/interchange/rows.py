@@ -1,10 +1,7 @@
 """What the formats of other trainers share: one row is conditions, a text and one answer; pictures are PNG files."""
 
-import contextlib
 import json
 import re
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from triptych.errors import OutputError, PageError
+from triptych.errors import PageError
 from triptych.files import write_atomic
 from triptych.images import load_image, png_bytes
 from triptych.page import Page, Role, condition, slot
@@ -20,7 +17,6 @@ from triptych.page import Page, Role, condition, slot
 __all__ = [
     "Row",
     "listed",
-    "new_folder",
     "page_of",
     "picture_at",
     "read_lines",
@@ -63,22 +59,6 @@ def page_of(name: str, conditions: Iterable[Image.Image], text: str, answer: Ima
     """A page of one slot; conditions get the role `edit`, since these formats know no roles."""
     shown = (condition(image, role=Role.EDIT) for image in conditions)
     return Page(panels=(*shown, slot(text, answer=answer)), page_id=name)
-
-
-@contextlib.contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `folder` at the end, or vanishes on an error. Raises OutputError."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{folder} is there already and not empty. Choose another folder or remove it.")
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        temporary.rename(folder)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}. Choose another folder.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def save_picture(image: Image.Image, folder: Path, name: str) -> str:

@@ -14,7 +14,6 @@ import yaml
 
 from triptych.data.interchange.rows import (
     listed,
-    new_folder,
     page_of,
     picture_at,
     read_lines,
@@ -23,7 +22,7 @@ from triptych.data.interchange.rows import (
     write_lines,
 )
 from triptych.errors import PageError
-from triptych.files import write_atomic
+from triptych.files import new_folder, write_atomic
 from triptych.page import Page
 
 __all__ = ["DIFFSYNTH", "DIFFSYNTH_KONTEXT", "DIFFUSERS", "EASYCONTROL", "MUSUBI", "OMNIGEN2", "Keys", "Table"]
