@@ -14,7 +14,6 @@ __all__ = [
     "euler_step",
     "interpolate",
     "logit_normal",
-    "noise_from_velocity",
     "uniform_schedule",
     "velocity",
     "velocity_from_data",
@@ -45,13 +44,6 @@ def data_from_velocity(
 ) -> Float[Tensor, "*shape"]:
     """Where the line through `sample` with velocity `field` meets t = 0."""
     return sample - t * field
-
-
-def noise_from_velocity(
-    sample: Float[Tensor, "*shape"], field: Float[Tensor, "*shape"], t: Float[Tensor, "..."] | float
-) -> Float[Tensor, "*shape"]:
-    """Where the line through `sample` with velocity `field` meets t = 1."""
-    return sample + (1 - t) * field
 
 
 def euler_step(

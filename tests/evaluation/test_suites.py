@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from triptych.data.rules import HELD_OUT_CHAINS, HELD_OUT_RULES
+from triptych.data.rules import HELD_OUT_CHAINS, HELD_OUT_RULES, rule_names
 from triptych.data.sprites import EVALUATION_STYLES
 from triptych.errors import SourceError
-from triptych.evaluation.suites import Arm, Control, Row, load_suite, rules_of, suite_names
+from triptych.evaluation.suites import Arm, Control, Row, Suite, load_suite, rules_of, suite_names
 
 
 def test_load_suite_every_shipped_suite_names_rules_that_exist() -> None:
@@ -41,6 +41,32 @@ def test_load_suite_mistake_is_named(tmp_path: Path, text: str, says: str) -> No
     path.write_text(text)
     with pytest.raises(SourceError, match=says):
         load_suite(str(path))
+
+
+def test_load_suite_that_says_maps_writes_the_names_it_meant(tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text("title: x\nrows: [{name: a, title: A, rules: maps}]")
+    suite = load_suite(str(path))
+    assert suite.model_dump(mode="json")["rows"][0]["rules"] == list(rule_names("maps"))
+    assert Suite.model_validate_json(suite.model_dump_json()).rows[0].rules == suite.rows[0].rules
+
+
+def test_load_suite_of_somebody_else_runs_its_files_only_where_trusted(tmp_path: Path) -> None:
+    program, ran = tmp_path / "theirs.py", tmp_path / "ran"
+    program.write_text(
+        f"open({str(ran)!r}, 'w')\nfrom triptych.data.rules import RULES as OURS\nRULES = (OURS['mirror'],)\n"
+    )
+    path = tmp_path / "suite.yaml"
+    path.write_text(f"title: x\nrows: [{{name: a, title: A, rules: ['{program}:mirror']}}]")
+    with pytest.raises(SourceError, match=r"row 'a'.*was not run.*--trust-rules"):
+        load_suite(str(path))
+    assert not ran.exists()
+    trusted = load_suite(str(path), trust_rules=True)
+    assert ran.exists()
+    assert [rule.name for rule in rules_of(trusted.rows[0])] == ["mirror"]
+    assert [rule.name for rule in rules_of(trusted.only(("a",)).model_copy().rows[0])] == ["mirror"]
+    with pytest.raises(SourceError, match="was not run"):
+        rules_of(Suite.model_validate_json(trusted.model_dump_json()).rows[0])
 
 
 def test_load_suite_unknown_name_lists_the_known() -> None:

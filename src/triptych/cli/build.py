@@ -57,7 +57,7 @@ def build_pages(
     first: list[Page] = []
     asked = {"count": count, "seed": seed, "source": Path(source).name, "size": size}
     again = " ".join(["triptych build", rule, *(f"--{name} {value}" for name, value in asked.items())])
-    found, drawn_from = find_rule(rule), find_source(source)
+    found, drawn_from = find_rule(rule, trust_files=True), find_source(source)
     with console.progress("pages", total=count) as bar:
 
         def on_page(page: Page) -> None:

@@ -28,6 +28,10 @@ _Weights = Annotated[
 ]
 _Run = Annotated[Path, typer.Argument(metavar="DIR", help="A folder written by `triptych evaluate`.")]
 _Every = Annotated[bool, typer.Option("--all", help="Also the figures that chance explains.")]
+_Trust = Annotated[
+    bool,
+    typer.Option("--trust-rules", help="Let the suite run the Python files that it names; read them before."),
+]
 _COLUMN = {"row": 24, "arm": 28, "figure": 12, "goal": 40}
 
 
@@ -49,6 +53,7 @@ def evaluate(
     steps: options.Steps = None,
     conditioning: options.ConditioningWay = None,
     seed: options.Seed = 0,
+    trust_rules: _Trust = False,
 ) -> None:
     """Score a backbone, and a skill on it: scores.json, report.html and contact-sheet.png.
 
@@ -72,7 +77,7 @@ def evaluate(
             raise typer.BadParameter("a page set has no rows; leave it out.", param_hint="--rows")
         pages = load_pageset(pageset)
     else:
-        pages = load_suite(pageset)
+        pages = load_suite(pageset, trust_rules=trust_rules)
         # A mistyped row is told of before the model is loaded.
         pages.only(chosen)
     with console.working(f"loading {backbone}"):

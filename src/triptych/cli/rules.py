@@ -57,7 +57,7 @@ def show(rule: _RuleName, out: _Sheet = None, source: SourceName = "shapes", see
     from triptych.data.rules import find_rule
     from triptych.data.sheets import contact_sheet
 
-    found, drawn_from = find_rule(rule), find_source(source)
+    found, drawn_from = find_rule(rule, trust_files=True), find_source(source)
     console.out(f"{found.name} ({found.family}): {found.description}")
     tasks = [found.draw(Random(f"{seed}:{number}"), drawn_from) for number in range(12)]
     for words in sorted({task.instruction for task in tasks}):
@@ -80,7 +80,7 @@ def check_rules(rules: _RuleNames = None, count: _Count = 20, source: SourceName
     """
     from triptych.data.rules import RULES, check, find_rule
 
-    found = [find_rule(name) for name in rules] if rules else list(RULES.values())
+    found = [find_rule(name, trust_files=True) for name in rules] if rules else list(RULES.values())
     drawn_from = find_source(source)
     reports = []
     with console.progress("checking", total=len(found)) as bar:

@@ -22,7 +22,6 @@ __all__ = [
     "gradient",
     "ground",
     "luminance",
-    "on_colour",
     "place",
     "stamp",
     "toned",
@@ -144,13 +143,6 @@ def filled(figure: Image.Image, colour: Colour) -> Image.Image:
     flat = Image.new("RGBA", figure.size, (*colour, 255))
     flat.putalpha(figure.getchannel("A"))
     return flat
-
-
-def on_colour(figure: Image.Image, colour: Colour) -> Image.Image:
-    """An RGBA figure on a plain ground of its own size, RGB."""
-    picture = Image.new("RGB", figure.size, colour)
-    picture.paste(figure, (0, 0), figure)
-    return picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -246,7 +246,7 @@ def _suite_of(pages: Sequence[Page], shots: Sequence[int]) -> Suite:
     kinds = {page.rule for page in pages}
     controls = (Control.OTHER_RULE,) if len(kinds) > 1 and any(shots) else ()
     words = Words.ALL if any(panel.instruction for page in pages for panel in page.panels) else Words.NONE
-    row = Row(name="pages", title="Pages", rules="all", shots=tuple(shots), controls=controls, words=words)
+    row = Row(name="pages", title="Pages", rules=(), shots=tuple(shots), controls=controls, words=words)
     return Suite(title="A page set", pages=len(pages), rows=(row,))
 
 

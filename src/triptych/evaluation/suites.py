@@ -3,13 +3,13 @@
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from triptych.data.mixture import Words
-from triptych.data.rules import HELD_OUT_CHAINS, HELD_OUT_RULES, RULES, Rule, chain, find_rule
+from triptych.data.rules import Rule, find_rule, rule_names
 from triptych.errors import SourceError
 
 __all__ = ["Arm", "Control", "Goals", "Kind", "Objects", "Row", "Suite", "load_suite", "rules_of", "suite_names"]
@@ -86,7 +86,8 @@ class Row(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9-]+$")
     title: str
     note: str = ""
-    rules: Literal["maps", "held-out", "held-out-chains", "all"] | tuple[str, ...]
+    rules: tuple[str, ...]
+    """Names; in a file also `maps`, `held-out`, `held-out-chains` or `all`, which become the names they stand for."""
     styles: tuple[tuple[str, str], ...] = ()
     """Directed pairs for `restyle`; empty takes what the source offers."""
     objects: Objects = Objects.HELD_OUT
@@ -106,6 +107,21 @@ class Row(BaseModel):
     pages: int | None = Field(default=None, ge=1)
     pages_per_task: int = Field(default=2, ge=1)
     goals: Goals = Goals()
+    _trusted: bool = PrivateAttr(default=False)
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _named(cls, rules: Any) -> Any:
+        if not isinstance(rules, str):
+            return rules
+        if (names := rule_names(rules)) is None:
+            raise ValueError(f"{rules!r} is not a group of rules; write maps, held-out, held-out-chains, all or a list")
+        return names
+
+    @property
+    def trusts_files(self) -> bool:
+        """Whether rules in Python files may run; said by whoever loads the suite, never by the suite itself."""
+        return self._trusted
 
     @model_validator(mode="after")
     def _controls_fit(self) -> "Row":
@@ -172,8 +188,11 @@ def suite_names() -> tuple[str, ...]:
     return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")))
 
 
-def load_suite(name_or_path: str) -> Suite:
-    """A suite shipped with the package by name, or the YAML file at a path. Raises SourceError."""
+def load_suite(name_or_path: str, *, trust_rules: bool = False) -> Suite:
+    """A suite shipped with the package by name, or the YAML file at a path.
+
+    A suite may name rules in Python files; they run only with `trust_rules`. Raises SourceError.
+    """
     path = Path(name_or_path)
     if path.suffix not in {".yaml", ".yml"}:
         path = Path(str(files("triptych.evaluation") / "suites" / f"{name_or_path}.yaml"))
@@ -186,20 +205,14 @@ def load_suite(name_or_path: str) -> Suite:
     except (yaml.YAMLError, ValidationError) as error:
         raise SourceError(f"suite {path} cannot be used: {error}") from error
     for row in suite.rows:
+        row._trusted = trust_rules
         rules_of(row)
     return suite
 
 
 def rules_of(row: Row) -> tuple[Rule, ...]:
     """The rules a row's pages are made by; `outline+mirror` names a chain. Raises SourceError for an unknown name."""
-    match row.rules:
-        case "maps":
-            return tuple(rule for name, rule in RULES.items() if rule.is_map and name not in HELD_OUT_RULES)
-        case "held-out":
-            return tuple(RULES[name] for name in RULES if name in HELD_OUT_RULES)
-        case "held-out-chains":
-            return tuple(chain(RULES[first], RULES[second]) for first, second in HELD_OUT_CHAINS)
-        case "all":
-            return tuple(RULES.values())
-        case names:
-            return tuple(find_rule(name) for name in names)
+    try:
+        return tuple(find_rule(name, trust_files=row.trusts_files) for name in row.rules)
+    except SourceError as error:
+        raise SourceError(f"row {row.name!r}: {error}") from error

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from triptych.data.rules import RULES, check, find_rule, load_rules
+from triptych.data.rules import RULES, check, find_rule, load_rules, rule_names
 from triptych.data.sources import ShapeSource
 from triptych.errors import SourceError
 
@@ -38,11 +38,27 @@ def test_load_rules_of_ten_lines_makes_verified_pages(own_file: Path) -> None:
 
 
 def test_find_rule_by_path_and_in_a_chain(own_file: Path) -> None:
-    assert find_rule(str(own_file)).name == "soft"
-    assert find_rule(f"{own_file}:soft").name == "soft"
+    assert find_rule(str(own_file), trust_files=True).name == "soft"
+    assert find_rule(f"{own_file}:soft", trust_files=True).name == "soft"
     both = find_rule("soft+mirror", load_rules(own_file))
     assert both.name == "soft+mirror"
     assert both.draw(Random(0), ShapeSource()).instruction.startswith("blur it, then ")
+
+
+@pytest.mark.parametrize("name", ["{}", "{}:soft", "mirror+{}:soft", "{}:soft+mirror"])
+def test_find_rule_in_a_file_that_is_not_trusted_is_refused_and_not_run(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "theirs.py"
+    path.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n" + OWN)
+    with pytest.raises(SourceError, match=r"was not run.*--trust-rules"):
+        find_rule(name.format(path))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("group", ["maps", "held-out", "held-out-chains", "all"])
+def test_rule_names_of_a_group_are_rules(group: str) -> None:
+    names = rule_names(group)
+    assert names
+    assert [find_rule(name).name for name in names] == list(names)
 
 
 def test_find_rule_unknown_name_lists_near_ones() -> None:
@@ -67,5 +83,5 @@ def test_load_rules_bad_file_raises_with_the_reason(tmp_path: Path, text: str, m
 
 
 def test_load_rules_missing_file_raises(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no Python file"):
+    with pytest.raises(SourceError, match="not a Python file"):
         load_rules(tmp_path / "none.py")

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from triptych.data.mixture import Entry, Mixture, Words
-from triptych.data.rules import RULES
+from triptych.data.rules import RULES, rule_names
 from triptych.data.sources import ShapeSource
 from triptych.data.sprites import SpriteSource
 from triptych.errors import TrainingError
@@ -79,6 +79,13 @@ def test_mixture_batch_is_a_function_of_its_index() -> None:
     again, other = _mixture().batch(7), _mixture().batch(8)
     assert _mixture().batch(7) == again
     assert again != other
+
+
+def test_pretrain_recipe_that_says_maps_writes_the_names_it_meant() -> None:
+    recipe = load_recipe("pocket")
+    written = {entry["name"]: entry["rules"] for entry in recipe.model_dump(mode="json")["mixture"]}
+    assert written["rule by words"] == list(rule_names("maps"))
+    assert PretrainRecipe.model_validate(recipe.model_dump(mode="json")) == recipe
 
 
 def test_mixture_pages_of_a_batch_share_their_shape_and_are_answered() -> None:

@@ -3,7 +3,7 @@
 from triptych.data.rules.base import Change, Draft, Mark, Rule, Task, chain, few_shot, page_rule, picture_rule
 from triptych.data.rules.checking import CheckReport, check
 from triptych.data.rules.held_out import HELD_OUT_CHAINS, HELD_OUT_RULES, LATER_RULES
-from triptych.data.rules.registry import RULES, find_rule, load_rules
+from triptych.data.rules.registry import RULES, find_rule, load_rules, rule_names
 from triptych.data.rules.verifiers import Verdict
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "load_rules",
     "page_rule",
     "picture_rule",
+    "rule_names",
 ]

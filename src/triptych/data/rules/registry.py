@@ -18,9 +18,10 @@ from triptych.data.rules import (
     temporal,
 )
 from triptych.data.rules.base import Rule, chain
+from triptych.data.rules.held_out import HELD_OUT_CHAINS, HELD_OUT_RULES
 from triptych.errors import SourceError
 
-__all__ = ["RULES", "find_rule", "load_rules"]
+__all__ = ["RULES", "find_rule", "load_rules", "rule_names"]
 
 _FILES = (
     photometric,
@@ -40,6 +41,24 @@ RULES: dict[str, Rule] = {rule.name: rule for file in _FILES for rule in file.RU
 """Every rule of the package by name."""
 
 
+def rule_names(group: str) -> tuple[str, ...] | None:
+    """Names of the rules that `maps`, `held-out`, `held-out-chains` or `all` stand for today; None for other words.
+
+    Files that are kept say the names, since a group grows with the package.
+    """
+    match group:
+        case "maps":
+            return tuple(name for name, rule in RULES.items() if rule.is_map and name not in HELD_OUT_RULES)
+        case "held-out":
+            return tuple(name for name in RULES if name in HELD_OUT_RULES)
+        case "held-out-chains":
+            return tuple("+".join(pair) for pair in HELD_OUT_CHAINS)
+        case "all":
+            return tuple(RULES)
+        case _:
+            return None
+
+
 def load_rules(path: Path) -> dict[str, Rule]:
     """The rules of a user's own Python file: its `RULES` tuple, or else every `Rule` at its top level.
 
@@ -47,7 +66,7 @@ def load_rules(path: Path) -> dict[str, Rule]:
     """
     spec = importlib.util.spec_from_file_location(f"triptych_user_rules_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
-        raise SourceError(f"{path} is no Python file; give the path of a .py file that defines rules.")
+        raise SourceError(f"{path} is not a Python file; give the path of a .py file that defines rules.")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
@@ -61,14 +80,22 @@ def load_rules(path: Path) -> dict[str, Rule]:
     return rules
 
 
-def find_rule(name: str, extra: Mapping[str, Rule] | None = None) -> Rule:
-    """A rule by its name, `a+b` for a chain, or `file.py:name` (`file.py` alone if it holds one rule)."""
+def find_rule(name: str, extra: Mapping[str, Rule] | None = None, *, trust_files: bool = False) -> Rule:
+    """A rule by its name, `a+b` for a chain, or `file.py:name` (`file.py` alone if it holds one rule).
+
+    A file is a program, and is run only with `trust_files`; otherwise SourceError says so.
+    """
     known = {**RULES, **(extra or {})}
     if name in known:
         return known[name]
     file, colon, inner = name.rpartition(":")
     path = file if colon and file.endswith(".py") else name
     if path.endswith(".py"):
+        if not trust_files:
+            raise SourceError(
+                f"the rule {name!r} is in a Python file, a program that would run with your rights. It was not run: "
+                "read it first, then allow it (--trust-rules)."
+            )
         loaded = load_rules(Path(path))
         if path != name:
             return find_rule(inner, loaded)
@@ -76,10 +103,10 @@ def find_rule(name: str, extra: Mapping[str, Rule] | None = None) -> Rule:
             return next(iter(loaded.values()))
         raise SourceError(f"{path} holds several rules ({', '.join(loaded)}); name one as {path}:{next(iter(loaded))}.")
     if "+" in name:
-        first, *rest = (find_rule(part, extra) for part in name.split("+"))
+        first, *rest = (find_rule(part, extra, trust_files=trust_files) for part in name.split("+"))
         for rule in rest:
             first = chain(first, rule)
         return first
     close = [other for other in known if name and (name in other or other in name)]
     hint = f" Did you mean {', '.join(close[:4])}?" if close else f" Rules: {', '.join(known)}."
-    raise SourceError(f"no rule {name!r}.{hint}")
+    raise SourceError(f"there is no rule {name!r}.{hint}")

@@ -2,13 +2,13 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from triptych.data.mixture import Entry, Mixture, Words
-from triptych.data.rules import HELD_OUT_RULES, RULES
+from triptych.data.rules import HELD_OUT_RULES, RULES, rule_names
 from triptych.data.rules.base import Rule
 from triptych.data.sources import SpriteScenes
 from triptych.data.sprites import EVALUATION_STYLES, STYLES, SpriteSource, is_held_out
@@ -22,10 +22,10 @@ class _Strict(BaseModel):
 
 
 class EntryRecipe(_Strict):
-    """One kind of page: rules by name, or every training map from picture to picture with `rules: maps`."""
+    """One kind of page: rules by name; `maps` in a file becomes the names of all training maps of that day."""
 
     name: str
-    rules: Literal["maps"] | tuple[str, ...]
+    rules: tuple[str, ...]
     shots: tuple[int, ...] = (0,)
     words: Words = Words.ALL
     weight: float = Field(gt=0)
@@ -34,6 +34,11 @@ class EntryRecipe(_Strict):
     first_batch: int = Field(default=0, ge=0)
     style_pairs: tuple[tuple[str, str], ...] = ()
     """The only changes of style this entry makes; empty: all."""
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _named(cls, rules: Any) -> Any:
+        return rule_names("maps") if rules == "maps" else rules
 
 
 class Sizes(_Strict):
@@ -89,8 +94,6 @@ def load_recipe(name_or_path: str) -> PretrainRecipe:
 
 
 def _rules(recipe: EntryRecipe) -> tuple[Rule, ...]:
-    if recipe.rules == "maps":
-        return tuple(rule for name, rule in RULES.items() if rule.is_map and name not in HELD_OUT_RULES)
     for name in recipe.rules:
         if name not in RULES:
             raise TrainingError(f"entry {recipe.name!r} names the rule {name!r}, which does not exist.")
