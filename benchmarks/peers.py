@@ -35,7 +35,6 @@ from tiny_models import filled, picture
 from triptych.models.latent import LatentBackbone
 from triptych.page import Page, condition, slot
 from triptych.sampling import generate
-from triptych.sampling.encode import forget
 
 MIB = 2**20
 HEAD = (
@@ -71,7 +70,7 @@ class Clock:
 
 
 def ours(backbone: LatentBackbone, page: Page, steps: int, clock: Clock) -> None:
-    forget(backbone)
+    backbone.shared.encodings.clear()
     generate(backbone, page, steps=steps, guidance=backbone.card.guidance, on_step=clock.tick)
 
 
@@ -86,7 +85,7 @@ def stock(family: Family, backbone: LatentBackbone, page: Page, steps: int, cloc
 def difference(family: Family, backbone: LatentBackbone, page: Page, steps: int, clock: Clock) -> str:
     """Of the two sides' pictures in [0, 1], where they do the same work."""
     theirs = stock(family, backbone, page, steps, clock)
-    forget(backbone)
+    backbone.shared.encodings.clear()
     mine = filled(backbone, page, backbone.card.native, steps=steps, guidance=backbone.card.guidance)
     if len(page.slots) > 1 and not family.whole_canvas:
         return "other work: jointly"

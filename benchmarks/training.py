@@ -23,7 +23,6 @@ from triptych.data.pagesets import load_pageset
 from triptych.models.adapters import AdapterSpec, ejecting, inject, linear_names, unheard_by_conditions
 from triptych.models.backbone import Backbone, Conditioning
 from triptych.page import Page
-from triptych.sampling.encode import forget
 from triptych.training.cache import PageCache
 from triptych.training.objective import draw_item, group_items, group_losses
 from triptych.training.optimizers import make_optimizer, rate_share, set_rate
@@ -98,7 +97,7 @@ def main() -> None:
     measured = Setting(conditioning=Conditioning.REPAINT)
 
     def from_canvas(page: Page) -> Prepared:
-        forget(backbone)
+        backbone.shared.encodings.clear()
         # Trained on the whole canvas, measured on the slots: only the latter can be compared with ours.
         return prepare_page(backbone, page, measured if page in held_out else whole)
 

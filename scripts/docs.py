@@ -1,15 +1,18 @@
-"""Write the parts of the docs that follow from the code: the README's map of files, and docs/cli.md.
+"""Write what follows from the code: the README's map of files, docs/cli.md and the schema of requests.
 
 With --check nothing is written: the exit code is 1 if a file is out of date.
 """
 
 import ast
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
+
+from triptych.sampling.request import request_schema
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "triptych"
@@ -72,7 +75,11 @@ def cli_reference() -> str:
 
 def main(*, check: bool) -> int:
     readme = ROOT / "README.md"
-    wanted = {readme: with_map(readme.read_text()), ROOT / "docs" / "cli.md": cli_reference()}
+    wanted = {
+        readme: with_map(readme.read_text()),
+        ROOT / "docs" / "cli.md": cli_reference(),
+        ROOT / "docs" / "request.schema.json": json.dumps(request_schema(), indent=2) + "\n",
+    }
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     for path in stale:
         if check:

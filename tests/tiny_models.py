@@ -32,10 +32,10 @@ from triptych.models.flux1 import Flux1, Flux1Text
 from triptych.models.flux2 import Flux2, QwenText, References
 from triptych.models.sd3 import SD3, SD3Text
 from triptych.page import Page
+from triptych.sampling.batch import denoise
 from triptych.sampling.encode import encode_text
 from triptych.sampling.plan import slot_noise
-from triptych.sampling.prepare import Request, build_plan
-from triptych.sampling.run import denoise
+from triptych.sampling.prepare import Batch, build_plan
 from triptych.sampling.working import working_page
 
 LAYERS = (1, 2, 3)
@@ -287,9 +287,9 @@ def filled(
 ) -> list[Tensor]:
     """What `generate` computes, before it becomes 8-bit pictures: each target in [0, 1]."""
     working = working_page(page, backbone.card)
-    request = Request(pages=(working,), seeds=(0,), conditioning=conditioning, guidance=guidance, cached=cached)
+    batch = Batch(pages=(working,), seeds=(0,), conditioning=conditioning, guidance=guidance, cached=cached)
     negative = encode_text(backbone, [working], negative=True) if backbone.card.negative is not None else None
-    plan = build_plan(backbone, request, encode_text(backbone, [working]), negative)
+    plan = build_plan(backbone, batch, encode_text(backbone, [working]), negative)
     *_, last = denoise(backbone, plan, steps)
     grids = plan.sequences.targets
     parts = last.tokens.split([grid.tokens for grid in grids], dim=1)

@@ -10,24 +10,34 @@ from triptych.version import __version__
 
 if TYPE_CHECKING:
     from triptych.canvas import arrange, composite, split, stitch
-    from triptych.errors import TriptychError
+    from triptych.conditioning import Conditioning
+    from triptych.errors import Cancelled, TriptychError
+    from triptych.events import CancelToken, Done, Phase, Preview, Step
     from triptych.images import load_image, save_png
-    from triptych.models.backbone import Backbone, Conditioning
+    from triptych.models.backbone import Backbone
     from triptych.models.loading import load
     from triptych.page import Layout, Page, Panel, Role, condition, slot
     from triptych.pagefile import load_page, save_page
     from triptych.prompts import write_prompt
-    from triptych.sampling import Preview, Result, Timings, generate, iterate
+    from triptych.sampling import Engine, Request, Result, SkillUse, Timings, generate, iterate
 
 __all__ = [
     "Backbone",
+    "CancelToken",
+    "Cancelled",
     "Conditioning",
+    "Done",
+    "Engine",
     "Layout",
     "Page",
     "Panel",
+    "Phase",
     "Preview",
+    "Request",
     "Result",
     "Role",
+    "SkillUse",
+    "Step",
     "Timings",
     "TriptychError",
     "__version__",
@@ -49,14 +59,16 @@ __all__ = [
 
 _ROOMS = {
     "triptych.canvas": ("arrange", "composite", "split", "stitch"),
-    "triptych.errors": ("TriptychError",),
+    "triptych.conditioning": ("Conditioning",),
+    "triptych.errors": ("Cancelled", "TriptychError"),
+    "triptych.events": ("CancelToken", "Done", "Phase", "Preview", "Step"),
     "triptych.images": ("load_image", "save_png"),
-    "triptych.models.backbone": ("Backbone", "Conditioning"),
+    "triptych.models.backbone": ("Backbone",),
     "triptych.models.loading": ("load",),
     "triptych.page": ("Layout", "Page", "Panel", "Role", "condition", "slot"),
     "triptych.pagefile": ("load_page", "save_page"),
     "triptych.prompts": ("write_prompt",),
-    "triptych.sampling": ("Preview", "Result", "Timings", "generate", "iterate"),
+    "triptych.sampling": ("Engine", "Request", "Result", "SkillUse", "Timings", "generate", "iterate"),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -8,6 +8,7 @@ __all__ = [
     "OutputError",
     "PageError",
     "PromptError",
+    "RequestError",
     "SkillError",
     "SourceError",
     "TakenError",
@@ -47,6 +48,10 @@ class PromptError(TriptychError):
 
 class BackboneError(TriptychError):
     """A backbone that is unknown, cannot be loaded, or cannot do what the page asks."""
+
+
+class RequestError(TriptychError):
+    """A request with values that no backbone could use, or that cannot be read."""
 
 
 class SourceError(TriptychError):

@@ -20,7 +20,7 @@ from triptych.page import Page, Panel, Role
 from triptych.pageschema import ExampleEntry, PageEntry, PanelEntry, check_entry, check_suffix, read_entry
 from triptych.prompts import template_names
 
-__all__ = ["confined_path", "load_page", "page_from_record", "page_record", "save_page"]
+__all__ = ["confined_path", "load_page", "page_from_entry", "page_from_record", "page_record", "save_page"]
 
 _DATA_URI = "data:image/png;base64,"
 
@@ -88,23 +88,35 @@ def save_page(page: Page, path: str | Path) -> None:
     write_atomic(path, text.encode())
 
 
-def page_record(page: Page) -> dict[str, Any]:
+def page_record(page: Page, encode: Callable[[Image.Image], str] | None = None) -> dict[str, Any]:
     """The page as plain JSON data with its images inside, as PNG in base64; `page_from_record` gives it back.
 
-    Raises PageError for a text that is longer than `MAX_TEXT_CHARS`.
+    `encode` may put another text in an image's place, such as a name that the reader can resolve. Raises PageError for
+    a text that is longer than `MAX_TEXT_CHARS`.
     """
-    return _dumped(page, lambda image, _: _DATA_URI + base64.b64encode(png_bytes(image)).decode())
+    return _dumped(page, lambda image, _: encode(image) if encode else _to_data_uri(image))
 
 
-def page_from_record(record: object) -> Page:
-    """The page of a record. Raises PageError naming panel and key; paths are refused, so no file is ever read."""
+def page_from_record(record: object, resolve: Callable[[str], Image.Image] | None = None) -> Page:
+    """The page of a record. Raises PageError naming panel and key.
+
+    `resolve` makes the picture of an image that is not a data URI; without it such images are refused, so no file is
+    ever read.
+    """
+    return page_from_entry(check_entry(record, "page record"), "page record", resolve)
+
+
+def page_from_entry(entry: PageEntry, name: str, resolve: Callable[[str], Image.Image] | None = None) -> Page:
+    """As `page_from_record`, of a record that was checked; `name` begins the messages of errors."""
 
     def decode(value: str, where: str) -> Image.Image:
-        if not value.startswith("data:"):
+        if value.startswith("data:"):
+            return _from_data_uri(value, where)
+        if resolve is None:
             raise PageError(f"{where}: {reprlib.repr(value)} is a path; a page record holds its images as data URIs.")
-        return _from_data_uri(value, where)
+        return resolve(value)
 
-    return _page(check_entry(record, "page record"), "page record", decode)
+    return _page(entry, name, decode)
 
 
 def confined_path(folder: Path, name: str, where: str) -> Path:
@@ -123,6 +135,10 @@ def confined_path(folder: Path, name: str, where: str) -> Path:
 
 def _place(example: int) -> str:
     return f"example page {example}, " if example else ""
+
+
+def _to_data_uri(image: Image.Image) -> str:
+    return _DATA_URI + base64.b64encode(png_bytes(image)).decode()
 
 
 def _from_data_uri(value: str, where: str) -> Image.Image:

@@ -36,6 +36,7 @@ __all__ = [
     "payload_sha256",
     "save_skill",
     "shipped_skills",
+    "skill_file",
 ]
 
 KEY_PREFIX = "transformer."
@@ -89,9 +90,12 @@ class SkillCard(BaseModel):
     """Day of training, ISO 8601."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Skill:
-    """A trained adapter: its card, and two tensors a module (A: rank x in, B: out x rank)."""
+    """A trained adapter: its card, and two tensors a module (A: rank x in, B: out x rank).
+
+    Compared and hashed by identity, so that what was computed with it can be kept.
+    """
 
     card: SkillCard
     tensors: Mapping[str, Tensor]
@@ -197,7 +201,7 @@ def load_skill(path: str | Path) -> Skill:
 
     Raises SkillError for a file that is not a skill, is truncated, or was changed since it was saved.
     """
-    path = _shipped(str(path)) or Path(path)
+    path = skill_file(str(path))
     if path.suffix in {".pt", ".pth", ".ckpt", ".bin"}:
         raise SkillError(
             f"{path} may run code when it is read; only .safetensors is taken. Convert it with safetensors."
@@ -243,8 +247,9 @@ def architecture(card: SkillCard) -> str:
     return f"{_ARCHITECTURES.get(card.family, card.family)}/lora"
 
 
-def _shipped(name: str) -> Path | None:
-    return Path(str(files("triptych") / "skills" / f"{name}.safetensors")) if name in shipped_skills() else None
+def skill_file(name: str) -> Path:
+    """The file of the skill of that name in the package, or else the file so called."""
+    return Path(str(files("triptych") / "skills" / f"{name}.safetensors")) if name in shipped_skills() else Path(name)
 
 
 def _written(card: SkillCard) -> str:

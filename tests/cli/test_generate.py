@@ -33,8 +33,9 @@ def test_generate_from_panels_writes_a_picture_a_slot_and_names_it(triptych, fox
     assert _names(out) == ["page-seed3-1.png", "page-seed3-2.png"]
     assert result.stdout.split() == [str(out / name) for name in _names(out)]
     record = json.loads(read_png_text(out / "page-seed3-2.png")["triptych"])
-    assert (record["seed"], record["slot"], record["steps"]) == (3, 2, 2)
-    assert [panel["instruction"] for panel in record["page"]["panels"]] == ["<Leo> the fox", "wide shot", "close-up"]
+    request = record["request"]
+    assert (request["seed"], record["slot"], request["steps"]) == (3, 2, 2)
+    assert [panel["instruction"] for panel in request["page"]["panels"]] == ["<Leo> the fox", "wide shot", "close-up"]
 
 
 def test_generate_never_writes_over_a_picture_unless_asked(triptych, pocket_file, tmp_path):
@@ -106,7 +107,7 @@ def test_generate_with_examples_puts_them_in_front(triptych, fox, pocket_file, t
 
     assert result.exit_code == 0, result.stderr
     record = json.loads(read_png_text(tmp_path / "out" / "page-seed0-1.png")["triptych"])
-    assert len(record["page"]["context"]) == 2
+    assert len(record["request"]["page"]["context"]) == 2
 
 
 def test_replay_of_a_picture_makes_the_same_pixels(triptych, fox, pocket_file, tmp_path):

@@ -29,9 +29,9 @@ from triptych.models.backbone import Conditioning, Grid, Sequences
 from triptych.models.flux2 import Flux2, MistralText, References
 from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart, write_prompt
+from triptych.sampling.batch import denoise
 from triptych.sampling.encode import encode_text
-from triptych.sampling.prepare import Request, build_plan, page_canvas
-from triptych.sampling.run import denoise
+from triptych.sampling.prepare import Batch, build_plan, page_canvas
 from triptych.sampling.working import working_page
 
 
@@ -123,9 +123,9 @@ def test_flux2_repaint_that_also_refers_to_its_canvas_equals_inpaint_pipeline():
         max_sequence_length=64,
         text_encoder_out_layers=LAYERS,
     ).images
-    request = Request(pages=(page,), seeds=(0,), conditioning=Conditioning.REPAINT)
+    batch = Batch(pages=(page,), seeds=(0,), conditioning=Conditioning.REPAINT)
     with torch.no_grad():
-        plan = build_plan(backbone, request, encode_text(backbone, [page]))
+        plan = build_plan(backbone, batch, encode_text(backbone, [page]))
         shown = {"references": plan.known.data, "reference_grids": (replace(grid, frame=10),)}
         *_, last = denoise(backbone, replace(plan, sequences=replace(plan.sequences, **shown)), 3)
         assert_same(backbone.decode_images(last.tokens, grid) / 2 + 0.5, expected)

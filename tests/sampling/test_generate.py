@@ -8,12 +8,13 @@ import pytest
 
 from tiny_models import klein, picture
 from tiny_training import random_skill
-from triptych.errors import BackboneError, LayoutError, PageError, SkillError
+from triptych.errors import BackboneError, LayoutError, PageError, RequestError, SkillError
+from triptych.events import Preview
 from triptych.models.adapters import Skills
 from triptych.models.backbone import Backbone, Conditioning
 from triptych.models.flux2 import References
 from triptych.page import Page, condition, slot
-from triptych.sampling import Preview, Result, generate, iterate
+from triptych.sampling import Result, generate, iterate
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,7 @@ def test_generate_skill_is_applied_during_the_run_only(backbone):
 @pytest.mark.parametrize(
     ("settings", "error", "words"),
     [
-        ({"steps": 0}, BackboneError, "steps is 0"),
+        ({"steps": 0}, RequestError, "steps is 0"),
         ({"guidance": 3.0}, BackboneError, "takes none"),
         ({"conditioning": Conditioning.FILL}, BackboneError, "cannot take conditions by 'fill'"),
         ({"seed": [1, 2]}, PageError, "2 seeds for 1 pages"),

@@ -11,7 +11,7 @@ from triptych.flow import interpolate
 from triptych.models.backbone import Backbone, Conditioning
 from triptych.page import Page, condition, slot
 from triptych.sampling.encode import encode_text
-from triptych.sampling.prepare import Request, build_plan
+from triptych.sampling.prepare import Batch, build_plan
 from triptych.sampling.working import working_page
 
 
@@ -21,8 +21,8 @@ def test_repaint_puts_conditions_back_as_the_backbone_was_trained_to_see_them(
 ) -> None:
     backbone = make()
     page = working_page(Page(panels=(condition(picture(1)), slot("in snow"))), backbone.card)
-    request = Request(pages=(page,), seeds=(3,), conditioning=Conditioning.REPAINT)
-    plan = build_plan(backbone, request, encode_text(backbone, [page]))
+    batch = Batch(pages=(page,), seeds=(3,), conditioning=Conditioning.REPAINT)
+    plan = build_plan(backbone, batch, encode_text(backbone, [page]))
     assert plan.known is not None
     is_known = plan.known.keep[..., 0] > 0
     assert is_known.any()

@@ -1,5 +1,7 @@
 """What a PNG says of itself is enough to make it again, even where the page's own pixels do not fit."""
 
+import json
+
 import pytest
 import torch
 from PIL import Image
@@ -10,7 +12,8 @@ from triptych.models.backbone import Conditioning
 from triptych.models.pocket import PocketBackbone, PocketConfig, PocketNetwork
 from triptych.models.pocket.text import train_tokenizer
 from triptych.page import Page, Role, condition, slot
-from triptych.sampling import generate, record
+from triptych.pagefile import page_record
+from triptych.sampling import Engine, Request, SkillUse, generate, record
 
 
 @pytest.fixture(scope="module")
@@ -37,31 +40,62 @@ def test_read_record_of_a_saved_picture_makes_the_same_pixels(backbone, tmp_path
     page = _page()
     result = generate(backbone, page, seed=9, steps=2, conditioning=way)
     path = tmp_path / "picture.png"
-    kept = record.recorded_page(page, backbone.card, result.size_px)
+    kept = record.recorded_request(result.request, backbone.card)
     save_png(result.images[1], path, record.result_text(result, 2, kept))
 
     found = record.read_record(path)
-    again = generate(
-        backbone, found.page, seed=found.seed, steps=found.steps, conditioning=found.conditioning, size_px=found.size_px
-    )
+    (again,) = Engine(backbone).generate(found.request)
 
     assert found.slot == 2
     assert again.images[1].tobytes() == result.images[1].tobytes()
-    kept_size = found.page.conditions[0].image.size
+    kept_size = found.request.page.conditions[0].image.size
     assert (kept_size == (300, 200)) == (limit != 400_000)
 
 
-def test_recorded_page_of_too_many_pixels_says_how_many(backbone, monkeypatch):
+def test_recorded_request_of_too_many_pixels_says_how_many(backbone, monkeypatch):
     monkeypatch.setattr(record, "MAX_TEXT_BYTES", 70_000)
 
     with pytest.raises(ImageError, match="MiB"):
-        record.recorded_page(_page(), backbone.card, None)
+        record.recorded_request(Request(page=_page()), backbone.card)
 
 
-def test_recorded_page_holds_no_answers_of_the_page_itself(backbone):
+def test_recorded_request_holds_no_answers_of_the_page_itself(backbone):
     page = Page(panels=(slot("a", answer=Image.new("RGB", (8, 8))),))
 
-    assert record.recorded_page(page, backbone.card, None)["panels"][0].get("answer") is None
+    assert record.recorded_request(Request(page=page), backbone.card)["page"]["panels"][0].get("answer") is None
+
+
+@pytest.mark.parametrize(
+    ("skill", "uses"),
+    [
+        (None, ()),
+        ("0.5 x one + two", (SkillUse(name="one", weight=0.5), SkillUse(name="two"))),
+        ("- | two", (SkillUse(name="two", slot=2),)),
+    ],
+)
+def test_read_record_of_0_1_is_the_request_it_was(tmp_path, skill, uses):
+    page = Page(panels=(condition(Image.new("RGB", (8, 8), "red"), "a fox"), slot("b"), slot("c")))
+    old = {
+        "version": "0.1.0",
+        "backbone": "pocket",
+        "skill": skill,
+        "seed": 3,
+        "steps": 2,
+        "conditioning": "repaint",
+        "guidance": None,
+        "size_px": [64, 48],
+        "slot": 2,
+        "page": page_record(page),
+    }
+    path = tmp_path / "picture.png"
+    save_png(Image.new("RGB", (8, 8)), path, {"triptych": json.dumps(old)})
+
+    found = record.read_record(path)
+
+    assert (found.slot, found.version) == (2, "0.1.0")
+    assert found.request == Request(
+        page=page, seed=3, steps=2, conditioning=Conditioning.REPAINT, size_px=(64, 48), skills=uses
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-__all__ = ["complain", "counted", "out", "progress", "remarks", "say", "table", "working"]
+from triptych.events import Event, Step, Warning
+
+__all__ = ["advance", "complain", "counted", "out", "progress", "remarks", "say", "table", "working"]
 
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -56,6 +58,15 @@ def working(text: str) -> Iterator[None]:
     """A sign of life while something of unknown length goes on."""
     with _err.status(text):
         yield
+
+
+def advance(bar: Progress, event: Event) -> None:
+    """Move a bar of `progress` on by what happened."""
+    match event:
+        case Step():
+            bar.advance(bar.task_ids[0])
+        case Warning():
+            bar.console.print(event.text, markup=False, style="dim")
 
 
 @contextmanager

@@ -2,11 +2,10 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
@@ -14,65 +13,66 @@ import torch
 import triptych as tt
 from triptych.canvas import arrange
 from triptych.cli import console
-from triptych.models.backbone import Adapter, Backbone, Card, Conditioning, frames
+from triptych.events import Done, Preview
+from triptych.models.backbone import Card, Conditioning, frames
 from triptych.models.catalog import Checkpoint, find_checkpoint
 from triptych.models.hardware import operations_per_second
 from triptych.models.memory import estimate
 from triptych.page import Page
 from triptych.prompts import write_prompt
-from triptych.sampling import Settings, settle
 from triptych.sampling.prepare import page_canvas
+from triptych.sampling.request import Request
 from triptych.sampling.working import working_page
 
 __all__ = ["print_plan"]
 
 
-def print_plan(page: Page, backbone_name: str, asked: Mapping[str, Any], *, skill: Adapter | None) -> None:
+def print_plan(request: Request) -> None:
     """Print layout, prompt, tokens, and the memory and time to expect.
 
-    `asked` holds arguments of `triptych.sampling.settle`. A backbone that is known by name and not here as a folder is
-    not loaded, since that could fetch it.
+    A backbone that is known by name and not here as a folder is not loaded, since that could fetch it.
     """
-    known = None if Path(backbone_name).exists() else find_checkpoint(backbone_name)
+    name = request.backbone
+    known = None if Path(name).exists() else find_checkpoint(name)
     if known is not None:
-        lines = _computed(page, known, settle(known.card, **asked))
+        lines = _computed(request.settled(known.card), known)
     else:
-        with console.working(f"loading {backbone_name}"):
-            backbone = tt.load(backbone_name)
-        lines = _measured(page, backbone, settle(backbone.card, **asked), skill)
+        with console.working(f"loading {name}"):
+            engine = tt.Engine(tt.load(name))
+        lines = _measured(request.settled(engine.backbone.card), engine)
     for line in lines:
         console.out(line)
 
 
-def _measured(page: Page, backbone: Backbone, settings: Settings, skill: Adapter | None) -> Iterator[str]:
-    card = backbone.card
-    working = working_page(page, card, settings.size_px)
+def _measured(request: Request, engine: tt.Engine) -> Iterator[str]:
+    backbone = engine.backbone
+    working = working_page(request.page, backbone.card, request.size_px)
     text = backbone.encode_prompts([write_prompt(working)], frames(working)).embeds.shape[1]
-    yield from _head(page, working, card, settings)
-    given, made = _picture_tokens(working, card, settings.conditioning)
+    yield from _head(request, working, backbone.card)
+    given, made = _picture_tokens(working, backbone.card, request.conditioning)
     yield f"tokens: {text} of text, {given} of conditions, {made} of slots"
     # The first step pays for what is done once, the second is what every further one costs.
     marks = [time.perf_counter()]
-    trial: dict[str, Any] = asdict(settings) | {"steps": 2}
     with console.working("trying two steps"):
-        for _ in tt.iterate(backbone, page, skill=skill, **trial):
-            marks.append(time.perf_counter())
+        for event in engine.stream(replace(request, steps=2, number=1)):
+            if isinstance(event, Preview | Done):
+                marks.append(time.perf_counter())
     first, second, decode = (after - before for before, after in pairwise(marks))
-    seconds = first + (settings.steps - 1) * second + decode
+    seconds = first + ((request.steps or 1) - 1) * second + decode
     yield f"expected time: {_duration(seconds)} a page ({second:.2f} s a step, measured)"
     yield f"expected memory: {_peak_bytes(backbone.device) / 2**30:.1f} GiB (measured)"
 
 
-def _computed(page: Page, known: Checkpoint, settings: Settings) -> Iterator[str]:
+def _computed(request: Request, known: Checkpoint) -> Iterator[str]:
     card = known.card
-    working = working_page(page, card, settings.size_px)
-    yield from _head(page, working, card, settings)
-    given, made = _picture_tokens(working, card, settings.conditioning)
+    working = working_page(request.page, card, request.size_px)
+    yield from _head(request, working, card)
+    given, made = _picture_tokens(working, card, request.conditioning)
     text = card.max_text_tokens
     yield f"tokens: at most {text} of text, {given} of conditions, {made} of slots"
     # Two operations a parameter and token; two passes where guidance is classifier-free.
     passes = 2 if card.negative is not None else 1
-    operations = 2e9 * known.shape.transformer * (text + given + made) * settings.steps * passes
+    operations = 2e9 * known.shape.transformer * (text + given + made) * (request.steps or 1) * passes
     seconds = operations / operations_per_second("cuda" if torch.cuda.is_available() else "cpu")
     panels = len(working.all_panels)
     peak = estimate(
@@ -86,11 +86,11 @@ def _computed(page: Page, known: Checkpoint, settings: Settings) -> Iterator[str
     yield f"expected memory: {peak.peak_gib:.1f} GiB at {card.side_px} px (computed; weights in bfloat16)"
 
 
-def _head(page: Page, working: Page, card: Card, settings: Settings) -> Iterator[str]:
-    steps = console.counted(settings.steps, "step")
-    yield f"{card.name}, {steps}, conditions enter by {settings.conditioning.value}"
-    yield from _layout(page, working)
-    yield f"prompt: {write_prompt(page).text or '(empty)'}"
+def _head(request: Request, working: Page, card: Card) -> Iterator[str]:
+    steps = console.counted(request.steps or 0, "step")
+    yield f"{card.name}, {steps}, conditions enter by {request.conditioning}"
+    yield from _layout(request.page, working)
+    yield f"prompt: {write_prompt(request.page).text or '(empty)'}"
 
 
 def _layout(page: Page, working: Page) -> Iterator[str]:
@@ -106,7 +106,7 @@ def _layout(page: Page, working: Page) -> Iterator[str]:
         yield f"  example page {number}: {len(example.panels)} panels"
 
 
-def _picture_tokens(working: Page, card: Card, way: Conditioning) -> tuple[int, int]:
+def _picture_tokens(working: Page, card: Card, way: Conditioning | None) -> tuple[int, int]:
     """Of conditions and of slots; on one canvas, what is not a slot counts as condition."""
     made = sum(_tokens(size, card) for panel in working.slots if (size := panel.size_px))
     if way is Conditioning.REFERENCE:

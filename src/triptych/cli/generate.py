@@ -1,9 +1,8 @@
 """`triptych generate`: a page in, its pictures out."""
 
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from PIL import Image
@@ -13,16 +12,19 @@ from triptych.canvas import arrange, composite
 from triptych.cli import console, options
 from triptych.cli.output import Overwrite, file_stem, free_path, prepare_folder, write_results
 from triptych.cli.panels import CARRIER, PanelCommand, panel_from_word
-from triptych.cli.request import requested_page
+from triptych.cli.request import read_request, requested_page
+from triptych.events import CancelToken, Event, Preview, ctrl_c_cancels
+from triptych.files import write_atomic
 from triptych.images import png_bytes, save_png
 from triptych.page import Page
-
-if TYPE_CHECKING:
-    from triptych.models.adapters import Skills
+from triptych.sampling.request import MAX_NUMBER, Request
 
 __all__ = ["add_to"]
 
-_PageFile = Annotated[Path | None, typer.Argument(metavar="PAGE", help="A page file: .yaml, .yml or .json.")]
+_PageFile = Annotated[
+    Path | None,
+    typer.Argument(metavar="PAGE", help="A page file (.yaml, .yml or .json), or a whole request (.json)."),
+]
 _Panels = Annotated[list[str] | None, typer.Option(CARRIER, hidden=True)]
 # The parser never sees these four: PanelCommand makes panels of them. They are declared for --help.
 _Condition = Annotated[
@@ -48,7 +50,25 @@ _Examples = Annotated[
 ]
 _Shots = Annotated[int | None, typer.Option(min=1, max=16, help="How many of the example pages; by default all.")]
 _Size = Annotated[str | None, typer.Option(metavar="WxH|N", help="Size of the slots, or side of the working square.")]
-_Number = Annotated[int, typer.Option(min=1, max=1000, help="How many results, with seeds counting up.")]
+_Seed = Annotated[
+    int | None, typer.Option(help="Seed of the noise: the same seed gives the same pixels. 0, or the request's.")
+]
+_Number = Annotated[
+    int | None,
+    typer.Option(min=1, max=MAX_NUMBER, help="How many results, with seeds counting up. 1, or the request's."),
+]
+_Backbone = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone",
+        metavar="NAME",
+        help="The model: pocket, a hub name, a folder or a file. pocket, or the request's.",
+    ),
+]
+_RequestOut = Annotated[
+    Path | None,
+    typer.Option("--save-request", metavar="FILE", help="Also write the request as one JSON file."),
+]
 _Preview = Annotated[bool, typer.Option("--preview", help="After every step write a picture of how far it is.")]
 _Canvas = Annotated[bool, typer.Option("--canvas", help="Also write all panels as one picture, and its mask.")]
 _DryRun = Annotated[
@@ -72,20 +92,21 @@ def generate(
     out: options.OutFolder = Path("out"),
     examples: _Examples = None,
     shots: _Shots = None,
-    seed: options.Seed = 0,
-    number: _Number = 1,
+    seed: _Seed = None,
+    number: _Number = None,
     steps: options.Steps = None,
     size: _Size = None,
     layout: options.CanvasLayout = None,
     template: _Template = None,
     conditioning: options.ConditioningWay = None,
     guidance: options.Guidance = None,
-    backbone: options.BackboneName = "pocket",
+    backbone: _Backbone = None,
     skill: options.SkillFiles = None,
     preview: _Preview = False,
     canvas: _Canvas = False,
     overwrite: Overwrite = False,
     dry_run: _DryRun = False,
+    save_request: _RequestOut = None,
 ) -> None:
     """Fill the slots of a page with pictures.
 
@@ -103,71 +124,67 @@ def generate(
       triptych generate --slot "a red fox in flat style" --number 4
       triptych generate page.yaml --dry-run
     """
-    skills = options.read_skills(skill)
-    size_px = options.parse_size(size)
-    asked = requested_page(
-        page,
-        [panel_from_word(word) for word in panels or ()],
-        overview=overview,
-        layout=layout,
-        template=template,
-        examples=examples,
-        shots=shots,
-        skill=skills.skills[0] if skills else None,
-        size_px=size_px,
-    )
-    settings: dict[str, Any] = {
+    uses, size_px = options.skill_uses(skill), options.parse_size(size)
+    request = read_request(page)
+    if request is None or panels:
+        request = Request(
+            page=requested_page(
+                page,
+                [panel_from_word(word) for word in panels or ()],
+                overview=overview,
+                layout=layout,
+                template=template,
+                examples=examples,
+                shots=shots,
+                skill=uses[0].name if uses else None,
+                size_px=size_px,
+            )
+        )
+    elif overview or layout or template or examples:
+        raise typer.BadParameter(f"{page} is a request and has its page; --overview and its like are for page files.")
+    asked = {
+        "seed": seed,
+        "number": number,
         "steps": steps,
         "size_px": size_px,
         "conditioning": options.parse_conditioning(conditioning),
         "guidance": guidance,
+        "backbone": backbone,
+        "skills": uses or None,
     }
+    request = replace(request, **{name: value for name, value in asked.items() if value is not None})
+    if save_request is not None:
+        write_atomic(save_request, request.to_json().encode())
+        console.say(f"the request is in {save_request}")
     if dry_run:
         from triptych.cli.dry_run import print_plan
 
-        return print_plan(asked, backbone, settings, skill=skills)
+        return print_plan(request)
     prepare_folder(out)
-    stem = file_stem(asked.page_id or (page.stem if page else "page"))
-    _make(
-        asked,
-        backbone,
-        range(seed, seed + number),
-        settings,
-        skill=skills,
-        out=out,
-        stem=stem,
-        preview=preview,
-        canvas=canvas,
-        overwrite=overwrite,
-    )
+    stem = file_stem(request.page.page_id or (page.stem if page else "page"))
+    _make(request, out=out, stem=stem, preview=preview, canvas=canvas, overwrite=overwrite)
 
 
-def _make(
-    page: Page,
-    backbone_name: str,
-    seeds: range,
-    asked: dict[str, Any],
-    *,
-    skill: "Skills | None",
-    out: Path,
-    stem: str,
-    preview: bool,
-    canvas: bool,
-    overwrite: bool,
-) -> None:
-    from triptych.sampling import settle
-    from triptych.sampling.record import recorded_page, result_text
+def _make(request: Request, *, out: Path, stem: str, preview: bool, canvas: bool, overwrite: bool) -> None:
+    from triptych.sampling.record import recorded_request, result_text
 
-    with console.working(f"loading {backbone_name}"):
-        backbone = tt.load(backbone_name)
-    settings = settle(backbone.card, **asked)
-    record = recorded_page(page, backbone.card, settings.size_px)
-    with console.progress("steps", total=settings.steps * len(seeds)) as bar:
-        for seed in seeds:
-            name = f"{stem}-seed{seed}"
+    with console.working(f"loading {request.backbone}"):
+        engine = tt.Engine(tt.load(request.backbone))
+    card, record = engine.backbone.card, None
+    steps = request.settled(card).steps or 0
+    with console.progress("steps", total=steps * request.number) as bar, ctrl_c_cancels(CancelToken()) as cancel:
+        # One by one, so that each is on disk as soon as it is made.
+        for one in request.each():
+            name = f"{stem}-seed{one.seed}"
             film = _Film(free_path(out / f"{name}-preview.png", overwrite=overwrite)) if preview else None
-            follow = _follower(bar.advance, bar.task_ids[0], film)
-            result = tt.generate(backbone, page, seed=seed, skill=skill, on_step=follow, **asdict(settings))
+
+            def hear(event: Event, film: "_Film | None" = film) -> None:
+                console.advance(bar, event)
+                if film is not None and isinstance(event, Preview):
+                    film.add(event.images)
+
+            (result,) = engine.generate(one, cancel=cancel, on_event=hear)
+            record = record or recorded_request(result.request, card)
             files = {
                 f"-{number}.png": png_bytes(image, result_text(result, number, record))
                 for number, image in enumerate(result.images, 1)
@@ -176,22 +193,13 @@ def _make(
                 files |= _canvas_files(result.finished)
             for path in write_results(out, name, files, overwrite=overwrite):
                 console.out(str(path))
-            steps = console.counted(result.steps, "step")
-            console.say(f"seed {seed}: {result.timings.total_s:.2f} s, {steps}, {result.conditioning.value}")
+            taken = f"{result.timings.total_s:.2f} s, {console.counted(result.steps, 'step')}"
+            console.say(f"seed {result.seed}: {taken}, {result.conditioning.value}")
 
 
 def _canvas_files(page: Page) -> dict[str, bytes]:
     picture, mask = composite(page, arrange(page, fit=True))
     return {"-canvas.png": png_bytes(picture), "-mask.png": png_bytes(mask)}
-
-
-def _follower(advance: Callable[[Any], None], task: Any, film: "_Film | None") -> "Callable[[tt.Preview], None]":
-    def follow(reached: "tt.Preview") -> None:
-        advance(task)
-        if film is not None:
-            film.add(reached.images)
-
-    return follow
 
 
 class _Film:

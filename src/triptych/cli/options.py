@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from triptych.conditioning import Conditioning
 from triptych.page import Layout
+from triptych.sampling.request import SkillUse
 
 if TYPE_CHECKING:
     from triptych.models.adapters import Skills
-    from triptych.models.backbone import Conditioning
 
 __all__ = [
     "BackboneName",
@@ -27,6 +28,7 @@ __all__ = [
     "parse_conditioning",
     "parse_size",
     "read_skills",
+    "skill_uses",
     "sprite_folder",
 ]
 
@@ -69,12 +71,10 @@ def parse_size(text: str | None) -> tuple[int, int] | int | None:
     return (sides[0], sides[1]) if len(sides) == 2 else sides[0]
 
 
-def parse_conditioning(text: str | None) -> "Conditioning | None":
+def parse_conditioning(text: str | None) -> Conditioning | None:
     """`reference`, `repaint` or `fill`."""
     if text is None:
         return None
-    from triptych.models.backbone import Conditioning
-
     ways = [way.value for way in Conditioning]
     if text not in ways:
         raise typer.BadParameter(f"{text!r} is none of {', '.join(ways)}.", param_hint="--conditioning")
@@ -90,6 +90,11 @@ def read_skills(texts: Sequence[str] | None) -> "Skills | None":
 
     files, weights = zip(*map(_weighted, texts), strict=True)
     return Skills([load_skill(file) for file in files], weights=weights)
+
+
+def skill_uses(texts: Sequence[str] | None) -> tuple[SkillUse, ...]:
+    """As `read_skills`, by name only: no file is read."""
+    return tuple(SkillUse(name=name, weight=weight) for name, weight in map(_weighted, texts or ()))
 
 
 def _weighted(text: str) -> tuple[str, float]:

@@ -1,7 +1,8 @@
 """`triptych replay`: a generated PNG made again from what it says of itself."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from PIL import ImageChops
@@ -10,10 +11,9 @@ import triptych as tt
 from triptych.cli import console, options
 from triptych.cli.output import Overwrite, prepare_folder, write_results
 from triptych.errors import OutputError, SkillError
+from triptych.events import CancelToken, ctrl_c_cancels
 from triptych.images import load_image, png_bytes
-
-if TYPE_CHECKING:
-    from triptych.models.adapters import Skills
+from triptych.sampling.request import SkillUse
 
 __all__ = ["add_to"]
 
@@ -46,42 +46,45 @@ def replay(
       triptych replay out/*.png --out again
     """
     prepare_folder(out)
-    skills = options.read_skills(skill)
-    same = [_replay(path, out, backbone, skills, overwrite=overwrite) for path in pictures]
+    uses = options.skill_uses(skill)
+    same = [_replay(path, out, backbone, uses, overwrite=overwrite) for path in pictures]
     if not all(same):
         raise typer.Exit(1)
 
 
-def _replay(path: Path, out: Path, backbone_name: str | None, skill: "Skills | None", *, overwrite: bool) -> bool:
-    from triptych.sampling.record import read_record, recorded_page, result_text
+def _replay(path: Path, out: Path, other: str | None, given: tuple[SkillUse, ...], *, overwrite: bool) -> bool:
+    from triptych.sampling.record import read_record, recorded_request, result_text
 
     recorded = read_record(path)
     target = out / path.name
     if target.resolve() == path.resolve():
         raise OutputError(f"{path} would be overwritten by its replay. Choose another --out.")
-    used = skill.name if skill else None
-    if used != recorded.skill:
-        raise SkillError(
-            f"{path} was made with the skill {recorded.skill!r}, not {used!r}. Name its file with --skill."
-        )
-    with console.working(f"loading {backbone_name or recorded.backbone}"):
-        backbone = tt.load(backbone_name or recorded.backbone)
-    with console.progress("steps", total=recorded.steps) as bar:
-        result = tt.generate(
-            backbone,
-            recorded.page,
-            seed=recorded.seed,
-            steps=recorded.steps,
-            conditioning=recorded.conditioning,
-            guidance=recorded.guidance,
-            size_px=recorded.size_px,
-            skill=skill,
-            on_step=lambda _: bar.advance(bar.task_ids[0]),
-        )
+    asked = recorded.request
+    request = replace(asked, backbone=other or asked.backbone, skills=_found(path, asked.skills, given))
+    with console.working(f"loading {request.backbone}"):
+        engine = tt.Engine(tt.load(request.backbone))
+    with console.progress("steps", total=request.steps or 1) as bar, ctrl_c_cancels(CancelToken()) as cancel:
+        (result,) = engine.generate(request, cancel=cancel, on_event=lambda event: console.advance(bar, event))
+    if result.skill != asked.skill:
+        raise SkillError(f"{path} was made with the skill {asked.skill!r}, not {result.skill!r}.")
     image = result.images[recorded.slot - 1]
-    text = result_text(result, recorded.slot, recorded_page(recorded.page, backbone.card, recorded.size_px))
+    text = result_text(result, recorded.slot, recorded_request(result.request, engine.backbone.card))
     (target,) = write_results(out, target.stem, {".png": png_bytes(image, text)}, overwrite=overwrite)
     before = load_image(path)
     same = before.size == image.size and ImageChops.difference(before, image).getbbox() is None
     console.out(f"{target}  {'the same pixels' if same else 'other pixels'}")
     return same
+
+
+def _found(path: Path, asked: tuple[SkillUse, ...], given: tuple[SkillUse, ...]) -> tuple[SkillUse, ...]:
+    """The skills of the record, each with the file that was named for it; those in the package need none."""
+    from triptych.skill import load_skill, shipped_skills
+
+    files = {load_skill(use.name).name: use.name for use in given}
+    needless = sorted(set(files) - {use.name for use in asked})
+    missing = [use.name for use in asked if use.name not in files and use.name not in shipped_skills()]
+    if missing or needless:
+        used = " + ".join(map(str, asked)) or None
+        named = " + ".join(files) or None
+        raise SkillError(f"{path} was made with the skill {used!r}, not {named!r}. Name its file with --skill.")
+    return tuple(replace(use, name=files.get(use.name, use.name)) for use in asked)

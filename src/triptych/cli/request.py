@@ -1,23 +1,38 @@
-"""From a command's arguments to the page that is asked for."""
+"""From a command's arguments to the request."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from triptych.cli.panels import PanelArgument, read_panels
 from triptych.data.pagesets import load_pageset
-from triptych.errors import PageError
+from triptych.errors import PageError, RequestError
+from triptych.files import read_json
 from triptych.images import load_image
 from triptych.page import Layout, Page, Role
-from triptych.pagefile import load_page
+from triptych.pagefile import confined_path, load_page
+from triptych.sampling.request import Request
 
 if TYPE_CHECKING:
     from triptych.skill import Skill
 
-__all__ = ["requested_page"]
+__all__ = ["read_request", "requested_page"]
+
+
+def read_request(file: Path | None) -> Request | None:
+    """The request in a .json file; None where the file is not one but may be a page file.
+
+    Its images are data URIs, or paths relative to the file that stay in its folder. Raises RequestError and PageError.
+    """
+    if file is None or file.suffix != ".json" or not file.is_file():
+        return None
+    data: Any = read_json(file, error=RequestError)
+    if not isinstance(data, dict) or "page" not in data:
+        return None
+    return Request.from_record(data, resolve=lambda name: load_image(confined_path(file.parent, name, str(file))))
 
 
 def requested_page(
@@ -29,13 +44,13 @@ def requested_page(
     template: str | None,
     examples: Path | None,
     shots: int | None,
-    skill: "Skill | None" = None,
+    skill: str | None = None,
     size_px: tuple[int, int] | int | None = None,
 ) -> Page:
     """The page of a file, or of the panels on the command line, behind its example pages.
 
-    A `skill` that knows its page gives panels their places: the pictures, and the words if there are any, fill it,
-    and `size_px` sizes its slots.
+    A `skill` (its name or file) that knows its page gives panels their places: the pictures, and the words if there are
+    any, fill it, and `size_px` sizes its slots.
 
     Raises PageError, ImageError, and typer.BadParameter for arguments that exclude each other.
     """
@@ -47,13 +62,23 @@ def requested_page(
         raise typer.BadParameter("--shots counts the pages of --examples DIR; give that too.")
     if file is not None:
         page = load_page(file)
-    elif skill is not None and skill.card.template.page is not None:
-        page, overview = _filled(skill, arguments, overview or "", size_px), None
+    elif (trained := _with_page(skill)) is not None:
+        page, overview = _filled(trained, arguments, overview or "", size_px), None
     else:
         page = Page(panels=read_panels(arguments))
     asked = {"overview": overview, "layout": layout, "template": template}
     page = replace(page, **{name: value for name, value in asked.items() if value is not None})
     return page if examples is None else page.with_context(*_examples(examples, shots))
+
+
+def _with_page(name: str | None) -> "Skill | None":
+    """The skill of that name, if it knows its page."""
+    if name is None:
+        return None
+    from triptych.skill import load_skill
+
+    skill = load_skill(name)
+    return skill if skill.card.template.page is not None else None
 
 
 def _filled(

@@ -149,7 +149,8 @@ def _gallery(pictures: Sequence[Path]) -> dict[str, tuple[str, bytes]]:
     shown = {}
     for number, path in enumerate(pictures, 1):
         record = read_record(path)
-        words = (record.page.overview, record.page.slots[record.slot - 1].instruction)
+        page = record.request.page
+        words = (page.overview, page.slots[record.slot - 1].instruction)
         shown[f"images/{number}.png"] = (" ".join(filter(None, words)), path.read_bytes())
     return shown
 

@@ -22,7 +22,7 @@ from triptych.evaluation.storyboards import ShotJudge
 from triptych.evaluation.suites import Arm, Control, Kind, Row, Suite
 from triptych.models.backbone import Adapter, Backbone, Conditioning
 from triptych.page import Page
-from triptych.sampling import generate, settle
+from triptych.sampling import Engine, Request
 
 __all__ = ["Progress", "evaluate", "weights_digest"]
 
@@ -49,15 +49,16 @@ class _Model:
     seed: int
 
     def paint(self, cases: Sequence[Case], pages: Sequence[Page]) -> list[tuple[Image, ...]]:
-        results = generate(
-            self.backbone,
-            [page.without_answers() for page in pages],
-            seed=[noise_seed(case, self.seed) for case in cases],
-            steps=self.steps,
-            conditioning=self.conditioning,
-            skill=self.skill,
-        )
-        return [result.images for result in results]
+        requests = [
+            Request(
+                page=page.without_answers(),
+                seed=noise_seed(case, self.seed),
+                steps=self.steps,
+                conditioning=self.conditioning,
+            )
+            for case, page in zip(cases, pages, strict=True)
+        ]
+        return [result.images for result in Engine(self.backbone).generate(requests, skill=self.skill)]
 
     def settings(self, suite: Suite, source: str) -> Settings:
         return Settings(
@@ -95,8 +96,13 @@ def evaluate(
     a suite names its own. `shown` pages of each row, the first of its tasks, keep their pictures for the report. A run
     that was stopped goes on where it was; another run's folder is refused with OutputError.
     """
-    asked = settle(backbone.card, steps=steps, conditioning=conditioning)
-    model = _Model(backbone=backbone, skill=skill, steps=asked.steps, conditioning=asked.conditioning, seed=seed)
+    model = _Model(
+        backbone=backbone,
+        skill=skill,
+        steps=steps or backbone.card.steps,
+        conditioning=conditioning or backbone.card.native,
+        seed=seed,
+    )
     if isinstance(pages, Suite):
         suite, source = pages if count is None else _shortened(pages, count), str(sprites)
         maker = _from_sprites(suite, sprites, seed)

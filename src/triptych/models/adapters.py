@@ -195,6 +195,12 @@ class Skills:
                 "they cannot be put on together. Train them alike."
             )
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Skills) and (self.skills, self.weights) == (other.skills, other.weights)
+
+    def __hash__(self) -> int:
+        return hash((self.skills, self.weights))
+
     @property
     def name(self) -> str:
         """The skills' names, with the weights that are not 1."""

@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from PIL.Image import Image
 from torch import Tensor, nn
 
+from triptych.conditioning import Conditioning
 from triptych.page import Page
 from triptych.prompts import Prompt
+
+if TYPE_CHECKING:
+    from triptych.models.sharing import Shared
 
 __all__ = [
     "Adapter",
@@ -30,14 +33,6 @@ __all__ = [
     "VelocityField",
     "frames",
 ]
-
-
-class Conditioning(StrEnum):
-    """How conditions enter; see DESIGN, section 3."""
-
-    REPAINT = "repaint"
-    FILL = "fill"
-    REFERENCE = "reference"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +125,8 @@ class Backbone(Protocol):
     """A diffusion transformer with its text encoder and image codec. Tensors are on `device` in `dtype`."""
 
     card: Card
+    shared: "Shared"
+    """What all users of the backbone share: its lock, the skills that are on, and what was encoded."""
 
     @property
     def device(self) -> torch.device: ...

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from triptych.models.backbone import Card, Grid, Sequences, Text, VelocityField
 from triptych.models.codecs import Codec
+from triptych.models.sharing import Shared
 from triptych.prompts import Prompt
 
 __all__ = ["LatentBackbone", "distilled_guidance", "guided", "linear_mu", "positions"]
@@ -27,6 +28,7 @@ class LatentBackbone(ABC):
     ) -> None:
         self.card = card
         self.codec = codec
+        self.shared = Shared()
         # Their configurations are read by attribute, which diffusers' types do not know of.
         self._transformer: Any = transformer
         self._scheduler: Any = scheduler

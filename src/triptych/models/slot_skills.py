@@ -22,8 +22,8 @@ class SlotSkills:
     their own. See `triptych.models.backbone.Adapter`.
     """
 
-    def __init__(self, skills: Sequence[Skill | None]) -> None:
-        self.skills = tuple(skills)
+    def __init__(self, skills: Sequence[Skill | Skills | None]) -> None:
+        self.skills = tuple(Skills(skill) if isinstance(skill, Skill) else skill for skill in skills)
         if not any(self.skills):
             raise SkillError("no slot has a skill; give one at least.")
 
@@ -32,11 +32,17 @@ class SlotSkills:
         """The skills in the order of the slots, `-` for none."""
         return " | ".join(skill.name if skill else "-" for skill in self.skills)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SlotSkills) and self.skills == other.skills
+
+    def __hash__(self) -> int:
+        return hash(self.skills)
+
     @contextmanager
     def applied(self, backbone: Backbone) -> Iterator[None]:
         """Inside the `with`, the backbone's velocity fields take each slot's part from its skill."""
-        for skill in self.skills:
-            if skill is not None:
+        for own in self.skills:
+            for skill in own.skills if own else ():
                 check_fit(skill, backbone.transformer)
         own = backbone.velocity_field
         vars(backbone)["velocity_field"] = lambda sequences: _Field(backbone, own, sequences, self.skills)
@@ -52,7 +58,7 @@ class _Field:
         backbone: Backbone,
         own: Callable[[Sequences], VelocityField],
         sequences: Sequences,
-        skills: Sequence[Skill | None],
+        skills: Sequence[Skills | None],
     ) -> None:
         if len(sequences.targets) != len(skills):
             raise SkillError(
@@ -78,5 +84,5 @@ class _Field:
                     parts[id(skill)] = self._fields[id(skill)](tokens, t).split(self._lengths, dim=1)
         return torch.cat([parts[id(skill)][slot] for slot, skill in enumerate(self._skills)], dim=1)
 
-    def _on(self, skill: Skill | None) -> AbstractContextManager[object]:
-        return nullcontext() if skill is None else Skills(skill).applied(self._backbone)
+    def _on(self, skill: Skills | None) -> AbstractContextManager[object]:
+        return nullcontext() if skill is None else skill.applied(self._backbone)

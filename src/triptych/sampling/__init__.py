@@ -1,7 +1,32 @@
-"""How conditions enter a backbone, and the solver that fills the slots."""
+"""From a request to its result: the engine, how conditions enter, and the solver that fills the slots.
 
-from triptych.sampling.generate import generate, iterate
-from triptych.sampling.result import Preview, Result, Timings
-from triptych.sampling.settings import Settings, settle
+Names are imported when they are first used: requests and results need no torch.
+"""
 
-__all__ = ["Preview", "Result", "Settings", "Timings", "generate", "iterate", "settle"]
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from triptych.sampling.calls import generate, iterate
+    from triptych.sampling.engine import Engine
+    from triptych.sampling.request import Request, SkillUse, request_schema
+    from triptych.sampling.result import Result, Timings
+
+__all__ = ["Engine", "Request", "Result", "SkillUse", "Timings", "generate", "iterate", "request_schema"]
+
+_HOMES = {
+    "Engine": "engine",
+    "Request": "request",
+    "Result": "result",
+    "SkillUse": "request",
+    "Timings": "result",
+    "generate": "calls",
+    "iterate": "calls",
+    "request_schema": "request",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,10 +1,7 @@
 """Prompts and conditions encoded once: results are kept by content, across pages and calls."""
 
 import hashlib
-import weakref
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,37 +13,7 @@ from triptych.models.backbone import Backbone, Grid, ReadsConditions, Text, fram
 from triptych.page import Page
 from triptych.prompts import Prompt, write_prompt
 
-__all__ = ["encode_picture", "encode_text", "forget", "grid_of", "pixels"]
-
-_MOST_BYTES = 256 * 2**20
-
-
-@dataclass(slots=True)
-class _Cache:
-    """Least recently used first out, by bytes."""
-
-    entries: OrderedDict[Hashable, tuple[Tensor | Text, int]] = field(default_factory=OrderedDict)
-    size: int = 0
-
-    def get(self, key: Hashable, make: Callable[[], Tensor | Text]) -> Tensor | Text:
-        if key in self.entries:
-            self.entries.move_to_end(key)
-            return self.entries[key][0]
-        value = make()
-        size = _bytes(value)
-        self.entries[key] = (value, size)
-        self.size += size
-        while self.size > _MOST_BYTES and len(self.entries) > 1:
-            self.size -= self.entries.popitem(last=False)[1][1]
-        return value
-
-
-_caches: "weakref.WeakKeyDictionary[Backbone, _Cache]" = weakref.WeakKeyDictionary()
-
-
-def forget(backbone: Backbone) -> None:
-    """Drop what is kept for a backbone: call it after changing the weights of its encoders."""
-    _caches.pop(backbone, None)
+__all__ = ["encode_picture", "encode_text", "grid_of", "pixels"]
 
 
 def pixels(image: Image) -> Float[Tensor, "1 3 height width"]:
@@ -63,7 +30,7 @@ def grid_of(image_size_px: tuple[int, int], frame: int, factor: int) -> Grid:
 def encode_picture(backbone: Backbone, image: Image) -> Float[Tensor, "1 tokens channels"]:
     """Tokens of one picture. Pictures are encoded one by one, so that a batch cannot change their bits."""
     key = ("picture", image.size, hashlib.sha256(image.tobytes()).digest())
-    value = _cache_of(backbone).get(
+    value = backbone.shared.encodings.get(
         key, lambda: backbone.encode_images(pixels(image).to(backbone.device, backbone.dtype))
     )
     assert isinstance(value, Tensor)
@@ -81,19 +48,10 @@ def encode_text(backbone: Backbone, pages: Sequence[Page], *, negative: bool = F
     if isinstance(backbone, ReadsConditions):
         pictures = tuple(hashlib.sha256(image.tobytes()).digest() for images in seen for image in images)
         key = ("text", tuple(prompts), places, pictures)
-        value = _cache_of(backbone).get(key, lambda: backbone.encode_prompts_with_images(prompts, places, seen))
+        value = backbone.shared.encodings.get(key, lambda: backbone.encode_prompts_with_images(prompts, places, seen))
     else:
-        value = _cache_of(backbone).get(
+        value = backbone.shared.encodings.get(
             ("text", tuple(prompts), places), lambda: backbone.encode_prompts(prompts, places)
         )
     assert isinstance(value, Text)
     return value
-
-
-def _cache_of(backbone: Backbone) -> _Cache:
-    return _caches.setdefault(backbone, _Cache())
-
-
-def _bytes(value: Tensor | Text) -> int:
-    tensors = [value] if isinstance(value, Tensor) else [value.embeds, value.positions, value.pooled, value.mask]
-    return sum(tensor.nbytes for tensor in tensors if tensor is not None)

@@ -18,12 +18,13 @@ from triptych.sampling.fill import fill
 from triptych.sampling.plan import Plan, slot_noise
 from triptych.sampling.reference import reference
 from triptych.sampling.repaint import repaint
+from triptych.sampling.request import Request
 
-__all__ = ["Request", "build_plan", "page_canvas"]
+__all__ = ["Batch", "build_plan", "page_canvas"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Batch:
     """Working pages of one layout, one seed each, and how they are to be made."""
 
     pages: tuple[Page, ...]
@@ -32,25 +33,31 @@ class Request:
     guidance: float | None = None
     cached: bool = True
 
+    @classmethod
+    def of(cls, working: tuple[Page, ...], requests: Sequence[Request]) -> "Batch":
+        """The batch of settled requests whose pages were brought to the backbone's sizes."""
+        first = requests[0]
+        assert first.conditioning is not None, "the requests are settled"
+        seeds = tuple(request.seed for request in requests)
+        return cls(pages=working, seeds=seeds, conditioning=first.conditioning, guidance=first.guidance)
 
-def build_plan(backbone: Backbone, request: Request, text: Text, negative: Text | None = None) -> Plan:
+
+def build_plan(backbone: Backbone, batch: Batch, text: Text, negative: Text | None = None) -> Plan:
     """Encode the conditions and lay out targets, noise and references.
 
     Raises BackboneError where the backbone cannot take conditions in the way asked.
     """
     card = backbone.card
-    if request.conditioning not in card.conditionings:
+    if batch.conditioning not in card.conditionings:
         known = ", ".join(way.value for way in card.conditionings)
-        raise BackboneError(
-            f"{card.name} cannot take conditions by {request.conditioning.value!r}. It can by: {known}."
-        )
-    match request.conditioning:
+        raise BackboneError(f"{card.name} cannot take conditions by {batch.conditioning.value!r}. It can by: {known}.")
+    match batch.conditioning:
         case Conditioning.REFERENCE:
-            return _by_reference(backbone, request, text, negative)
+            return _by_reference(backbone, batch, text, negative)
         case Conditioning.REPAINT:
-            return _by_repaint(backbone, request, text, negative)
+            return _by_repaint(backbone, batch, text, negative)
         case Conditioning.FILL:
-            return _by_fill(backbone, request, text, negative)
+            return _by_fill(backbone, batch, text, negative)
 
 
 def page_canvas(page: Page, factor: int) -> Canvas:
@@ -58,8 +65,8 @@ def page_canvas(page: Page, factor: int) -> Canvas:
     return arrange(page, multiple=factor, fit=True)
 
 
-def _by_reference(backbone: Backbone, request: Request, text: Text, negative: Text | None) -> Plan:
-    page, factor = request.pages[0], backbone.card.factor
+def _by_reference(backbone: Backbone, batch: Batch, text: Text, negative: Text | None) -> Plan:
+    page, factor = batch.pages[0], backbone.card.factor
     places = frames(page)
     slots, conditions = [], []
     for index, (panel, frame) in enumerate(zip(page.all_panels, places, strict=True)):
@@ -72,53 +79,53 @@ def _by_reference(backbone: Backbone, request: Request, text: Text, negative: Te
         text=text,
         negative=negative,
         conditions=[
-            torch.cat([encode_picture(backbone, _picture(each, index)) for each in request.pages])
+            torch.cat([encode_picture(backbone, _picture(each, index)) for each in batch.pages])
             for index, _ in conditions
         ],
         condition_grids=tuple(grid for _, grid in conditions),
-        noises=[_noise(backbone, request.seeds, number, grid) for number, grid in enumerate(slots)],
+        noises=[_noise(backbone, batch.seeds, number, grid) for number, grid in enumerate(slots)],
         slot_grids=tuple(slots),
-        guidance=request.guidance,
-        cached=request.cached,
+        guidance=batch.guidance,
+        cached=batch.cached,
     )
 
 
-def _by_repaint(backbone: Backbone, request: Request, text: Text, negative: Text | None) -> Plan:
-    canvas, grid = _canvas_of(backbone, request)
-    mask = _pixel_mask(request.pages[0], canvas)
+def _by_repaint(backbone: Backbone, batch: Batch, text: Text, negative: Text | None) -> Plan:
+    canvas, grid = _canvas_of(backbone, batch)
+    mask = _pixel_mask(batch.pages[0], canvas)
     return repaint(
         text=text,
         negative=negative,
-        canvas=torch.cat([encode_picture(backbone, _painted(page, canvas)) for page in request.pages]).float(),
+        canvas=torch.cat([encode_picture(backbone, _painted(page, canvas)) for page in batch.pages]).float(),
         grid=grid,
-        keep=(1 - _token_mask(mask, backbone.card.factor)).expand(len(request.pages), -1, -1).to(backbone.device),
-        noise=_noise(backbone, request.seeds, 0, grid),
-        slots=_slot_boxes(request.pages[0], canvas),
-        guidance=request.guidance,
+        keep=(1 - _token_mask(mask, backbone.card.factor)).expand(len(batch.pages), -1, -1).to(backbone.device),
+        noise=_noise(backbone, batch.seeds, 0, grid),
+        slots=_slot_boxes(batch.pages[0], canvas),
+        guidance=batch.guidance,
         clean=backbone.card.clean_canvas,
     )
 
 
-def _by_fill(backbone: Backbone, request: Request, text: Text, negative: Text | None) -> Plan:
+def _by_fill(backbone: Backbone, batch: Batch, text: Text, negative: Text | None) -> Plan:
     if not isinstance(backbone, EncodesMasks):
         raise BackboneError(f"{backbone.card.name} has no mask channels, so it cannot take conditions by 'fill'.")
-    canvas, grid = _canvas_of(backbone, request)
-    mask = _pixel_mask(request.pages[0], canvas)
+    canvas, grid = _canvas_of(backbone, batch)
+    mask = _pixel_mask(batch.pages[0], canvas)
     # Grey, the middle of [-1, 1], is what the fill models saw under their masks; no 8-bit colour is exactly that.
     masked = [
         backbone.encode_images((pixels(_painted(page, canvas)) * (1 - mask)).to(backbone.device, backbone.dtype))
-        for page in request.pages
+        for page in batch.pages
     ]
     masks = backbone.encode_masks(mask.to(backbone.device, backbone.dtype))
     return fill(
         text=text,
         negative=negative,
         masked=torch.cat(masked),
-        mask=masks.expand(len(request.pages), -1, -1),
+        mask=masks.expand(len(batch.pages), -1, -1),
         grid=grid,
-        noise=_noise(backbone, request.seeds, 0, grid),
-        slots=_slot_boxes(request.pages[0], canvas),
-        guidance=request.guidance,
+        noise=_noise(backbone, batch.seeds, 0, grid),
+        slots=_slot_boxes(batch.pages[0], canvas),
+        guidance=batch.guidance,
     )
 
 
@@ -133,8 +140,8 @@ def _noise(backbone: Backbone, seeds: Sequence[int], slot: int, grid: Grid) -> F
     return torch.stack(noises).to(backbone.device)
 
 
-def _canvas_of(backbone: Backbone, request: Request) -> tuple[Canvas, Grid]:
-    canvas = page_canvas(request.pages[0], backbone.card.factor)
+def _canvas_of(backbone: Backbone, batch: Batch) -> tuple[Canvas, Grid]:
+    canvas = page_canvas(batch.pages[0], backbone.card.factor)
     return canvas, grid_of(canvas.size_px, 0, backbone.card.factor)
 
 

@@ -1,6 +1,7 @@
 """What a generated PNG says of itself: all that is needed to make its pixels again, in one text chunk."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,16 +9,19 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from triptych.conditioning import Conditioning
 from triptych.errors import ImageError
+from triptych.files import parse_json
 from triptych.images import MAX_TEXT_BYTES, read_png_text
-from triptych.models.backbone import Card, Conditioning
+from triptych.models.backbone import Card
 from triptych.page import Page
-from triptych.pagefile import page_from_record, page_record
+from triptych.pagefile import page_from_record
+from triptych.sampling.request import Request, SkillUse
 from triptych.sampling.result import Result
 from triptych.sampling.working import working_page
 from triptych.version import __version__
 
-__all__ = ["KEY", "Recorded", "read_record", "recorded_page", "result_text"]
+__all__ = ["KEY", "Recorded", "read_record", "recorded_request", "result_text"]
 
 KEY = "triptych"
 """Name of the text chunk."""
@@ -25,7 +29,21 @@ KEY = "triptych"
 _ROOM_FOR_REST = 2**16
 
 
-class _Facts(BaseModel):
+class _Chunk(BaseModel):
+    """The text chunk: the request, in its own form, and which picture of it this is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    triptych: str
+    """The version that made the picture."""
+    slot: int = Field(ge=1)
+    """Which of the page's slots the picture fills, from 1."""
+    request: dict[str, Any]
+
+
+class _Chunk01(BaseModel):
+    """The text chunk of triptych 0.1."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: str
@@ -37,33 +55,41 @@ class _Facts(BaseModel):
     guidance: float | None
     size_px: tuple[int, int] | int | None
     slot: int = Field(ge=1)
-    """Which of the page's slots the picture fills, from 1."""
     page: dict[str, Any]
+
+    def now(self) -> _Chunk:
+        """The same in today's form."""
+        request = Request(
+            page=page_from_record(self.page),
+            seed=self.seed,
+            steps=self.steps,
+            conditioning=self.conditioning,
+            guidance=self.guidance,
+            size_px=self.size_px,
+            backbone=self.backbone,
+            skills=_uses01(self.skill),
+        )
+        return _Chunk(triptych=self.version, slot=self.slot, request=request.record())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """How a picture was made: the arguments of `generate`, and the slot it fills, from 1."""
+    """How a picture was made: the request, the slot it fills (from 1), and the version that made it."""
 
-    page: Page
+    request: Request
     slot: int
-    backbone: str
-    skill: str | None
-    seed: int
-    steps: int
-    conditioning: Conditioning
-    guidance: float | None
-    size_px: tuple[int, int] | int | None
     version: str
 
 
-def recorded_page(page: Page, card: Card, size_px: tuple[int, int] | int | None) -> dict[str, Any]:
-    """The page as data for a text chunk: its own pixels, or, where these are too many, those that the backbone sees.
+def recorded_request(request: Request, card: Card) -> dict[str, Any]:
+    """A request as data for a text chunk: with the page's own pixels, or, where these are too many, those that the
+    backbone sees.
 
     Either makes the same pictures again. Raises ImageError where even the smaller ones do not fit.
     """
-    for candidate in (page, _as_seen(page, card, size_px)):
-        record = page_record(candidate.without_answers())
+    size = 0
+    for page in (request.page, _as_seen(request.page, card, request.size_px)):
+        record = replace(request, page=page.without_answers()).record()
         size = len(json.dumps(record, ensure_ascii=False).encode())
         if size + _ROOM_FOR_REST <= MAX_TEXT_BYTES:
             return record
@@ -87,38 +113,51 @@ def _as_seen(page: Page, card: Card, size_px: tuple[int, int] | int | None) -> P
     return replace(working, panels=panels)
 
 
-def result_text(result: Result, slot: int, page: Mapping[str, Any]) -> dict[str, str]:
-    """The text chunk of the picture in a slot (from 1); `page` is `recorded_page` of the result's page."""
-    facts = _Facts(
-        version=__version__,
-        backbone=result.backbone,
-        skill=result.skill,
-        seed=result.seed,
-        steps=result.steps,
-        conditioning=result.conditioning,
-        guidance=result.guidance,
-        size_px=result.size_px,
-        slot=slot,
-        page=dict(page),
-    )
-    return {KEY: facts.model_dump_json()}
+def result_text(result: Result, slot: int, request: Mapping[str, Any]) -> dict[str, str]:
+    """The text chunk of the picture in a slot (from 1).
+
+    `request` is what `recorded_request` made of the result's request, or of one that differs in the seed only.
+    """
+    chunk = _Chunk(triptych=__version__, slot=slot, request={**request, "seed": result.seed})
+    return {KEY: chunk.model_dump_json()}
 
 
 def read_record(path: str | Path) -> Recorded:
-    """How the PNG file at `path` was made. Raises ImageError where it does not say and PageError for a bad page."""
+    """How the PNG file at `path` was made, by this version or by 0.1.
+
+    Raises ImageError where it does not say, and RequestError or PageError for a damaged request.
+    """
     text = read_png_text(path).get(KEY)
     if text is None:
         raise ImageError(
             f"{path} does not say how it was made: it has no text chunk {KEY!r}. Was it saved by another program?"
         )
     try:
-        facts = _Facts.model_validate_json(text)
+        data = parse_json(text)
+        is_old = isinstance(data, dict) and "request" not in data
+        chunk = _Chunk01.model_validate(data).now() if is_old else _Chunk.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"])) or KEY
         raise ImageError(f"{path}: its text chunk {KEY!r} is damaged: key {key!r}: {first['msg']}.") from error
-    page = page_from_record(facts.page)
-    if facts.slot > len(page.slots):
-        raise ImageError(f"{path} fills slot {facts.slot} of a page that has {len(page.slots)}; the record is damaged.")
-    known = {name: getattr(facts, name) for name in _Facts.model_fields if name != "page"}
-    return Recorded(page=page, **known)
+    except ValueError as error:
+        raise ImageError(f"{path}: its text chunk {KEY!r} is damaged: {error}.") from error
+    request = Request.from_record(chunk.request)
+    slots = len(request.page.slots)
+    if chunk.slot > slots:
+        raise ImageError(f"{path} fills slot {chunk.slot} of a page that has {slots}; the record is damaged.")
+    return Recorded(request=request, slot=chunk.slot, version=chunk.triptych)
+
+
+def _uses01(text: str | None) -> tuple[SkillUse, ...]:
+    """Skills as 0.1 wrote them: `one`, `0.5 x one + two`, and `one | -` for a skill a slot."""
+    if text is None:
+        return ()
+    if " | " in text:
+        lanes = enumerate(text.split(" | "), 1)
+        return tuple(SkillUse(name=name, slot=number) for number, name in lanes if name != "-")
+    uses = []
+    for part in text.split(" + "):
+        match = re.fullmatch(r"(-?[\d.e+-]+) x (.+)", part)
+        uses.append(SkillUse(name=match[2], weight=float(match[1])) if match else SkillUse(name=part))
+    return tuple(uses)

@@ -2,15 +2,16 @@
 
 import gc
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from triptych.errors import BackboneError
-from triptych.models.backbone import Backbone, Relieves
-from triptych.page import Page
-from triptych.sampling.run import Finished, Step, run
-from triptych.sampling.settings import Settings
+from triptych.events import CancelToken, Done, Phase, Preview, Step, Warning
+from triptych.models.backbone import Adapter, Backbone, Relieves
+from triptych.sampling.batch import run
+from triptych.sampling.request import Request
+from triptych.sampling.result import Result
 
 __all__ = ["BatchTooLargeError", "run_relieved"]
 
@@ -22,32 +23,34 @@ class BatchTooLargeError(Exception):
 
 
 def run_relieved(
-    backbone: Backbone, pages: list[Page], seeds: list[int], settings: Settings
-) -> Iterator[Step | Finished | str]:
-    """As `run`, begun anew by a smaller way after memory ran out; what was done comes as a string.
+    backbone: Backbone, requests: Sequence[Request], adapter: Adapter | None, cancel: CancelToken
+) -> Iterator[Phase | Step | Preview | Warning | Done[tuple[Result, ...]]]:
+    """As `run`, begun again with less memory after memory ran out; what was done comes as a warning.
 
     Raises BatchTooLargeError for more than one page, and BackboneError where nothing is left but to ask for less.
     """
     while True:
         try:
-            yield from run(backbone, pages, seeds, settings)
+            yield from run(backbone, requests, adapter, cancel)
             return
         except (RuntimeError, MemoryError) as error:
             if not _is_exhausted(error):
                 raise
             said = str(error).partition("\n")[0]
         # Outside of the handler: the error holds the frames, and the frames hold what filled the memory.
-        _give_back()
-        if len(pages) > 1:
-            raise BatchTooLargeError
-        done = backbone.relieve() if isinstance(backbone, Relieves) else None
+        with backbone.shared.lock:
+            backbone.shared.encodings.clear()
+            _give_back()
+            if len(requests) > 1:
+                raise BatchTooLargeError
+            done = backbone.relieve() if isinstance(backbone, Relieves) else None
         if done is None:
             raise BackboneError(
-                f"memory ran out on {backbone.card.name} with a page of {len(pages[0].all_panels)} panels "
+                f"memory ran out on {backbone.card.name} with a page of {len(requests[0].page.all_panels)} panels "
                 f"({said}). Try fewer or smaller panels (size_px), a smaller backbone, or LoadOptions(quantise=...)."
             )
-        _log.warning("memory ran out; %s, and the page is begun anew", done)
-        yield done
+        _log.warning("memory ran out; %s, and the page is made again", done)
+        yield Warning(text=done)
 
 
 def _is_exhausted(error: BaseException) -> bool:

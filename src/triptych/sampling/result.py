@@ -1,14 +1,14 @@
-"""What comes out: pictures with all that is needed to make them again."""
+"""What comes out: pictures with all that is needed to make them again. Needs no torch."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from PIL.Image import Image
 
-from triptych.models.backbone import Conditioning
+from triptych.conditioning import Conditioning
 from triptych.page import Page
+from triptych.sampling.request import Request
 
-__all__ = ["Preview", "Result", "Timings"]
+__all__ = ["Result", "Timings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,39 +28,42 @@ class Timings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The slots' pictures, in order; `page` is the page as asked, its conditions being the user's own pixels."""
+    """The slots' pictures, in order.
 
+    `request` asks for this one result and leaves nothing to the backbone; its page is the page as it was asked, the
+    conditions being the user's own pixels.
+    """
+
+    request: Request
     images: tuple[Image, ...]
-    page: Page
-    seed: int
-    steps: int
-    conditioning: Conditioning
-    backbone: str
-    guidance: float | None
-    size_px: tuple[int, int] | int | None
-    skill: str | None
     timings: Timings
     notes: tuple[str, ...] = ()
     """What was done on the way because memory ran out."""
 
     @property
+    def page(self) -> Page:
+        return self.request.page
+
+    @property
+    def seed(self) -> int:
+        return self.request.seed
+
+    @property
+    def steps(self) -> int:
+        assert self.request.steps is not None, "the request of a result is settled"
+        return self.request.steps
+
+    @property
+    def conditioning(self) -> Conditioning:
+        assert self.request.conditioning is not None, "the request of a result is settled"
+        return self.request.conditioning
+
+    @property
+    def skill(self) -> str | None:
+        """The skills that were on, in words."""
+        return self.request.skill
+
+    @property
     def finished(self) -> Page:
         """The page with the pictures as its answers."""
         return self.page.with_answers(self.images)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """The state after a solver step. `t` is the noise level reached; `pages` are positions in the list of pages."""
-
-    step: int
-    steps: int
-    t: float
-    pages: tuple[int, ...]
-    decode: Callable[[], tuple[tuple[Image, ...], ...]] = field(repr=False)
-    """Pictures of the clean data expected at this step, for each page and slot; decoding is only paid for here."""
-
-    @property
-    def images(self) -> tuple[Image, ...]:
-        """The slots of the (first) page as they are expected to come out; decoded on every access."""
-        return self.decode()[0]

@@ -97,6 +97,7 @@ class _Trainer:
     def adapted(self) -> Iterator[None]:
         """The backbone with the adapter in it, and afterwards as before."""
         recipe, transformer = self.recipe, self.backbone.transformer
+        self.backbone.shared.release(self.backbone)
         was_training = transformer.training
         spec = AdapterSpec(
             rank=recipe.adapter.rank,

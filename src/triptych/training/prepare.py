@@ -14,7 +14,7 @@ from triptych.page import Page
 from triptych.prompts import Prompt, write_prompt
 from triptych.sampling.encode import encode_picture, encode_text
 from triptych.sampling.plan import Plan
-from triptych.sampling.prepare import Request, build_plan, page_canvas
+from triptych.sampling.prepare import Batch, build_plan, page_canvas
 from triptych.sampling.working import working_page
 
 __all__ = ["Prepared", "Setting", "join", "prepare_page"]
@@ -57,10 +57,10 @@ class Prepared:
 def prepare_page(backbone: Backbone, page: Page, setting: Setting) -> Prepared:
     """Encode an answered page. Raises what sampling raises for a page that the backbone cannot take."""
     working = working_page(page, backbone.card, setting.side_px)
-    request = Request(
+    batch = Batch(
         pages=(working,), seeds=(0,), conditioning=setting.conditioning, guidance=setting.guidance, cached=True
     )
-    plan = build_plan(backbone, request, encode_text(backbone, [working]))
+    plan = build_plan(backbone, batch, encode_text(backbone, [working]))
     answers = [slot.answer for slot in page.slots if slot.answer is not None]
     own = [setting.slot_weights[index] if index < len(setting.slot_weights) else 1.0 for index in range(len(answers))]
     if setting.conditioning is Conditioning.REFERENCE:

@@ -18,7 +18,7 @@ from triptych.models.pocket.backbone import positions
 from triptych.models.pocket.codec import PocketCodec
 from triptych.models.pocket.text import train_tokenizer
 from triptych.prompts import write_prompt
-from triptych.sampling.prepare import Request, build_plan
+from triptych.sampling.prepare import Batch, build_plan
 from triptych.sampling.working import working_page
 from triptych.training.channels import decoder_weights
 from triptych.training.pretrain.batches import PageBatch, collate
@@ -149,7 +149,7 @@ def test_page_loss_by_repaint_shows_the_canvas_that_sampling_paints(monkeypatch:
     page = working_page(_mixture().batch(1)[0].without_answers(), PocketBackbone(network, TOKENIZER).card)
     backbone = PocketBackbone(network, TOKENIZER)
     text = backbone.encode_prompts([write_prompt(page)], frames(page))
-    request = Request(pages=(page,), seeds=(0,), conditioning=Conditioning.REPAINT)
+    request = Batch(pages=(page,), seeds=(0,), conditioning=Conditioning.REPAINT)
     plan = build_plan(backbone, request, text)
     assert plan.known is not None
     asked: list[torch.Tensor] = []

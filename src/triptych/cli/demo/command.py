@@ -40,28 +40,27 @@ def demo(
     """
     from triptych.cli.demo.exhibits import exhibits
     from triptych.cli.demo.report import Shown, render_report
-    from triptych.sampling import settle
 
     began = time.perf_counter()
     prepare_folder(out)
     with console.working(f"loading {backbone}"):
-        loaded = tt.load(backbone)
+        engine = tt.Engine(tt.load(backbone))
     loading_s = time.perf_counter() - began
-    settings = settle(loaded.card, steps=steps)
+    card, device = engine.backbone.card, engine.backbone.device
     found = exhibits()
     shown: list[Shown] = []
     with console.progress("pages", total=sum(len(exhibit.pages) for exhibit in found)) as bar:
         for exhibit in found:
             results = []
             for page in exhibit.pages:
-                results.append(tt.generate(loaded, page, seed=seed, steps=settings.steps))
+                results += engine.generate(tt.Request(page=page, seed=seed, steps=steps))
                 bar.advance(bar.task_ids[0])
             shown.append(Shown(exhibit=exhibit, results=tuple(results)))
     facts = (
-        ("model", loaded.card.name),
-        ("steps", str(settings.steps)),
+        ("model", card.name),
+        ("steps", str(steps or card.steps)),
         ("seed", str(seed)),
-        ("machine", f"{platform.machine()}, {os.cpu_count()} cores, no GPU" if loaded.device.type == "cpu" else "GPU"),
+        ("machine", f"{platform.machine()}, {os.cpu_count()} cores, no GPU" if device.type == "cpu" else "GPU"),
         ("loading", f"{loading_s:.1f} s"),
         ("version", tt.__version__),
     )

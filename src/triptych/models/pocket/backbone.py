@@ -25,6 +25,7 @@ from triptych.models.packed_linear import pack_linears
 from triptych.models.pocket.codec import PocketCodec
 from triptych.models.pocket.text import OVERVIEW_FRAME, PocketText, lay_out
 from triptych.models.pocket.transformer import PLACE_FEATURES, PocketTransformer
+from triptych.models.sharing import Shared
 from triptych.prompts import Prompt
 
 __all__ = [
@@ -199,6 +200,7 @@ class PocketBackbone:
         self.network = network
         self.tokenizer = tokenizer
         self.card = pocket_card(network.config.channels)
+        self.shared = Shared()
 
     @property
     def transformer(self) -> PocketTransformer:
