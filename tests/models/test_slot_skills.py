@@ -39,7 +39,7 @@ def test_slot_skills_none_leaves_a_slot_to_the_bare_backbone(pocket):
 
 def test_generate_slot_skills_are_named_in_the_result(pocket):
     result = generate(pocket, PAGE.without_answers(), steps=1, skill=SlotSkills([random_skill(pocket), None]))
-    assert result.skill == "made | -"
+    assert result.skill == "slot 1: made"
     assert len(result.images) == 2
 
 
