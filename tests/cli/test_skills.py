@@ -6,10 +6,13 @@ import pytest
 import torch
 import typer
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from triptych.cli.options import read_skills
+from triptych.images import load_image
 from triptych.models.loading import load
+from triptych.page import Page, condition, slot
+from triptych.pagefile import save_page
 from triptych.prompts import PageSketch, PanelSketch, find_template
 from triptych.skill import Skill, SkillCard, load_skill, save_skill
 
@@ -127,3 +130,68 @@ def test_skills_import_is_scaled_by_the_configuration_beside_it(triptych, tmp_pa
 
     assert result.exit_code == 0, result.stderr
     assert load_skill(out).scale == 4
+
+
+def _flux1_skill(path):
+    panels = (PanelSketch(role="edit", size_px=(512, 512), hint=""), PanelSketch(size_px=(512, 512), hint=""))
+    template = find_template("panels").model_copy(update={"page": PageSketch(layout="row", hint="", panels=panels)})
+    card = SkillCard(
+        name="film", backbone="black-forest-labs/FLUX.1-dev", family="flux1", rank=1, alpha=1, template=template
+    )
+    stem = "transformer.transformer_blocks.0.attn.to_q"
+    tensors = {f"{stem}.lora_A.weight": torch.ones(1, 8), f"{stem}.lora_B.weight": torch.ones(8, 1)}
+    save_skill(Skill(card=card, tensors=tensors), path)
+
+
+def test_skills_export_to_comfyui_writes_the_lora_and_a_workflow_that_loads_it(triptych, tmp_path):
+    _flux1_skill(tmp_path / "film.safetensors")
+    out = tmp_path / "comfy" / "film-lora.safetensors"
+    out.parent.mkdir()
+
+    result = triptych("skills", "export", tmp_path / "film.safetensors", "--to", "comfyui", "--out", out)
+
+    assert result.exit_code == 0, result.stderr
+    workflow = json.loads((out.parent / "film-lora.workflow.json").read_text())
+    (lora,) = [node["inputs"] for node in workflow.values() if node["class_type"] == "LoraLoaderModelOnly"]
+    assert lora["lora_name"] == out.name
+    assert all(key.startswith("diffusion_model.") for key in load_file(out))
+
+
+def test_skills_export_to_comfyui_of_the_pocket_writes_nothing(triptych, skill_file, tmp_path):
+    out = tmp_path / "lora.safetensors"
+    result = triptych("skills", "export", skill_file, "--to", "comfyui", "--out", out)
+    assert result.exit_code == 2
+    assert not out.exists()
+    assert not out.with_name("lora.workflow.json").exists()
+
+
+def test_page_export_writes_a_workflow_with_its_pictures_and_loras(triptych, fox, tmp_path):
+    _flux1_skill(tmp_path / "film.safetensors")
+    save_page(
+        Page(panels=(condition(load_image(fox), "a fox"), slot("in snow", size_px=(512, 512)))), tmp_path / "page.yaml"
+    )
+    out = tmp_path / "workflow"
+
+    result = triptych(
+        "page", "export", tmp_path / "page.yaml", "--to", "comfyui", "--backbone", "FLUX.1-dev", "--out", out,
+        "--skill", f"{tmp_path / 'film.safetensors'}@.5", "--steps", 9, "--seed", 3,
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    assert sorted(path.name for path in out.iterdir()) == [
+        "film.safetensors", "page-condition-1.png", "page.workflow.json"
+    ]  # fmt: skip
+    workflow = json.loads((out / "page.workflow.json").read_text())
+    by_kind = {node["class_type"]: node["inputs"] for node in workflow.values()}
+    assert by_kind["LoadImage"]["image"] == "page-condition-1.png"
+    assert by_kind["LoraLoaderModelOnly"]["strength_model"] == 0.5
+    assert by_kind["RandomNoise"]["noise_seed"] == 3
+    assert by_kind["BasicScheduler"]["steps"] == 9
+
+
+def test_page_export_for_the_pocket_says_which_backbones_there_are(triptych, fox, tmp_path):
+    save_page(Page(panels=(condition(load_image(fox)), slot())), tmp_path / "page.yaml")
+    result = triptych("page", "export", tmp_path / "page.yaml", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "--backbone" in result.stderr
+    assert not (tmp_path / "out").exists()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from triptych.cli import build, evaluate, generate, models, pages, pocket, replay, rules, skills, train, yardstick
+from triptych.cli import build, evaluate, generate, models, page, pages, pocket, replay, rules, skills, train, yardstick
 from triptych.cli.console import complain, remarks
 from triptych.cli.demo import command as demo
 from triptych.errors import Cancelled, TriptychError
@@ -84,7 +84,7 @@ def _root(
     _quiet(verbose)
 
 
-for command in (generate, replay, demo, build, rules, pages, train, skills, evaluate, yardstick, models, pocket):
+for command in (generate, replay, demo, build, rules, page, pages, train, skills, evaluate, yardstick, models, pocket):
     command.add_to(app)
 
 

@@ -3,13 +3,16 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from triptych.cli import console
 from triptych.cli.output import Overwrite, claim, write_group
 from triptych.errors import SkillError
+
+if TYPE_CHECKING:
+    from triptych.skill import Skill
 
 __all__ = ["add_to"]
 
@@ -18,6 +21,9 @@ _File = Annotated[Path, typer.Argument(metavar="FILE", help="A skill.")]
 
 
 _Keys = Annotated[str, typer.Option("--format", metavar="KEYS", help="diffusers, kohya or comfyui.")]
+_To = Annotated[
+    str | None, typer.Option("--to", metavar="PROGRAM", help="comfyui: its keys, and a workflow that uses the LoRA.")
+]
 _ExportFile = Annotated[Path, typer.Option("--out", metavar="FILE", help="The LoRA to write.")]
 _Beside = Annotated[bool, typer.Option("--card", help="Also write README.md for the Hub and a JSON for LoRA managers.")]
 _Gallery = Annotated[
@@ -105,15 +111,17 @@ def export(
     file: _File,
     out: _ExportFile,
     keys: _Keys = "diffusers",
+    to: _To = None,
     card: _Beside = False,
     picture: _Gallery = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write a skill as a LoRA that other programs read.
+    """Write a skill as a LoRA that other programs read, and with --to as a workflow that uses it.
 
     \b
     Examples:
-      triptych skills export outline.safetensors --format comfyui --out outline-comfyui.safetensors
+      triptych skills export outline.safetensors --to comfyui --out outline-comfyui.safetensors
+      triptych skills export outline.safetensors --format kohya --out outline-kohya.safetensors
       triptych skills export outline.safetensors --out shared/outline.safetensors --card --picture cat.png
     """
     from triptych.models.keyformats import KeyFormat, save_exported
@@ -123,6 +131,10 @@ def export(
     if picture and not card:
         raise typer.BadParameter("pictures are for the card's gallery; add --card.", param_hint="--picture")
 
+    if to not in (None, "comfyui"):
+        raise typer.BadParameter(f"{to!r}: skills are exported to comfyui.", param_hint="--to")
+    if to is not None:
+        keys = to
     if keys not in {one.value for one in KeyFormat}:
         raise typer.BadParameter(
             f"{keys!r}: choose {', '.join(one.value for one in KeyFormat)}.", param_hint="--format"
@@ -131,15 +143,25 @@ def export(
         raise typer.BadParameter(f"{out} must be another file, ending in .safetensors.", param_hint="--out")
     claim(out, overwrite=overwrite)
     skill, shown = load_skill(file), _gallery(picture or ())
+    beside = _workflow(skill, out) if to else {}
     save_exported(skill, out, KeyFormat(keys))
     console.out(str(out))
     if card:
         readme = hub_card(skill, [(name, words) for name, (words, _) in shown.items()])
-        beside = {"README.md": readme.encode(), f"{out.stem}.json": json.dumps(sidecar(skill), indent=2).encode()}
-        for path in write_group(
-            out.parent, beside | {name: data for name, (_, data) in shown.items()}, overwrite=overwrite
-        ):
-            console.out(str(path))
+        beside |= {"README.md": readme.encode(), f"{out.stem}.json": json.dumps(sidecar(skill), indent=2).encode()}
+    for path in write_group(
+        out.parent, beside | {name: data for name, (_, data) in shown.items()}, overwrite=overwrite
+    ):
+        console.out(str(path))
+
+
+def _workflow(skill: "Skill", out: Path) -> dict[str, bytes]:
+    """ComfyUI's workflow by the name that it gets beside the LoRA."""
+    from triptych.comfyui import LoRA, skill_workflow
+    from triptych.comfyui.files import card_for
+
+    workflow = skill_workflow(skill, card_for(skill.card.backbone, skill.card.family), lora=LoRA(file=out.name))
+    return {f"{out.stem}.workflow.json": json.dumps(workflow, indent=1, ensure_ascii=False).encode()}
 
 
 def _gallery(pictures: Sequence[Path]) -> dict[str, tuple[str, bytes]]:
