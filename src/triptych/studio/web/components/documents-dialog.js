@@ -1,0 +1,59 @@
+// The pages of before, to open again.
+import {LitElement, css, html, nothing} from '../vendor/lit.js';
+import {icon} from '../ui/icons.js';
+import {shared} from '../ui/styles.js';
+import {api, items, words} from '../state/api.js';
+import {markMade} from '../state/jobs.js';
+import {openDocument, place} from '../state/studio.js';
+import {dialog, go} from '../state/ui.js';
+import '../ui/modal.js';
+
+export class DocumentsDialog extends LitElement {
+    static properties = {list: {state: true}, error: {state: true}};
+
+    constructor() {
+        super();
+        /** @type {{id: string, title: string, updated: number}[] | null} */
+        this.list = null;
+        this.error = '';
+        api.get('/api/documents').then((answer) => (this.list = items(answer))).catch((error) => (this.error = words(error)));
+    }
+
+    render() {
+        return html`<modal-box heading="Pages of before">
+            ${this.error ? html`<p class="problem" role="alert">${this.error}</p>` : nothing}
+            ${this.list && !this.list.length ? html`<p class="quiet">No page was kept yet.</p>` : nothing}
+            <ul>${(this.list ?? []).map((one) => html`<li><button class="open" @click=${() => this._open(one.id)}><strong>${one.title}</strong><span class="quiet">${one.id === place.value.id ? 'This one' : new Date(one.updated * 1000).toLocaleString()}</span></button>
+                <button class="icon" aria-label=${`Delete ${one.title}`} @click=${() => this._remove(one.id)}>${icon('trash', 16)}</button></li>`)}</ul></modal-box>`;
+    }
+
+    /** @param {string} id */
+    async _open(id) {
+        try {
+            openDocument(await api.get(`/api/documents/${id}`));
+            markMade();
+            dialog.value = null;
+            go('page');
+        } catch (error) {
+            this.error = words(error);
+        }
+    }
+
+    /** @param {string} id */
+    async _remove(id) {
+        try {
+            await api.remove(`/api/documents/${id}`);
+            this.list = (this.list ?? []).filter((one) => one.id !== id);
+        } catch (error) {
+            this.error = words(error);
+        }
+    }
+
+    static styles = [shared, css`
+        li { display: flex; align-items: center; border-bottom: 1px solid var(--line); }
+        .open { flex: 1; display: flex; justify-content: space-between; align-items: baseline; gap: var(--space-3); padding: var(--space-3) var(--space-1); border: 0; background: transparent; text-align: left; cursor: pointer; }
+        strong { font: 400 var(--type-4)/1.3 var(--serif); }
+        .quiet { flex: none; }
+    `];
+}
+customElements.define('documents-dialog', DocumentsDialog);

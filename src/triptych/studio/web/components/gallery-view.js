@@ -1,0 +1,137 @@
+// Gallery and history: search, favourites, rejected, bin, mass actions; pictures load as one scrolls.
+import {LitElement, css, html, nothing, ref, repeat} from '../vendor/lit.js';
+import {icon} from '../ui/icons.js';
+import {shared} from '../ui/styles.js';
+import {Watching} from '../state/signal.js';
+import {api, items} from '../state/api.js';
+import {insertPanels, newCondition, newSlot} from '../state/doc.js';
+import {bin, clearAllButFavourites, emptyBin, gallery, load, mark, restore, search, selected, zip} from '../state/gallery.js';
+import {doc, edit} from '../state/studio.js';
+import {dialog, go, say} from '../state/ui.js';
+import './gallery-item.js';
+
+/** @type {[import('../state/gallery.js').Filter, string][]} */
+const FILTERS = [['all', 'All'], ['favourites', 'Favourites'], ['rejected', 'Rejected'], ['bin', 'Bin']];
+
+export class GalleryView extends LitElement {
+    static properties = {prompts: {state: true}};
+
+    constructor() {
+        super();
+        /** @type {{text: string, used: number}[]} */
+        this.prompts = [];
+        this._anchor = '';
+        this._watcher = new IntersectionObserver((seen) => {
+            if (seen.some((one) => one.isIntersecting) && gallery.value.next && !gallery.value.loading) load();
+        }, {rootMargin: '900px'});
+        new Watching(this, gallery, selected);
+    }
+
+    connectedCallback() {
+        super.connectedCallback();
+        search();
+        api.get('/api/prompts').then((answer) => (this.prompts = items(answer))).catch(() => {});
+    }
+
+    disconnectedCallback() {
+        this._watcher.disconnect();
+        super.disconnectedCallback();
+    }
+
+    render() {
+        const {chunks, total, loading, error, filter, query} = gallery.value;
+        const isEmpty = !loading && chunks.every((chunk) => !chunk.length);
+        return html`<main>
+            <header><h1>Gallery</h1><span class="quiet" role="status">${total === 1 ? '1 picture' : `${total.toLocaleString('en')} pictures`}</span><span class="fill"></span>
+                ${filter === 'bin' ? html`<button class="button danger" @click=${emptyBin} ?disabled=${isEmpty}>Empty the bin</button>` : html`<button class="button plain" @click=${clearAllButFavourites} ?disabled=${isEmpty}>Clear all but favourites</button>`}</header>
+            <div class="filters">
+                <div class="search">${icon('search')}<input type="search" class="field" list="words" aria-label="Search by words" placeholder="Search by words" .value=${query} @input=${this._search} /></div>
+                <datalist id="words">${this.prompts.slice(0, 100).map((one) => html`<option value=${one.text}></option>`)}</datalist>
+                <div class="tabs" role="group" aria-label="Which pictures">${FILTERS.map(([name, label]) => html`<button aria-pressed=${filter === name} @click=${() => search({filter: name})}>${label}</button>`)}</div>
+            </div>
+            ${this._words()}
+            ${error ? html`<p class="problem" role="alert">${icon('warning', 16)}<span>${error} <button class="button" @click=${() => search()}>Try again</button></span></p>` : nothing}
+            ${isEmpty && !error ? html`<p class="nothing">${query ? `Nothing made with the words "${query}".` : filter === 'all' ? 'Nothing made yet. Every picture that a page gets is kept here, with its page and its seed.' : 'Nothing here.'}</p>` : nothing}
+            ${chunks.map((chunk) => html`<div class="chunk" role="list" aria-label="Pictures">${repeat(chunk, (one) => one.id, (one) => html`
+                <gallery-item role="listitem" .picture=${one} ?selected=${selected.value.has(one.id)} .choosing=${selected.value.size > 0}
+                    @choose=${(/** @type {CustomEvent} */ event) => this._choose(one.id, event.detail)}></gallery-item>`)}</div>`)}
+            ${loading ? html`<p class="quiet loading" role="status">Loading</p>` : nothing}
+            <div class="end" ${ref((element) => element && this._watcher.observe(element))}></div>
+        </main>${selected.value.size ? this._mass() : nothing}`;
+    }
+
+    _words() {
+        if (!this.prompts.length) return nothing;
+        return html`<details><summary>Words of before</summary><ul class="words">${this.prompts.slice(0, 40).map((one) => html`<li><button class="button plain" title="Add a slot with these words to the page"
+            @click=${() => { edit((now) => insertPanels(now, [newSlot({instruction: one.text})])); go('page'); }}>${one.text}<span class="quiet">${one.used > 1 ? `${one.used} times` : ''}</span></button></li>`)}</ul></details>`;
+    }
+
+    _mass() {
+        const ids = [...selected.value];
+        const pictures = gallery.value.chunks.flat().filter((one) => selected.value.has(one.id));
+        const isBin = gallery.value.filter === 'bin';
+        return html`<div class="mass" role="toolbar" aria-label="Chosen pictures"><strong>${ids.length} chosen</strong>
+            ${isBin ? html`<button class="button" @click=${() => restore(ids)}>${icon('undo', 16)}Bring back</button>` : html`
+            <button class="button" @click=${() => mark(ids, {favourite: !pictures.every((one) => one.favourite)})}>${icon('star', 16)}Favourite</button>
+            <button class="button" @click=${() => mark(ids, {rejected: !pictures.every((one) => one.rejected)})}>${icon('reject', 16)}Reject</button>
+            ${ids.length === 2 ? html`<button class="button" @click=${() => (dialog.value = {name: 'compare', about: pictures})}>${icon('compare', 16)}Compare</button>` : nothing}
+            <button class="button" @click=${() => this._toPage(pictures)}>${icon('plus', 16)}Onto the page</button>
+            <button class="button" @click=${() => zip(ids)}>${icon('download', 16)}Zip</button>
+            <button class="button danger" @click=${() => bin(ids)}>${icon('trash', 16)}Bin</button>`}
+            <button class="icon" aria-label="Choose none" @click=${() => (selected.value = new Set())}>${icon('close', 16)}</button></div>`;
+    }
+
+    /** @param {import('../state/types.js').Picture[]} pictures */
+    _toPage(pictures) {
+        edit((now) => insertPanels(now, pictures.map((one) => newCondition({id: one.file, width: one.width, height: one.height})), 0));
+        go('page');
+        say(`${pictures.length === 1 ? 'The picture is' : 'The pictures are'} on the page, in front of its ${doc.value.panels.length - pictures.length} other panels.`);
+    }
+
+    /** @param {Event} event */
+    _search(event) {
+        const query = /** @type {HTMLInputElement} */ (event.target).value;
+        clearTimeout(this._wait);
+        this._wait = setTimeout(() => search({query}), 200);
+    }
+
+    /** @param {string} id @param {{range: boolean}} how */
+    _choose(id, {range}) {
+        const those = new Set(selected.value);
+        const all = gallery.value.chunks.flat().map((one) => one.id);
+        const [from, to] = [all.indexOf(this._anchor), all.indexOf(id)].sort((a, b) => a - b);
+        if (range && from >= 0) for (const one of all.slice(from, to + 1)) those.add(one);
+        else if (!those.delete(id)) those.add(id);
+        this._anchor = id;
+        selected.value = those;
+    }
+
+    static styles = [shared, css`
+        main { max-width: 1560px; margin: 0 auto; padding: var(--space-6) var(--space-5) 120px; }
+        header { display: flex; align-items: baseline; gap: var(--space-3); flex-wrap: wrap; margin-bottom: var(--space-4); }
+        h1 { font-size: var(--type-7); }
+        .fill { flex: 1; }
+        .filters { display: flex; flex-wrap: wrap; gap: var(--space-3); margin-bottom: var(--space-4); }
+        .search { position: relative; flex: 1 1 240px; max-width: 480px; }
+        .search svg { position: absolute; left: var(--space-3); top: 9px; color: var(--ink-3); pointer-events: none; }
+        .search input { padding-left: 38px; }
+        .tabs { display: flex; gap: 2px; }
+        .tabs button { min-height: var(--hit); padding: 0 var(--space-3); border: 0; border-radius: var(--corner); background: transparent; color: var(--ink-2); font: 500 var(--type-2)/1 var(--sans); cursor: pointer; }
+        .tabs button[aria-pressed='true'] { background: var(--ink); color: var(--sheet); }
+        .chunk { display: grid; grid-template-columns: repeat(auto-fill, minmax(168px, 1fr)); gap: var(--space-3); margin-bottom: var(--space-3); content-visibility: auto; contain-intrinsic-size: auto 1600px; }
+        .nothing { padding: var(--space-8) 0; text-align: center; font: italic 400 var(--type-4)/1.5 var(--serif); color: var(--ink-2); }
+        .loading { text-align: center; padding: var(--space-4); }
+        .end { height: 1px; }
+        details { margin-bottom: var(--space-4); }
+        summary { cursor: pointer; color: var(--ink-2); font-size: var(--type-2); }
+        .words { display: flex; flex-wrap: wrap; gap: var(--space-1); padding-top: var(--space-2); }
+        .words .button { font: 400 var(--type-3)/1.3 var(--serif); white-space: normal; text-align: left; background: var(--sheet); }
+        .mass { position: fixed; z-index: 5; left: 50%; bottom: var(--space-4); transform: translateX(-50%); display: flex; flex-wrap: wrap; align-items: center; gap: var(--space-1); width: max-content; max-width: calc(100vw - 2 * var(--space-3)); padding: var(--space-2) var(--space-2) var(--space-2) var(--space-4); border-radius: 12px; background: var(--raised); box-shadow: var(--shadow-float); font-size: var(--type-2); }
+        .mass strong { margin-right: var(--space-2); font-weight: 600; }
+        .mass .button { border-color: transparent; background: transparent; padding: 0 var(--space-2); }
+        .mass .button:hover { background: color-mix(in oklab, var(--ink) 8%, transparent); }
+        @media (max-width: 640px) { main { padding: var(--space-4) var(--space-3) 140px; } h1 { font-size: var(--type-6); } .chunk { grid-template-columns: repeat(3, 1fr); gap: var(--space-2); } }
+    `];
+}
+/** @type {any} */ (GalleryView.prototype)._wait = undefined;
+customElements.define('gallery-view', GalleryView);

@@ -1,0 +1,221 @@
+// One panel of the page: its picture or its empty slot, the words under it, and what can be done with it.
+import {LitElement, classMap, css, html, live, nothing} from '../vendor/lit.js';
+import {icon} from '../ui/icons.js';
+import {late} from '../ui/late.js';
+import {shared} from '../ui/styles.js';
+import {Watching} from '../state/signal.js';
+import {answer, changePanel, emptyPanel, isSlot, keepPanel, releasePanel, removePanel, shown} from '../state/doc.js';
+import {fileAddress} from '../state/api.js';
+import {PANEL_TYPE, PICTURE_TYPE, bring, carriesPicture, pick} from '../state/files.js';
+import {previews, reroll, trouble} from '../state/jobs.js';
+import {backboneOf} from '../state/server.js';
+import {doc, edit} from '../state/studio.js';
+import {dialog, focusedPanel} from '../state/ui.js';
+import {moveBy} from '../state/commands.js';
+import './panel-menu.js';
+
+/** @type {Record<string, {mark: string, name: string}>} */
+export const ROLES = {
+    subject: {mark: 'S', name: 'Subject: what the pictures show'},
+    edit: {mark: 'E', name: 'Edit: the picture to change'},
+    control: {mark: 'C', name: 'Control: the shape to follow'},
+    example: {mark: 'X', name: 'Example: how it should look'},
+};
+
+export class PanelCard extends LitElement {
+    static properties = {panel: {attribute: false}, index: {type: Number}, count: {type: Number}, over: {state: true}};
+
+    constructor() {
+        super();
+        /** @type {import('../state/types.js').Panel} */
+        this.panel = late();
+        this.index = 0;
+        this.count = 1;
+        this.over = false;
+        new Watching(this, previews, trouble, focusedPanel);
+    }
+
+    render() {
+        const panel = this.panel;
+        const slot = isSlot(panel);
+        const what = slot ? 'slot' : panel.kept ? 'kept slot' : `condition, ${panel.role}`;
+        const problem = trouble.value?.panel === panel.key ? trouble.value.text : '';
+        return html`<article
+            aria-label=${`Panel ${this.index + 1} of ${this.count}, ${what}`}
+            class=${classMap({over: this.over, slot, focused: focusedPanel.value === panel.key})}
+            @focusin=${() => (focusedPanel.value = panel.key)}
+            @dragover=${this._dragOver} @dragleave=${() => (this.over = false)} @drop=${this._drop}>
+            <div class="frame">${this._picture()}${this._tools()}</div>
+            ${this._strip()}
+            <div class="caption">
+                <span class="number" aria-hidden="true">${this.index + 1}</span>
+                <textarea rows="1" aria-label=${`Instruction of panel ${this.index + 1}`} maxlength="4000"
+                    placeholder=${this._placeholder()} .value=${live(panel.instruction)}
+                    @input=${this._type}></textarea>
+            </div>
+            ${problem ? html`<p class="problem" role="alert">${icon('warning', 16)}<span>${problem}</span></p>` : nothing}
+        </article>`;
+    }
+
+    _placeholder() {
+        if (backboneOf(doc.value)?.follows_words === false) return 'This model does not read words';
+        return isSlot(this.panel) ? 'Say what belongs here' : 'Name what it shows';
+    }
+
+    _picture() {
+        const panel = this.panel;
+        const preview = isSlot(panel) ? previews.value.get(panel.key) : undefined;
+        const file = shown(panel);
+        const url = preview?.urls.find(Boolean) ?? (file ? fileAddress(file, 1024) : '');
+        if (!url) {
+            return html`<button class="empty" @click=${this._pick} aria-label=${`Panel ${this.index + 1}: put a picture here`}>
+                ${icon('slot', 24)}<span class="invite">An empty slot</span><span class="hint">Generate fills it. Or drop a picture here.</span>
+            </button>`;
+        }
+        return html`<img src=${url} alt=${panel.instruction || (isSlot(panel) ? 'Made picture' : 'Condition')}
+                draggable="true" @dragstart=${this._dragPicture} @dblclick=${this._look}
+                class=${classMap({made: isSlot(panel), making: Boolean(preview)})} />
+            ${preview ? html`<progress aria-label="Steps of this slot" .value=${preview.step} max=${preview.steps}></progress>` : nothing}`;
+    }
+
+    _tools() {
+        const panel = this.panel;
+        const slot = isSlot(panel);
+        const number = this.index + 1;
+        return html`<div class="tools">
+            ${panel.kept ? html`<button class="mark kept" title="Kept: the other slots see it. Press to let go." @click=${() => edit((now) => releasePanel(now, panel.key))}
+                aria-label=${`Panel ${number} is kept; let it go`}>${icon('pin', 14)}</button>` : nothing}
+            ${!slot && !panel.kept ? html`<span class="mark" title=${ROLES[panel.role]?.name ?? panel.role}>${ROLES[panel.role]?.mark ?? '?'}</span>` : nothing}
+            <button class="icon grip" draggable="true" @dragstart=${this._dragPanel} @keydown=${this._moveKeys}
+                aria-label=${`Move panel ${number}: drag, or press the arrow keys`} title="Drag to move; or arrow keys">${icon('grip')}</button>
+            <span class="gap"></span>
+            ${slot && answer(panel) ? html`
+                <button class="icon" title="Another picture for this slot only (R)" aria-label=${`Make slot ${number} again`} @click=${() => reroll(panel.key)}>${icon('again')}</button>
+                <button class="icon" title="Keep: it becomes a condition (K)" aria-label=${`Keep the picture of slot ${number}`} @click=${() => edit((now) => keepPanel(now, panel.key))}>${icon('pin')}</button>` : nothing}
+            <panel-menu .panel=${panel} .index=${this.index} .count=${this.count}></panel-menu>
+        </div>`;
+    }
+
+    _strip() {
+        const {variants, chosen, key} = this.panel;
+        if (!isSlot(this.panel) || variants.length < 2) return nothing;
+        return html`<div class="strip" role="group" aria-label=${`Pictures for slot ${this.index + 1}`}>
+            ${variants.map((one, number) => html`<button aria-pressed=${number === chosen} aria-label=${`Picture ${number + 1}, seed ${one.seed}`}
+                title=${`Seed ${one.seed}`} @click=${() => edit((now) => changePanel(now, key, {chosen: number}), {name: `choose ${key}`})}>
+                <img src=${fileAddress(one.file, 128)} alt="" loading="lazy" /></button>`)}
+            <button class="icon side" title="Side by side" aria-label="Show these pictures side by side" @click=${() => (dialog.value = {name: 'variants', about: key})}>${icon('grow', 16)}</button>
+        </div>`;
+    }
+
+    /** @param {Event} event */
+    _type(event) {
+        const area = /** @type {HTMLTextAreaElement} */ (event.target);
+        const key = this.panel.key;
+        edit((now) => changePanel(now, key, {instruction: area.value}), {name: `words ${key}`});
+    }
+
+    updated() {
+        const area = this.renderRoot.querySelector('textarea');
+        if (!area) return;
+        area.style.height = 'auto';
+        area.style.height = `${area.scrollHeight}px`;
+    }
+
+    async _pick() {
+        const files = await pick();
+        if (files.length) await bring(files, {key: this.panel.key});
+    }
+
+    _look() {
+        const made = answer(this.panel);
+        if (isSlot(this.panel) && made?.picture) dialog.value = {name: 'picture', about: {id: made.picture}};
+    }
+
+    /** @param {DragEvent} event */
+    _dragPanel(event) {
+        event.dataTransfer?.setData(PANEL_TYPE, this.panel.key);
+        const frame = this.renderRoot.querySelector('.frame');
+        if (frame) event.dataTransfer?.setDragImage(frame, 24, 24);
+    }
+
+    /** @param {DragEvent} event */
+    _dragPicture(event) {
+        const file = shown(this.panel);
+        const made = answer(this.panel);
+        const size = isSlot(this.panel) && made ? made : this.panel;
+        if (file) event.dataTransfer?.setData(PICTURE_TYPE, JSON.stringify({id: file, width: size.width, height: size.height}));
+        event.dataTransfer?.setData(PANEL_TYPE, this.panel.key);
+    }
+
+    /** @param {DragEvent} event */
+    _dragOver(event) {
+        if (!carriesPicture(event.dataTransfer) || event.dataTransfer?.types.includes(PANEL_TYPE)) return;
+        event.preventDefault();
+        event.stopPropagation();
+        this.over = true;
+    }
+
+    /** @param {DragEvent} event */
+    _drop(event) {
+        if (!carriesPicture(event.dataTransfer) || event.dataTransfer?.types.includes(PANEL_TYPE)) return;
+        event.preventDefault();
+        event.stopPropagation();
+        this.over = false;
+        if (event.dataTransfer) bring(event.dataTransfer, {key: this.panel.key});
+    }
+
+    /** @param {KeyboardEvent} event */
+    _moveKeys(event) {
+        const by = {ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1}[event.key];
+        if (by) {
+            event.preventDefault();
+            moveBy(this.panel.key, by);
+        }
+        if (event.key === 'Delete') edit((now) => removePanel(now, this.panel.key));
+        if (event.key === 'Backspace') edit((now) => emptyPanel(now, this.panel.key));
+    }
+
+    static styles = [shared, css`
+        :host { display: block; min-width: 0; }
+        article { position: relative; border-radius: var(--corner-picture); }
+        .frame { position: relative; aspect-ratio: var(--aspect, 1); background: var(--well); border-radius: var(--corner-picture); overflow: hidden; }
+        .frame::after { content: ''; position: absolute; inset: 0; border-radius: inherit; box-shadow: inset 0 0 0 1px color-mix(in oklab, var(--ink) 12%, transparent); pointer-events: none; }
+        .frame:has(.empty)::after { display: none; }
+        .frame > img { width: 100%; height: 100%; object-fit: contain; animation: appear var(--calm); }
+        .frame > img.making { animation: none; }
+        @keyframes appear { from { opacity: 0.4; } }
+        .frame progress { position: absolute; inset: auto 0 0; }
+        .slot .frame:has(.empty) { background: transparent; }
+        .empty { display: grid; place-content: center; justify-items: center; gap: var(--space-1); width: 100%; height: 100%; padding: var(--space-3);
+            border: 1.5px dashed var(--line-strong); border-radius: var(--corner-picture); background: transparent; color: var(--ink-3); cursor: pointer; text-align: center;
+            container-type: size; transition: border-color var(--quick), color var(--quick); }
+        .empty:hover { border-color: var(--pencil); color: var(--ink-2); }
+        .invite { font: italic 400 var(--type-4)/1.2 var(--serif); color: var(--ink-2); margin-top: var(--space-1); }
+        .hint { font-size: var(--type-1); max-width: 20ch; text-wrap: balance; }
+        @container (max-width: 130px) { .hint { display: none; } }
+        .over .frame { outline: 2px solid var(--pencil); outline-offset: 2px; }
+        .tools { position: absolute; inset: var(--space-2) var(--space-2) auto; display: flex; align-items: center; gap: 2px; pointer-events: none; }
+        .tools > * { pointer-events: auto; }
+        .gap { flex: 1; pointer-events: none; }
+        .tools .icon, panel-menu { opacity: 0; transition: opacity var(--quick); }
+        .tools .icon { width: 32px; height: 32px; background: var(--raised); color: var(--ink); box-shadow: 0 0 0 1px var(--line); }
+        .tools .grip { cursor: grab; }
+        article:hover .icon, article:focus-within .icon, article:hover panel-menu, article:focus-within panel-menu { opacity: 1; }
+        @media (hover: none) { .tools .icon, panel-menu { opacity: 1; } .tools .grip { display: none; } }
+        .mark { display: grid; place-items: center; width: 22px; height: 22px; border: 0; padding: 0; border-radius: 50%;
+            background: var(--raised); color: var(--ink-2); box-shadow: 0 0 0 1px var(--line); font: 600 11px/1 var(--sans); }
+        .mark.kept { background: var(--pencil); color: var(--on-pencil); box-shadow: none; cursor: pointer; }
+        .caption { display: flex; gap: var(--space-2); padding: var(--space-2) 0 0; }
+        .number { font: 500 var(--type-1)/1.6rem var(--sans); color: var(--ink-3); font-variant-numeric: tabular-nums; }
+        textarea { flex: 1; min-width: 0; width: 100%; resize: none; overflow: hidden; padding: 0 2px; border: 0; border-radius: 2px; background: transparent;
+            font: 400 var(--type-4)/1.5 var(--serif); field-sizing: content; }
+        textarea::placeholder { font-style: italic; color: var(--ink-3); opacity: 1; }
+        textarea:focus { outline: 0; box-shadow: 0 1.5px 0 var(--pencil); }
+        .strip { display: flex; gap: var(--space-1); padding-top: var(--space-2); overflow-x: auto; }
+        .strip button:not(.icon) { flex: none; width: 44px; height: 44px; padding: 0; border: 1.5px solid transparent; border-radius: 3px; background: var(--well); cursor: pointer; overflow: hidden; }
+        .strip button[aria-pressed='true'] { border-color: var(--pencil); }
+        .strip img { width: 100%; height: 100%; object-fit: cover; }
+        .problem { margin-top: var(--space-2); }
+    `];
+}
+customElements.define('panel-card', PanelCard);

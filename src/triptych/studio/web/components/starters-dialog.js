@@ -1,0 +1,35 @@
+// Pages to start from, each with its picture.
+import {LitElement, css, html} from '../vendor/lit.js';
+import {shared} from '../ui/styles.js';
+import {Watching} from '../state/signal.js';
+import {fileAddress} from '../state/api.js';
+import {start} from '../state/commands.js';
+import {starters} from '../state/server.js';
+import {dialog} from '../state/ui.js';
+import '../ui/modal.js';
+
+export class StartersDialog extends LitElement {
+    constructor() {
+        super();
+        new Watching(this, starters);
+    }
+
+    render() {
+        return html`<modal-box wide heading="Start from a page"><ul>${starters.value.map((one) => html`<li>
+            <button @click=${() => { dialog.value = null; start(one); }}>
+                <span class="picture">${one.picture ? html`<img src=${fileAddress(one.picture, 512)} alt="" loading="lazy" />` : ''}</span>
+                <strong>${one.title}</strong><span class="quiet">${one.summary}</span>
+            </button></li>`)}</ul></modal-box>`;
+    }
+
+    static styles = [shared, css`
+        ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: var(--space-5) var(--space-4); padding: 3px; }
+        button { display: grid; gap: 2px; width: 100%; padding: 0; border: 0; background: transparent; text-align: left; cursor: pointer; }
+        .picture { display: block; aspect-ratio: 4 / 3; margin-bottom: var(--space-2); border-radius: var(--corner-picture); background: var(--well); overflow: hidden; transition: box-shadow var(--quick); }
+        img { width: 100%; height: 100%; object-fit: cover; }
+        button:hover .picture { box-shadow: 0 0 0 2px var(--pencil); }
+        strong { font: 500 var(--type-4)/1.3 var(--serif); }
+        @media (max-width: 640px) { ul { grid-template-columns: 1fr 1fr; gap: var(--space-4) var(--space-3); } }
+    `];
+}
+customElements.define('starters-dialog', StartersDialog);

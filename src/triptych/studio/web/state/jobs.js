@@ -1,0 +1,209 @@
+// The queue as the server has it, and generation: pages sent off, previews and pictures brought back to their slots.
+import {api, items, words} from './api.js';
+import {addVariant, fingerprint, isSlot, newSeed, toWire} from './doc.js';
+import {on} from './events.js';
+import {backboneOf, hindrances} from './server.js';
+import {signal} from './signal.js';
+import {doc, edit, place} from './studio.js';
+import {say} from './ui.js';
+
+/** @typedef {import('./types.js').Job} Job */
+
+export const jobs = signal(/** @type {Job[]} */ ([]));
+/** What a slot shows while it is made: panel key to preview, by variant. */
+export const previews = signal(/** @type {Map<string, {job: string, urls: string[], step: number, steps: number}>} */ (new Map()));
+/** What went wrong with the page's last generation; cleared by the next. */
+export const trouble = signal(/** @type {{text: string, panel: string | null} | null} */ (null));
+/** Losses and samples of trainings. */
+export const logs = signal(/** @type {Map<string, {steps: number[], losses: number[], samples: string[]}>} */ (new Map()));
+
+const SLOTS = 'triptych-job-slots';
+/** Which panels a job's slots are, by panel key; kept over a reload, for panels move while a job runs. @type {Map<string, string[]>} */
+const slotsOf = new Map(JSON.parse(sessionStorage.getItem(SLOTS) ?? '[]'));
+
+/** @param {string} job @param {string[]} keys */
+function remember(job, keys) {
+    slotsOf.set(job, keys);
+    sessionStorage.setItem(SLOTS, JSON.stringify([...slotsOf].slice(-60)));
+}
+
+export const isActive = (/** @type {Job} */ job) => job.state === 'queued' || job.state === 'running' || job.state === 'interrupted';
+
+export async function loadJobs() {
+    jobs.value = items(await api.get('/api/jobs'));
+}
+
+/** @param {Job} job */
+function take(job) {
+    const others = jobs.value.filter((one) => one.id !== job.id);
+    jobs.value = [...others, {...jobs.value.find((one) => one.id === job.id), ...job}];
+    if (isActive(job) || !slotsOf.has(job.id)) return;
+    clearPreviews(job.id);
+    if (job.state === 'failed') trouble.value = {text: words(job.error), panel: null};
+}
+
+/** @param {string} job */
+function clearPreviews(job) {
+    previews.value = new Map([...previews.value].filter(([, one]) => one.job !== job));
+}
+
+on('job', take);
+on('reset', () => loadJobs().catch(() => {}));
+/** Events may overtake the answer that names their job; such wait here. @type {(() => void)[]} */
+let early = [];
+let asking = 0;
+
+/** @param {string | null} job @param {() => void} again */
+function isEarly(job, again) {
+    if (!asking || !job || slotsOf.has(job)) return false;
+    early.push(again);
+    return true;
+}
+
+on('preview', preview);
+on('picture', arrived);
+
+/** @param {any} told */
+function preview(told) {
+    if (isEarly(told.job, () => preview(told))) return;
+    const key = slotsOf.get(told.job)?.[told.slot];
+    if (!key) return;
+    const before = previews.value.get(key);
+    const urls = before && before.job === told.job ? [...before.urls] : [];
+    urls[told.variant ?? 0] = told.url;
+    previews.value = new Map(previews.value).set(key, {job: told.job, urls, step: told.step, steps: told.steps});
+}
+
+/** @param {import('./types.js').Picture} picture */
+function arrived(picture) {
+    if (isEarly(picture.job, () => arrived(picture))) return;
+    const key = picture.job ? slotsOf.get(picture.job)?.[picture.slot] : undefined;
+    if (!key) return;
+    const isLive = liveJobs.has(picture.job ?? '');
+    if (isLive && picture.job !== newestLive) return;
+    const variant = {file: picture.file, picture: picture.id, seed: picture.seed, width: picture.width, height: picture.height, live: isLive};
+    edit((now) => addVariant(now, key, variant), isLive ? {quiet: true} : {name: `job ${picture.job}`});
+}
+on('log', (told) => {
+    const before = logs.value.get(told.job) ?? {steps: [], losses: [], samples: []};
+    logs.value = new Map(logs.value).set(told.job, {
+        steps: [...before.steps, told.step],
+        losses: [...before.losses, told.loss],
+        samples: told.samples?.length ? told.samples : before.samples,
+    });
+});
+
+/** @type {Set<string>} */
+const liveJobs = new Set();
+/** @type {string | null} */
+let newestLive = null;
+let live = 0;
+
+/**
+ * Sends the page off. `only` names the panels to fill, others stay; without it every slot is filled.
+ * @param {{only?: string[] | null, lane?: 'live' | 'batch', seed?: number, variants?: number}} [how]
+ */
+export async function generate({only = null, lane = 'batch', seed, variants} = {}) {
+    const now = doc.value;
+    const blocking = hindrances(now).find((one) => one.blocks);
+    if (blocking) {
+        trouble.value = {text: blocking.text, panel: blocking.panel};
+        return null;
+    }
+    const ticket = ++live;
+    const keys = now.panels.map((panel) => panel.key);
+    const settings = now.settings;
+    const request = {
+        page: toWire(now),
+        seed: seed ?? settings.seed,
+        number: variants ?? (lane === 'live' ? 1 : settings.variants),
+        backbone: backboneOf(now)?.name,
+        ...(settings.skills.length ? {skills: settings.skills} : {}),
+        ...(settings.steps ? {steps: settings.steps} : {}),
+        ...(settings.guidance ? {guidance: settings.guidance} : {}),
+        ...(settings.conditioning ? {conditioning: settings.conditioning} : {}),
+        ...(settings.size ? {size_px: settings.size} : {}),
+    };
+    const slots = only ? now.panels.flatMap((panel, index) => (only.includes(panel.key) && isSlot(panel) ? [index] : [])) : null;
+    trouble.value = null;
+    lastMade = fingerprint(now);
+    asking += 1;
+    try {
+        const job = await api.post('/api/jobs', {
+            kind: 'generate', lane, replaces: lane === 'live' ? newestLive : null, document: place.value.id, body: {request, slots},
+        });
+        remember(job.id, keys);
+        if (lane === 'live') {
+            liveJobs.add(job.id);
+            if (ticket === live || !newestLive) newestLive = job.id;
+        } else newestLive = null;
+        take(job);
+        return job;
+    } catch (error) {
+        trouble.value = {text: words(error), panel: null};
+        return null;
+    } finally {
+        asking -= 1;
+        const again = early;
+        early = [];
+        for (const one of again) one();
+    }
+}
+
+/** Another picture for one slot; the others stay as they are. @param {string} key */
+export function reroll(key) {
+    return generate({only: [key], seed: newSeed(), variants: 1});
+}
+
+let lastMade = '';
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let pause;
+
+/** Live: whenever what generation reads has changed, and typing has stopped for a moment, the newest page is made. */
+export function followLive() {
+    doc.watch((now) => {
+        clearTimeout(pause);
+        if (!now.settings.live || fingerprint(now) === lastMade) return;
+        pause = setTimeout(() => {
+            if (!hindrances(doc.value).some((one) => one.blocks) && isWorthMaking()) generate({lane: 'live'});
+        }, 220);
+    });
+}
+
+function isWorthMaking() {
+    const now = doc.value;
+    return fingerprint(now) !== lastMade && (now.overview || now.panels.some((one) => one.instruction || one.image));
+}
+
+/** Says that the page as it is has its pictures, so that opening it does not make them again. */
+export function markMade() {
+    lastMade = fingerprint(doc.value);
+}
+
+/** @param {string} id */
+export async function cancel(id) {
+    try {
+        take(await api.remove(`/api/jobs/${id}`) ?? {...jobs.value.find((one) => one.id === id), state: 'cancelled'});
+    } catch (error) {
+        say(words(error), {kind: 'error'});
+    }
+}
+
+export async function cancelAll() {
+    try {
+        await api.post('/api/jobs/cancel-all');
+        await loadJobs();
+    } catch (error) {
+        say(words(error), {kind: 'error'});
+    }
+}
+
+/** @param {string} id @param {string | null} before */
+export async function moveJob(id, before) {
+    try {
+        await api.post(`/api/jobs/${id}/move`, {before});
+        await loadJobs();
+    } catch (error) {
+        say(words(error), {kind: 'error'});
+    }
+}
