@@ -18,6 +18,10 @@ _Packages = Annotated[
     Path | None,
     typer.Option("--packages", metavar="DIR", help="Folder with node_modules, where that is there already."),
 ]
+_Debs = Annotated[
+    Path | None,
+    typer.Option("--packages", metavar="DIR", help="Folder with the .deb files, where they are there already."),
+]
 _Codec = Annotated[
     Path | None,
     typer.Option("--codec", metavar="FILE", help="A trained codec; by default --start's, else one is trained first."),
@@ -34,6 +38,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     group = typer.Typer(no_args_is_help=True, help="The pocket backbone: its pictures, its training, its evaluation.")
     group.command("sprites")(sprites)
+    group.command("pictures")(pictures)
     group.command("pretrain")(pretrain_pocket)
     group.command("evaluate")(evaluate_pocket)
     app.add_typer(group, name="pocket")
@@ -59,6 +64,47 @@ def sprites(out: _Out = None, packages: _Packages = None) -> None:
         for style, count in render_sprites(source, folder):
             bar.advance(bar.task_ids[0])
             console.say(f"{style}: {count} objects")
+    console.out(str(folder))
+
+
+def pictures(
+    out: _Out = None,
+    packages: _Debs = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that render drawings.")] = 1,
+) -> None:
+    """Fetch photographs and clip art with apt-get and cut them, once, beside the sprites.
+
+    Needs Debian's tools, and the network for apt-get. Pictures whose licence does not allow it are left out: NOTICE.
+
+    \b
+    Examples:
+      triptych pocket pictures
+      triptych pocket pictures --packages debs --out sprites
+    """
+    from triptych.data.clipart import render_clip_art
+    from triptych.data.debian import fetch_packages, unpack_packages
+    from triptych.data.photographs import cut_photographs
+
+    folder = options.sprite_folder(out)
+    source = packages or folder.with_name(f"{folder.name}-packages") / "debian"
+    if packages is None:
+        with console.working("apt-get download"):
+            fetch_packages(source)
+    else:
+        unpack_packages(source)
+    with console.progress("photographs", total=1) as bar:
+        counts = cut_photographs(
+            source, folder, on_progress=lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total)
+        )
+    console.say(", ".join(f"{kind}: {count} crops" for kind, count in counts.items()))
+    with console.progress("clip art", total=1) as bar:
+        count = render_clip_art(
+            source,
+            folder,
+            workers=workers,
+            on_progress=lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total),
+        )
+    console.say(f"clip art: {count} drawings")
     console.out(str(folder))
 
 
