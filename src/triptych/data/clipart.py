@@ -29,7 +29,7 @@ _LICENCE = re.compile(rb"<(?:cc:)?license\s+rdf:resource=\"([^\"]*)\"")
 def _svg(path: Path, *, width: int | None = None, height: int | None = None) -> Image.Image:
     import resvg_py
 
-    blob = resvg_py.svg_to_bytes(svg_path=str(path), width=width, height=height, skip_system_fonts=True)
+    blob = resvg_py.svg_to_bytes(svg_path=str(path), width=width, height=height, dpi=96, skip_system_fonts=True)
     return Image.open(io.BytesIO(bytes(blob))).convert("RGBA")
 
 
