@@ -3,10 +3,13 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 BIN := .venv/bin
 STAMP := .venv/installed.stamp
 
-.PHONY: demo test env docs bench clean
+.PHONY: demo studio test env docs bench clean
 
 demo: $(STAMP)
 	$(BIN)/triptych demo --out demo-out
+
+studio: $(STAMP)
+	$(BIN)/triptych studio
 
 test: $(STAMP)
 	scripts/check

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from triptych.cli import build, evaluate, generate, models, page, pages, pocket, replay, rules, skills, train, yardstick
+from triptych.cli import studio as studio_command
 from triptych.cli.console import complain, remarks
 from triptych.cli.demo import command as demo
 from triptych.errors import Cancelled, TriptychError
@@ -84,7 +85,24 @@ def _root(
     _quiet(verbose)
 
 
-for command in (generate, replay, demo, build, rules, page, pages, train, skills, evaluate, yardstick, models, pocket):
+_COMMANDS = (
+    generate,
+    replay,
+    studio_command,
+    demo,
+    build,
+    rules,
+    page,
+    pages,
+    train,
+    skills,
+    evaluate,
+    yardstick,
+    models,
+    pocket,
+)
+
+for command in _COMMANDS:
     command.add_to(app)
 
 

@@ -1,0 +1,74 @@
+"""Pages that people work on, each change with a revision, so that two windows do not undo each other."""
+
+import secrets
+import sqlite3
+import time
+from typing import Any
+
+from triptych.studio.errors import StudioError, not_found
+from triptych.studio.store import Store, packed, unpacked
+
+__all__ = ["Documents", "StaleError"]
+
+
+class StaleError(StudioError):
+    """The document was changed elsewhere since it was read; `current` is what it says now."""
+
+    def __init__(self, current: dict[str, Any]) -> None:
+        super().__init__(
+            "this page was changed in another window. Load it again, or save yours as a new page.",
+            code="stale",
+            status=409,
+        )
+        self.current = current
+
+    def data(self) -> dict[str, object]:
+        return {**StudioError.data(self), "current": self.current}
+
+
+class Documents:
+    """All documents."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def listed(self) -> list[dict[str, Any]]:
+        """What there is, the last changed first."""
+        rows = self._store.rows("SELECT id, title, revision, updated FROM documents ORDER BY updated DESC LIMIT 1000")
+        return [dict(row) for row in rows]
+
+    def get(self, document: str) -> dict[str, Any]:
+        """Raises StudioError where there is none."""
+        row = self._store.row("SELECT * FROM documents WHERE id = ?", (document,))
+        if row is None:
+            raise not_found("document", document)
+        return _data(row)
+
+    def add(self, title: str, page: object, settings: object) -> dict[str, Any]:
+        """A new document, at revision 1."""
+        document = secrets.token_hex(8)
+        self._store.write(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, 1, ?)",
+            (document, title, packed(page), packed(settings), time.time()),
+        )
+        return self.get(document)
+
+    def change(self, document: str, title: str, page: object, settings: object, revision: int) -> dict[str, Any]:
+        """Save over `revision`. Raises StaleError where another one has been saved since."""
+        row = self._store.row(
+            "UPDATE documents SET title = ?, page = ?, settings = ?, revision = revision + 1, updated = ? "
+            "WHERE id = ? AND revision = ? RETURNING *",
+            (title, packed(page), packed(settings), time.time(), document, revision),
+        )
+        if row is None:
+            raise StaleError(self.get(document))
+        return _data(row)
+
+    def remove(self, document: str) -> None:
+        """Delete it; what was made from it stays."""
+        if not self._store.write("DELETE FROM documents WHERE id = ?", (document,)):
+            raise not_found("document", document)
+
+
+def _data(row: sqlite3.Row) -> dict[str, Any]:
+    return {**dict(row), "page": unpacked(row["page"]), "settings": unpacked(row["settings"])}

@@ -1,0 +1,147 @@
+"""Where pictures are made: engines, and decoded conditions, kept from one request to the next."""
+
+import base64
+import io
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+import triptych as tt
+from triptych.images import MAX_TEXT_BYTES, png_bytes
+from triptych.page import MAX_CONDITIONS, MAX_SLOTS, Role
+from triptych.sampling.request import Request
+from triptych.skill import Skill
+from triptych.studio.errors import StudioError
+from triptych.studio.files import FileStore
+from triptych.studio.requests import request_of
+from triptych.studio.shelf import Shelf
+
+if TYPE_CHECKING:
+    from triptych.models.backbone import Backbone, Card
+    from triptych.sampling.engine import Engine
+    from triptych.sampling.result import Result
+
+__all__ = ["MOST_SIDE_PX", "Maker", "card_data", "webp_url"]
+
+MOST_SIDE_PX = 2048
+"""Conditions enter no larger than this; backbones work at half of it."""
+_IMAGES_KEPT = 96
+_SMALL = frozenset({"pocket"})
+_ROOM_FOR_REST = 2**16
+
+
+class Maker:
+    """Loaded models and decoded pictures. Engines are safe to share; so is this."""
+
+    def __init__(self, shelf: Shelf, files: FileStore, known: tuple[str, ...]) -> None:
+        self._shelf, self._files, self._known = shelf, files, known
+        self._engines: dict[str, Engine] = {}
+        self._images: OrderedDict[str, Image.Image] = OrderedDict()
+        self._uris: OrderedDict[int, tuple[Image.Image, str]] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def engine(self, name: str) -> "Engine":
+        """The engine of a backbone. Of the large ones only the last is kept."""
+        with self._lock:
+            if name not in self._engines:
+                if name not in self._known:
+                    raise StudioError(
+                        f"the studio does not offer the backbone {name!r}; it offers {', '.join(self._known)}. "
+                        "Start it with --backbone to add one.",
+                        code="unknown_backbone",
+                        status=422,
+                    )
+                for other in [each for each in self._engines if each not in _SMALL and name not in _SMALL]:
+                    del self._engines[other]
+                self._engines[name] = tt.Engine(tt.load(name), find_skill=self.skill)
+            return self._engines[name]
+
+    def own_backbone(self, name: str) -> "Backbone":
+        """A backbone that a training may change: a second copy of a small one, the one and only of a large one."""
+        return tt.load(name) if name in _SMALL else self.engine(name).backbone
+
+    def skill(self, name: str) -> Skill:
+        """A skill of the shelf by its id."""
+        from triptych.skill import load_skill
+
+        return load_skill(self._shelf.path(name))
+
+    def read(self, file: str) -> Image.Image:
+        """A picture of the store, at most `MOST_SIDE_PX` wide and high."""
+        with self._lock:
+            if file in self._images:
+                self._images.move_to_end(file)
+                return self._images[file]
+        image = self._files.read(file)
+        if max(image.size) > MOST_SIDE_PX:
+            image.thumbnail((MOST_SIDE_PX, MOST_SIDE_PX), Image.Resampling.LANCZOS)
+        with self._lock:
+            self._images[file] = image
+            while len(self._images) > _IMAGES_KEPT:
+                self._images.popitem(last=False)
+        return image
+
+    def request(self, data: Mapping[str, Any]) -> Request:
+        """A job's request with its pictures."""
+        return request_of(data, self.read)
+
+    def stream(self, request: Request, cancel: tt.CancelToken) -> Iterator[Any]:
+        """The events of making it; between two of them the engine is free for others."""
+        return self.engine(request.backbone).stream(request, cancel=cancel)
+
+    def png(self, result: "Result", slot: int) -> bytes:
+        """The picture of a slot (from 0) as a PNG that says how it was made."""
+        from triptych.sampling.record import recorded_request, result_text
+
+        page = result.page.without_answers()
+        record = replace(result.request, page=page).record(self._uri)
+        if len(json.dumps(record, ensure_ascii=False).encode()) + _ROOM_FOR_REST > MAX_TEXT_BYTES:
+            record = recorded_request(result.request, self.engine(result.request.backbone).backbone.card)
+        return png_bytes(result.images[slot], result_text(result, slot + 1, record))
+
+    def _uri(self, image: Image.Image) -> str:
+        """A condition as PNG in base64; the same picture is written once."""
+        with self._lock:
+            if (known := self._uris.get(id(image))) is not None and known[0] is image:
+                self._uris.move_to_end(id(image))
+                return known[1]
+        uri = "data:image/png;base64," + base64.b64encode(png_bytes(image)).decode()
+        with self._lock:
+            self._uris[id(image)] = (image, uri)
+            while len(self._uris) > _IMAGES_KEPT:
+                self._uris.popitem(last=False)
+        return uri
+
+
+def card_data(card: "Card", *, is_loaded: bool) -> dict[str, Any]:
+    """What a backbone can do, for the page to show before it is tried."""
+    return {
+        "name": card.name,
+        "family": card.family,
+        "is_loaded": is_loaded,
+        "conditionings": [way.value for way in card.conditionings],
+        "side_px": card.side_px,
+        "sizes": [card.side_px] if card.fixed_side else [card.side_px // 2, card.side_px],
+        "max_conditions": MAX_CONDITIONS,
+        "max_slots": MAX_SLOTS,
+        "roles": [role.value for role in Role if role is not Role.SLOT],
+        "follows_words": True,
+        "steps": card.steps,
+        "guidance": card.guidance,
+        "licence": card.licence,
+    }
+
+
+def webp_url(image: Image.Image, side_px: int = 512) -> str:
+    """A small picture as a data URL."""
+    if max(image.size) > side_px:
+        image = image.copy()
+        image.thumbnail((side_px, side_px))
+    buffer = io.BytesIO()
+    image.save(buffer, format="WEBP", quality=80, method=0)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
