@@ -32,6 +32,7 @@ from triptych.flow import euler_step
 from triptych.models.backbone import Grid, Sequences, Text
 from triptych.models.placing import compile_blocks
 from triptych.models.pocket import PocketBackbone, load_pocket
+from triptych.models.pocket.in_diffusers import in_diffusers
 
 STEPS = 8
 WORDS = 16
@@ -125,7 +126,7 @@ def _stock(backbone: PocketBackbone, n: int, m: int, kind: type) -> Contender:
         vae=None,
         text_encoder=None,
         tokenizer=None,
-        transformer=backbone.transformer,
+        transformer=in_diffusers(backbone.transformer),
     )
     pipeline.vae = _Vae(backbone)
     pipeline.set_progress_bar_config(disable=True)

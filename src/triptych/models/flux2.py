@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -21,22 +20,13 @@ from transformers import PreTrainedTokenizerBase
 from triptych.models.backbone import Card, Sequences, Text
 from triptych.models.codecs import Flux2Codec
 from triptych.models.latent import LatentBackbone, distilled_guidance, guided, positions
+from triptych.models.options import References
 from triptych.models.text import refuse_truncation
 from triptych.prompts import Prompt
 
 __all__ = ["Flux2", "MistralText", "QwenText", "References"]
 
 _log = logging.getLogger(__name__)
-
-
-class References(StrEnum):
-    """How references are seen by the network."""
-
-    JOINT = "joint"
-    """As dev and klein were trained: at the slots' noise level, attending to everything, in every step."""
-    ALONE = "alone"
-    """As klein-KV was trained: at t = 0, attending only to themselves, so that their keys and values serve all
-    steps. On dev and klein this is an approximation."""
 
 
 @runtime_checkable

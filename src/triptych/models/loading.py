@@ -1,4 +1,4 @@
-"""From a name, a folder or a file to a backbone."""
+"""From a name, a folder or a file to a backbone. A family's code is imported when one of its checkpoints is loaded."""
 
 import json
 import logging
@@ -12,13 +12,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from triptych.errors import BackboneError
-from triptych.models.assembly import assemble, load_parts
 from triptych.models.backbone import Backbone
 from triptych.models.catalog import CHECKPOINTS, Checkpoint, find_checkpoint
 from triptych.models.hardware import native_dtype
 from triptych.models.memory import choose, free_bytes
 from triptych.models.options import LoadOptions, Offload, Quantise
-from triptych.models.placing import compile_blocks
 from triptych.models.pocket import load_pocket
 
 __all__ = ["load"]
@@ -76,7 +74,7 @@ def _pocket(path: Path | None, options: LoadOptions, device: str) -> Backbone:
             )
     backbone = load_pocket(path, dtype=options.dtype, device=device)
     if options.compile:
-        compile_blocks(backbone)
+        backbone.transformer.compile_repeated_blocks()
     return backbone
 
 
@@ -145,6 +143,9 @@ def _from_index(
     *,
     transformer_file: Path | None = None,
 ) -> Backbone:
+    # Takes seconds, which the pocket does without.
+    from triptych.models.assembly import assemble, load_parts
+
     dtype = options.dtype or native_dtype(device)
     if checkpoint is not None and None in (options.quantise, options.offload):
         choice = choose(

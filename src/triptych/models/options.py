@@ -6,9 +6,8 @@ from enum import StrEnum
 import torch
 
 from triptych.errors import BackboneError
-from triptych.models.flux2 import References
 
-__all__ = ["LoadOptions", "Offload", "Quantise", "StepCache"]
+__all__ = ["LoadOptions", "Offload", "Quantise", "References", "StepCache"]
 
 
 class Quantise(StrEnum):
@@ -36,6 +35,16 @@ class Offload(StrEnum):
     """Text encoder, transformer and codec take turns on the device: a few seconds a page."""
     LAYERS = "layers"
     """Even the transformer comes layer by layer: fits nearly anywhere, several times slower."""
+
+
+class References(StrEnum):
+    """How FLUX.2 sees references."""
+
+    JOINT = "joint"
+    """As dev and klein were trained: at the slots' noise level, attending to everything, in every step."""
+    ALONE = "alone"
+    """As klein-KV was trained: at t = 0, attending only to themselves, so that their keys and values serve all
+    steps. On dev and klein this is an approximation."""
 
 
 class StepCache(StrEnum):

@@ -1,13 +1,15 @@
-"""The pocket transformer against diffusers' own processors, and the promises of its cache."""
+"""The pocket transformer against diffusers' own class on the same weights, and the promises of its cache."""
 
+import copy
+
+import pytest
 import torch
-from diffusers.models.transformers.transformer_flux2 import Flux2KVAttnProcessor, Flux2KVParallelSelfAttnProcessor
 
 from triptych.flow import data_from_velocity
 from triptych.models.backbone import Grid, Sequences, Text
 from triptych.models.pocket import PocketBackbone
 from triptych.models.pocket.backbone import positions
-from triptych.models.pocket.transformer import PocketTransformer
+from triptych.models.pocket.in_diffusers import PocketInDiffusers, in_diffusers
 
 REFERENCES = positions([Grid(frame=10, rows=2, columns=3), Grid(frame=20, rows=2, columns=2)])
 TARGETS = positions([Grid(frame=0, rows=2, columns=3)])
@@ -29,7 +31,7 @@ def _text_positions(length: int = 5) -> torch.Tensor:
     return places
 
 
-def _extracted(transformer: PocketTransformer, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+def _extracted(transformer: PocketInDiffusers, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
     return transformer(
         torch.cat((inputs["references"], inputs["tokens"]), dim=1),
         encoder_hidden_states=inputs["text"],
@@ -42,36 +44,78 @@ def _extracted(transformer: PocketTransformer, inputs: dict[str, torch.Tensor]) 
     )[0]
 
 
-def test_processors_against_diffusers_own_agree(pocket: PocketBackbone) -> None:
-    ours = _extracted(pocket.transformer, _inputs())
-    for block in pocket.transformer.transformer_blocks:
-        block.attn.set_processor(Flux2KVAttnProcessor())
-    for block in pocket.transformer.single_transformer_blocks:
-        block.attn.set_processor(Flux2KVParallelSelfAttnProcessor())
-    theirs = _extracted(pocket.transformer, _inputs())
-    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
-
-
-def test_encode_references_then_predict_equals_one_pass_over_everything(pocket: PocketBackbone) -> None:
-    inputs = _inputs()
-    cache = pocket.transformer.encode_references(inputs["references"], REFERENCES)
-    clean = pocket.transformer.predict(
+def _predicted(pocket: PocketBackbone, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    return pocket.transformer.predict(
         inputs["tokens"],
         inputs["t"],
         text=inputs["text"],
         text_positions=_text_positions(),
         positions=TARGETS,
-        references=cache,
+        references=pocket.transformer.encode_references(inputs["references"], REFERENCES),
     )
-    velocity = _extracted(pocket.transformer, inputs)
+
+
+def test_encode_references_then_predict_equals_diffusers_own_class_in_one_pass(pocket: PocketBackbone) -> None:
+    inputs = _inputs()
+    velocity = _extracted(in_diffusers(pocket.transformer), inputs)
     expected = data_from_velocity(inputs["tokens"], velocity, inputs["t"].view(-1, 1, 1))
+    torch.testing.assert_close(_predicted(pocket, inputs), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_predict_without_references_equals_diffusers_own_class(pocket: PocketBackbone) -> None:
+    inputs = _inputs()
+    velocity = in_diffusers(pocket.transformer)(
+        inputs["tokens"],
+        encoder_hidden_states=inputs["text"],
+        timestep=inputs["t"],
+        img_ids=TARGETS,
+        txt_ids=_text_positions(),
+        return_dict=False,
+    )[0]
+    expected = data_from_velocity(inputs["tokens"], velocity, inputs["t"].view(-1, 1, 1))
+    clean = pocket.transformer.predict(
+        inputs["tokens"], inputs["t"], text=inputs["text"], text_positions=_text_positions(), positions=TARGETS
+    )
     torch.testing.assert_close(clean, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_in_diffusers_bfloat16_stays_as_near_as_rounding_lets_it(pocket: PocketBackbone) -> None:
+    inputs = _inputs()
+    exact = _predicted(pocket, inputs)
+    pocket.network.to(torch.bfloat16)
+    halves = {name: value.to(torch.bfloat16) for name, value in inputs.items()}
+    theirs = _extracted(in_diffusers(pocket.transformer), halves)
+    theirs = data_from_velocity(halves["tokens"], theirs, halves["t"].view(-1, 1, 1))
+    ours_off = (_predicted(pocket, halves).float() - exact).norm()
+    assert ours_off <= 1.5 * (theirs.float() - exact).norm()
+
+
+@pytest.mark.parametrize("references", [True, False])
+def test_gradient_checkpointing_changes_no_gradient(pocket: PocketBackbone, references: bool) -> None:
+    inputs = _inputs()
+    grads = []
+    for checkpoints in (False, True):
+        again = copy.deepcopy(pocket)
+        again.transformer.requires_grad_(True)
+        if checkpoints:
+            again.transformer.enable_gradient_checkpointing()
+        kept = again.transformer.encode_references(inputs["references"], REFERENCES) if references else None
+        again.transformer.predict(
+            inputs["tokens"],
+            inputs["t"],
+            text=inputs["text"],
+            text_positions=_text_positions(),
+            positions=TARGETS,
+            references=kept,
+        ).square().sum().backward()
+        grads.append(again.transformer.x_embedder.weight.grad)
+    torch.testing.assert_close(grads[0], grads[1])
 
 
 def test_references_keys_do_not_depend_on_tokens_or_noise_level(pocket: PocketBackbone) -> None:
     inputs = _inputs()
     alone = pocket.transformer.encode_references(inputs["references"], REFERENCES)
-    beside = pocket.transformer(
+    beside = in_diffusers(pocket.transformer)(
         torch.cat((inputs["references"], inputs["tokens"]), dim=1),
         encoder_hidden_states=inputs["text"],
         timestep=inputs["t"],
@@ -80,8 +124,11 @@ def test_references_keys_do_not_depend_on_tokens_or_noise_level(pocket: PocketBa
         kv_cache_mode="extract",
         num_ref_tokens=len(REFERENCES),
     ).kv_cache
-    for one, other in zip(alone.single_block_caches, beside.single_block_caches, strict=True):
-        torch.testing.assert_close(one.k_ref, other.k_ref, atol=1e-5, rtol=1e-5)
+    theirs = [layer.get() for layer in (*beside.double_block_caches, *beside.single_block_caches)]
+    assert len(theirs) == len(alone.blocks)
+    for ours, (keys, values) in zip(alone.blocks, theirs, strict=True):
+        torch.testing.assert_close(ours[0], keys, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(ours[1], values, atol=1e-5, rtol=1e-5)
 
 
 def test_field_cached_and_uncached_give_the_same_velocity(pocket: PocketBackbone) -> None:
@@ -120,9 +167,9 @@ def test_gradients_flow_through_the_references_cache(pocket: PocketBackbone) -> 
     assert references.grad.abs().sum() > 0
 
 
-def test_forward_with_references_behind_the_targets_equals_extract_mode(pocket: PocketBackbone) -> None:
-    inputs = _inputs()
-    behind = pocket.transformer(
+def test_in_diffusers_with_references_behind_the_targets_equals_extract_mode(pocket: PocketBackbone) -> None:
+    inputs, transformer = _inputs(), in_diffusers(pocket.transformer)
+    behind = transformer(
         torch.cat((inputs["tokens"], inputs["references"]), dim=1),
         encoder_hidden_states=inputs["text"],
         timestep=inputs["t"],
@@ -130,7 +177,7 @@ def test_forward_with_references_behind_the_targets_equals_extract_mode(pocket: 
         txt_ids=_text_positions()[None],
         return_dict=False,
     )[0]
-    torch.testing.assert_close(behind[:, : len(TARGETS)], _extracted(pocket.transformer, inputs))
+    torch.testing.assert_close(behind[:, : len(TARGETS)], _extracted(transformer, inputs))
 
 
 def test_predict_knows_where_tokens_stand_and_not_only_how_far_apart(pocket: PocketBackbone) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.models.transformers.transformer_flux2 import Flux2KVCache
 from einops import rearrange, repeat
 from jaxtyping import Float
 from safetensors import safe_open
@@ -24,7 +23,7 @@ from triptych.models.hardware import native_dtype
 from triptych.models.packed_linear import pack_linears
 from triptych.models.pocket.codec import PocketCodec
 from triptych.models.pocket.text import OVERVIEW_FRAME, PocketText, lay_out
-from triptych.models.pocket.transformer import PLACE_FEATURES, PocketTransformer
+from triptych.models.pocket.transformer import PLACE_FEATURES, PocketTransformer, References
 from triptych.models.sharing import Shared
 from triptych.prompts import Prompt
 
@@ -69,16 +68,13 @@ class PocketNetwork(nn.Module):
         self.transformer = PocketTransformer(
             in_channels=config.channels + PLACE_FEATURES,
             out_channels=config.channels,
-            num_layers=config.double_blocks,
-            num_single_layers=config.single_blocks,
-            attention_head_dim=config.head_width,
-            num_attention_heads=config.width // config.head_width,
-            joint_attention_dim=config.text_width,
-            axes_dims_rope=(config.head_width // 4,) * 4,
-            guidance_embeds=False,
+            double_blocks=config.double_blocks,
+            single_blocks=config.single_blocks,
+            width=config.width,
+            head_width=config.head_width,
+            text_width=config.text_width,
         )
         nn.init.zeros_(self.transformer.proj_out.weight)
-        self.transformer.use_reference_attention()
 
 
 def positions(grids: Sequence[Grid]) -> Float[Tensor, "tokens 4"]:
@@ -108,33 +104,24 @@ class _Field:
         self._sequences = sequences
         self._positions = positions(sequences.targets)
         self._reference_positions = positions(sequences.reference_grids)
-        self._cache: Flux2KVCache | None = None
+        self._cache: References | None = None
         if memory is not None:
-            self._cache = _filled_cache(transformer, memory)
+            self._cache = _filled_cache(memory)
         elif sequences.references is not None and sequences.cached:
             self._cache = transformer.encode_references(sequences.references, self._reference_positions)
 
     def __call__(self, tokens: Tensor, t: float) -> Tensor:
-        text, references = self._sequences.text, self._sequences.references
+        text, cache = self._sequences.text, self._cache
         level = torch.full((tokens.shape[0],), t, dtype=tokens.dtype)
-        if references is not None and self._cache is None:
-            return self._transformer(
-                torch.cat((references, tokens), dim=1),
-                encoder_hidden_states=text.embeds,
-                timestep=level,
-                img_ids=torch.cat((self._reference_positions, self._positions)),
-                txt_ids=text.positions,
-                kv_cache_mode="extract",
-                num_ref_tokens=references.shape[1],
-                return_dict=False,
-            )[0]
+        if cache is None and self._sequences.references is not None:
+            cache = self._transformer.encode_references(self._sequences.references, self._reference_positions)
         clean = self._transformer.predict(
             tokens,
             level,
             text=text.embeds,
             text_positions=text.positions,
             positions=self._positions,
-            references=self._cache,
+            references=cache,
         )
         return velocity_from_data(tokens, clean, t)
 
@@ -147,7 +134,7 @@ class _Field:
         cache = self._cache
         if cache is not None:
             memory = repeat(_memory(cache), "b ... -> (b k) ...", k=draws)
-            cache = _filled_cache(self._transformer, memory)
+            cache = _filled_cache(memory)
         clean = self._transformer.predict(
             samples,
             rearrange(t, "b k -> (b k)"),
@@ -159,20 +146,12 @@ class _Field:
         return velocity_from_data(tokens, rearrange(clean, "(b k) n c -> b k n c", k=draws), t[:, :, None, None])
 
 
-def _memory(cache: Flux2KVCache) -> Float[Tensor, "batch blocks 2 reference heads width"]:
-    layers = (*cache.double_block_caches, *cache.single_block_caches)
-    return torch.stack([torch.stack(layer.get(), dim=1) for layer in layers], dim=1)
+def _memory(cache: References) -> Float[Tensor, "batch blocks 2 reference heads width"]:
+    return torch.stack([torch.stack(block, dim=1) for block in cache.blocks], dim=1)
 
 
-def _filled_cache(
-    transformer: PocketTransformer, memory: Float[Tensor, "batch blocks 2 reference heads width"]
-) -> Flux2KVCache:
-    cache = Flux2KVCache(len(transformer.transformer_blocks), len(transformer.single_transformer_blocks))
-    cache.num_ref_tokens = memory.shape[3]
-    layers = (*cache.double_block_caches, *cache.single_block_caches)
-    for layer, pair in zip(layers, memory.unbind(1), strict=True):
-        layer.store(*pair.unbind(1))
-    return cache
+def _filled_cache(memory: Float[Tensor, "batch blocks 2 reference heads width"]) -> References:
+    return References(blocks=tuple((block[:, 0], block[:, 1]) for block in memory.unbind(1)))
 
 
 def pocket_card(channels: int = 128) -> Card:

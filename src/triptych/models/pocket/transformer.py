@@ -1,36 +1,34 @@
 """The pocket transformer: FLUX.2's own blocks at small size, predicting the clean image and answering with velocity."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, cast
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from diffusers import Flux2Transformer2DModel
-from diffusers.models.transformers.transformer_flux2 import (
-    Flux2Attention,
-    Flux2KVCache,
-    Flux2ParallelSelfAttention,
-    Flux2Transformer2DModelOutput,
-)
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from triptych.flow import velocity_from_data
-from triptych.models.pocket.attention import PocketAttnProcessor, PocketParallelAttnProcessor
+from triptych.models.pocket.attention import KeysAndValues
+from triptych.models.pocket.blocks import DoubleBlock, Modulation, SingleBlock, TimeEmbedding, last_norm, rotary_angles
 
-__all__ = ["PLACE_FEATURES", "PocketTransformer", "References"]
+__all__ = ["FIRST_REFERENCE_FRAME", "PLACE_FEATURES", "PocketTransformer", "References", "with_places"]
 
 _PLACE_PERIODS = (4.0, 8.0, 16.0, 32.0)
 PLACE_FEATURES = 4 * len(_PLACE_PERIODS)
 """Sines and cosines of a token's row and column, which stand beside its channels."""
 
-References: TypeAlias = Flux2KVCache
-"""Keys and values of the references in every block."""
-
 FIRST_REFERENCE_FRAME = 10
 """References stand at 10, 20, ... on the first position axis, as FLUX.2's do; slots before them."""
 
 
-def _with_places(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class References:
+    """Keys and values of the references in every block, double blocks first."""
+
+    blocks: tuple[KeysAndValues, ...]
+
+
+def with_places(
     tokens: Float[Tensor, "batch tokens channels"], places: Float[Tensor, "tokens 4"]
 ) -> Float[Tensor, "batch tokens wide"]:
     """The tokens, and where they stand in their picture.
@@ -44,27 +42,58 @@ def _with_places(
     return torch.cat((tokens, features.expand(len(tokens), -1, -1)), dim=2)
 
 
-class PocketTransformer(Flux2Transformer2DModel):
-    """A `Flux2Transformer2DModel` whose network predicts the clean tokens (Li and He 2025, arXiv:2511.13720).
+class PocketTransformer(nn.Module):
+    """FLUX.2's network at small size, which predicts the clean tokens (Li and He 2025, arXiv:2511.13720).
 
-    `forward` has the parent's signature and returns velocity, so diffusers' own FLUX.2 pipelines drive it as it is;
-    `predict` returns the clean tokens, which is what the loss compares.
+    Its weights are called as in `diffusers.Flux2Transformer2DModel`; `triptych.models.pocket.in_diffusers` puts them
+    there.
     """
 
-    def use_reference_attention(self) -> None:
-        """Let references attend only to themselves, so that their keys and values serve every step."""
-        for module in self.modules():
-            match module:
-                case Flux2Attention():
-                    module.set_processor(cast(Any, PocketAttnProcessor()))
-                case Flux2ParallelSelfAttention():
-                    module.set_processor(cast(Any, PocketParallelAttnProcessor()))
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        double_blocks: int,
+        single_blocks: int,
+        width: int,
+        head_width: int,
+        text_width: int,
+    ) -> None:
+        super().__init__()
+        self.axes = (head_width // 4,) * 4
+        self.time_guidance_embed = TimeEmbedding(width)
+        self.double_stream_modulation_img = Modulation(width, sets=2)
+        self.double_stream_modulation_txt = Modulation(width, sets=2)
+        self.single_stream_modulation = Modulation(width, sets=1)
+        self.x_embedder = nn.Linear(in_channels, width, bias=False)
+        self.context_embedder = nn.Linear(text_width, width, bias=False)
+        self.transformer_blocks = nn.ModuleList([DoubleBlock(width, head_width) for _ in range(double_blocks)])
+        self.single_transformer_blocks = nn.ModuleList([SingleBlock(width, head_width) for _ in range(single_blocks)])
+        self.norm_out = nn.ModuleDict({"linear": nn.Linear(width, 2 * width, bias=False)})
+        self.proj_out = nn.Linear(width, out_channels, bias=False)
+        self._checkpoints = False
 
-    def _network(self, tokens: Tensor, *, img_ids: Tensor, **others: Any) -> Flux2Transformer2DModelOutput:
-        """The parent's forward on tokens that know their place."""
-        # The parent's annotations ask for integer noise levels, its code does not.
-        forward = cast(Callable[..., Flux2Transformer2DModelOutput], super().forward)
-        return forward(_with_places(tokens, img_ids), img_ids=img_ids, **others)
+    @property
+    def device(self) -> torch.device:
+        return self.x_embedder.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.x_embedder.weight.dtype
+
+    def enable_gradient_checkpointing(self) -> None:
+        """Compute the blocks again when gradients are needed, instead of keeping what they computed."""
+        self._checkpoints = True
+
+    def disable_gradient_checkpointing(self) -> None:
+        """Keep what the blocks computed."""
+        self._checkpoints = False
+
+    def compile_repeated_blocks(self, **options: Any) -> None:
+        """Compile each block, in place; equal blocks share the code."""
+        for block in (*self.transformer_blocks, *self.single_transformer_blocks):
+            block.compile(**options)
 
     def predict(
         self,
@@ -74,79 +103,49 @@ class PocketTransformer(Flux2Transformer2DModel):
         text: Float[Tensor, "batch length width"],
         text_positions: Float[Tensor, "length 4"],
         positions: Float[Tensor, "target 4"],
-        references: Flux2KVCache | None = None,
+        references: References | None = None,
     ) -> Float[Tensor, "batch target channels"]:
         """Clean tokens expected at noise level `t`, given the references' keys and values."""
-        return self._network(
-            tokens,
-            encoder_hidden_states=text,
-            timestep=t,
-            img_ids=positions,
-            txt_ids=text_positions,
-            kv_cache=references,
-            kv_cache_mode="cached" if references is not None else None,
-        ).sample
+        return self(tokens, t, text, text_positions, positions, references)[0]
 
     def encode_references(
         self, tokens: Float[Tensor, "batch reference channels"], positions: Float[Tensor, "reference 4"]
-    ) -> Flux2KVCache:
-        """Keys and values of clean tokens in every block. Gradients flow through them."""
-        batch, length, _ = tokens.shape
-        cache = self._network(
-            tokens,
-            encoder_hidden_states=tokens.new_zeros(batch, 0, self.context_embedder.in_features),
-            timestep=tokens.new_zeros(batch),
-            img_ids=positions,
-            txt_ids=positions[:0],
-            kv_cache_mode="extract",
-            num_ref_tokens=length,
-        ).kv_cache
-        assert cache is not None
-        return cache
+    ) -> References:
+        """Keys and values of clean tokens in every block: they attend only to themselves. Gradients flow through."""
+        no_text = tokens.new_zeros(len(tokens), 0, self.context_embedder.in_features)
+        return self(tokens, tokens.new_zeros(len(tokens)), no_text, positions[:0], positions, None)[1]
 
-    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(
         self,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor,
-        timestep: Tensor,
-        img_ids: Tensor,
-        txt_ids: Tensor,
-        guidance: Tensor | None = None,
-        joint_attention_kwargs: Mapping[str, Any] | None = None,
-        return_dict: bool = True,
-        kv_cache: Flux2KVCache | None = None,
-        kv_cache_mode: str | None = None,
-        num_ref_tokens: int = 0,
-        ref_fixed_timestep: float = 0.0,
-    ) -> Flux2Transformer2DModelOutput | tuple[Tensor | Flux2KVCache, ...]:
-        """Velocity of the target tokens; arguments and result as `Flux2Transformer2DModel.forward`.
+        tokens: Tensor,
+        t: Tensor,
+        text: Tensor,
+        text_positions: Tensor,
+        positions: Tensor,
+        references: References | None,
+    ) -> tuple[Tensor, References]:
+        """Clean tokens, and the tokens' own keys and values in every block."""
+        level = self.time_guidance_embed(t.to(tokens))
+        text_positions, positions = text_positions.to(tokens.device), positions.to(tokens.device)
+        image_shifts, text_shifts = self.double_stream_modulation_img(level), self.double_stream_modulation_txt(level)
+        (shifts,) = self.single_stream_modulation(level)
+        rotary = rotary_angles(torch.cat((text_positions, positions)), self.axes)
+        image, words = self.x_embedder(with_places(tokens, positions)), self.context_embedder(text)
+        kept = iter(references.blocks) if references is not None else None
+        own = []
+        for block in self.transformer_blocks:
+            here = next(kept) if kept is not None else None
+            image, words, seen = self._run(block, image, words, image_shifts, text_shifts, rotary, here)
+            own.append(seen)
+        both, texts = torch.cat((words, image), dim=1), words.shape[1]
+        for block in self.single_transformer_blocks:
+            here = next(kept) if kept is not None else None
+            both, seen = self._run(block, both, shifts, rotary, texts, here)
+            own.append(seen)
+        clean = self.proj_out(last_norm(both[:, texts:], level, self.norm_out["linear"]))
+        return clean, References(blocks=tuple(own))
 
-        Called as the pipelines without a cache do, with clean references behind the targets, it gives them the
-        attention they were trained with; their own velocity is zero.
-        """
-        places = img_ids[0] if img_ids.ndim == 3 else img_ids
-        behind = int((places[:, 0] >= FIRST_REFERENCE_FRAME).sum()) if kv_cache_mode is None else 0
-        tokens, mode, references = hidden_states, kv_cache_mode, num_ref_tokens
-        if behind:
-            tokens, places, mode, references = hidden_states.roll(behind, 1), places.roll(behind, 0), "extract", behind
-        output = self._network(
-            tokens,
-            encoder_hidden_states=encoder_hidden_states,
-            timestep=timestep,
-            img_ids=places,
-            txt_ids=txt_ids,
-            guidance=guidance,
-            joint_attention_kwargs=joint_attention_kwargs,
-            kv_cache=kv_cache,
-            kv_cache_mode=mode,
-            num_ref_tokens=references,
-            ref_fixed_timestep=ref_fixed_timestep,
-        )
-        targets = tokens[:, references:] if mode == "extract" else tokens
-        sample = velocity_from_data(targets, output.sample, timestep.to(targets.dtype).view(-1, 1, 1))
-        cache = output.kv_cache
-        if behind:
-            sample, cache = torch.cat((sample, torch.zeros_like(tokens[:, :behind])), dim=1), None
-        if not return_dict:
-            return (sample,) if cache is None else (sample, cache)
-        return Flux2Transformer2DModelOutput(sample=sample, kv_cache=cache)
+    def _run(self, block: nn.Module, *inputs: Any) -> Any:
+        if self._checkpoints and torch.is_grad_enabled():
+            return checkpoint(block, *inputs, use_reentrant=False)
+        return block(*inputs)
