@@ -3,10 +3,15 @@
 Names are imported when they are first used: `import triptych` reads no torch, so that the command line answers at once.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from triptych.version import __version__
+
+# Read when torch is loaded: its threads wait without spinning, which beside other work is many times faster and alone
+# no slower (docs/pocket/start.md). A setting of the user's own stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if TYPE_CHECKING:
     from triptych.canvas import arrange, composite, split, stitch

@@ -5,17 +5,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
-from torch.distributed.fsdp import fully_shard
 
 from triptych.errors import SkillError
 from triptych.models.backbone import Backbone
-from triptych.models.lean_linear import LeanLinear, takes_lean_layers
 from triptych.skill import KEY_PREFIX, Skill
+
+# peft takes a second to import, and a skill whose layers are merged goes without it.
+if TYPE_CHECKING:
+    from peft.tuners.lora import LoraLayer
 
 __all__ = [
     "AdapterSpec",
@@ -66,6 +67,10 @@ def inject(
     The module computes what it did before: B starts at zero. A is drawn from `seed`. Everything but the adapter is
     frozen. The parameters are float32, whatever the module's type.
     """
+    from peft import LoraConfig, inject_adapter_in_model
+
+    from triptych.models.lean_linear import LeanLinear, takes_lean_layers
+
     config = LoraConfig(
         r=spec.rank,
         lora_alpha=spec.alpha,  # pyright: ignore[reportArgumentType]
@@ -121,6 +126,8 @@ def shard_frozen(transformer: nn.Module, adapter: Iterable[nn.Parameter]) -> Non
 
     Sharded modules cannot be made whole again in place: load the backbone anew to use it otherwise.
     """
+    from torch.distributed.fsdp import fully_shard
+
     kept = set(adapter)
     for child in transformer.children():
         if isinstance(child, nn.ModuleList):
@@ -278,7 +285,9 @@ def _fill(parameters: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor])
         parameter.data.copy_(tensors[key])
 
 
-def _lora_layers(module: nn.Module) -> Iterator[tuple[str, LoraLayer]]:
+def _lora_layers(module: nn.Module) -> "Iterator[tuple[str, LoraLayer]]":
+    from peft.tuners.lora import LoraLayer
+
     for name, child in module.named_modules():
         if isinstance(child, LoraLayer):
             yield name, child

@@ -95,7 +95,7 @@ def test_gradient_checkpointing_changes_no_gradient(pocket: PocketBackbone, refe
     inputs = _inputs()
     grads = []
     for checkpoints in (False, True):
-        again = copy.deepcopy(pocket)
+        again = PocketBackbone(copy.deepcopy(pocket.network), pocket.tokenizer)
         again.transformer.requires_grad_(True)
         if checkpoints:
             again.transformer.enable_gradient_checkpointing()

@@ -168,7 +168,7 @@ def last_norm(x: Tensor, level: Tensor, linear: nn.Module) -> Tensor:
 
 
 def rotary_angles(places: Float[Tensor, "tokens axes"], axes: tuple[int, ...]) -> Rotary:
-    """Cosines and sines of every token's place, `axes` numbers wide for each axis (Su et al. 2021, arXiv:2104.09864)."""
+    """Cosines and sines of every token's place, `axes` wide for each axis (Su et al. 2021, arXiv:2104.09864)."""
     # Devices without float64 compute them on the CPU: they are few, and made once a pass.
     where = places.device if places.device.type in ("cpu", "cuda") else torch.device("cpu")
     angles = []
