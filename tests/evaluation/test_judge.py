@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from triptych.errors import SourceError
-from triptych.evaluation import judge as module
 from triptych.evaluation.judge import ChatJudge
 
 
@@ -28,6 +27,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.keys.append(self.headers["Authorization"])
         status, answer = self.server.answers.pop(0)
         self.send_response(status)
+        self.send_header("Content-Type", "application/json" if answer.startswith(b"{") else "text/html")
         self.end_headers()
         self.wfile.write(answer)
 
@@ -63,19 +63,43 @@ def test_ask_sends_pictures_and_question_and_gives_the_answer(server: _Server) -
     assert (sent["path"], sent["model"], server.keys[0]) == ("/v1/chat/completions", "eye", "Bearer k")
 
 
-def test_ask_busy_server_is_asked_again(server: _Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+def test_ask_busy_server_is_asked_again(server: _Server) -> None:
     server.answers = [(503, b"busy"), (200, GOOD)]
     assert ChatJudge(address=_address(server), model="eye").ask("?", []) == "a fox"
 
 
 @pytest.mark.parametrize(
-    ("answer", "says"), [((401, b"no such key"), "no such key"), ((200, b"<html>"), "no chat completion")]
+    ("answer", "says"),
+    [
+        ((401, b"no such key"), r"401: no such key\. It wants a key"),
+        ((404, b'{"error": "unknown"}'), r"404: .*unknown.*a model 'eye'"),
+        ((413, b"too large"), "413: too large.*smaller"),
+        ((422, b"no"), "422: no.*does not take"),
+        ((429, b"slow down"), "429: slow down.*asked 1 times"),
+        ((500, b"out of memory"), r"500: out of memory\. The server failed"),
+        ((200, b"<html>"), "no chat completion"),
+        ((200, b'{"choices": []}'), "no chat completion"),
+    ],
 )
-def test_ask_refusal_is_told(server: _Server, answer: tuple[int, bytes], says: str) -> None:
+def test_ask_refusal_is_told_by_its_kind(server: _Server, answer: tuple[int, bytes], says: str) -> None:
     server.answers = [answer]
-    with pytest.raises(SourceError, match=says):
-        ChatJudge(address=_address(server), model="eye").ask("?", [])
+    with pytest.raises(SourceError, match=says) as told:
+        ChatJudge(address=_address(server), model="eye", tries=1).ask("?", [])
+    assert "Is the server running" not in str(told.value)
+
+
+def test_ask_nobody_there_says_so() -> None:
+    with pytest.raises(SourceError, match=r"cannot be reached: .*Is the server running\?"):
+        ChatJudge(address="http://127.0.0.1:9/v1", model="eye", tries=1).ask("?", [])
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["<think>it is red,\nso a fox</think>\n\na fox", "hm, red </think> a fox", "<think></think>a fox", "  a fox\n"],
+)
+def test_ask_thoughts_are_left_out(server: _Server, said: str) -> None:
+    server.answers = [(200, json.dumps({"choices": [{"message": {"content": said}}]}).encode())]
+    assert ChatJudge(address=_address(server), model="eye").ask("?", []) == "a fox"
 
 
 def test_chat_judge_address_must_be_one() -> None:

@@ -17,6 +17,14 @@ from triptych.version import __version__
 __all__ = ["app", "run"]
 
 _ERROR, _INTERRUPTED = 2, 130
+_EXTRAS = {
+    "matplotlib": "evaluate,train",
+    "prodigyopt": "train",
+    "schedulefree": "train",
+    "scipy": "evaluate",
+    "skimage": "evaluate",
+}
+"""Which extra of the package holds a module that the light core does without."""
 
 
 class _Edge(TyperGroup):
@@ -27,6 +35,12 @@ class _Edge(TyperGroup):
             return super().invoke(ctx)
         except TriptychError as error:
             complain(str(error))
+            raise typer.Exit(_ERROR) from error
+        except ModuleNotFoundError as error:
+            extra = _EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            complain(f"this command needs the package {error.name}: pip install 'triptych[{extra}]'.")
             raise typer.Exit(_ERROR) from error
         except (Cancelled, KeyboardInterrupt):
             complain("stopped by Ctrl-C; files that were finished are whole, nothing else was written.")
