@@ -35,7 +35,7 @@ from triptych.models.kontext import Kontext
 from triptych.models.latent import LatentBackbone
 from triptych.page import Page
 from triptych.prompts import write_prompt
-from triptych.sampling.prepare import page_canvas
+from triptych.sampling.ways.canvas import page_canvas
 
 SIDE_PX, HEADS = 64, 16
 Tick = Callable[..., dict]

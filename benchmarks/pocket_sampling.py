@@ -29,10 +29,11 @@ from torch import Tensor, nn
 
 from triptych.files import write_atomic
 from triptych.flow import euler_step
-from triptych.models.backbone import Grid, Sequences, Text
+from triptych.models.backbone import Conditions, Grid, Targets, Text
 from triptych.models.placing import compile_blocks
 from triptych.models.pocket import PocketBackbone, load_pocket
 from triptych.models.pocket.in_diffusers import in_diffusers
+from triptych.models.reading import read
 
 STEPS = 8
 WORDS = 16
@@ -100,19 +101,18 @@ def _ours(backbone: PocketBackbone, n: int, m: int, *, cached: bool) -> Contende
         places = torch.zeros(m, WORDS, 4)
         places[:, :, 0] = torch.arange(m)[:, None]
         places[:, :, 3] = torch.arange(WORDS)
-        field = backbone.velocity_field(
-            Sequences(
-                text=Text(embeds=text.reshape(1, m * WORDS, -1), positions=places.reshape(-1, 4)),
-                targets=tuple(Grid(frame=slot, rows=SIDE, columns=SIDE) for slot in range(m)),
-                reference_grids=tuple(Grid(frame=10 * (i + 1), rows=SIDE, columns=SIDE) for i in range(n)),
-                references=references,
-                cached=cached,
-            )
-        )
+        grids = tuple(Grid(frame=10 * (i + 1), rows=SIDE, columns=SIDE) for i in range(n))
+        words = Text(embeds=text.reshape(1, m * WORDS, -1), positions=places.reshape(-1, 4))
+        conditions = Conditions(tokens=references, grids=grids)
+        context = read(backbone, words, conditions)
+        targets = Targets(grids=tuple(Grid(frame=slot, rows=SIDE, columns=SIDE) for slot in range(m)))
         tokens = noise.reshape(1, m * SIDE * SIDE, -1)
         levels = [*_levels(), 0.0]
         for t, t_next in itertools.pairwise(levels):
-            tokens = euler_step(tokens, field(tokens, t), t, t_next)
+            if not cached:
+                context = read(backbone, words, conditions)
+            velocity = backbone.velocity(tokens, torch.tensor([t]), context, targets)
+            tokens = euler_step(tokens, velocity, t, t_next)
         return backbone.decode_images(tokens.reshape(m, SIDE * SIDE, -1), Grid(frame=0, rows=SIDE, columns=SIDE))
 
     return run

@@ -49,7 +49,7 @@ def _train(
         stack.enter_context(ejecting(transformer))
         parameters = inject(transformer, names, spec, seed=recipe.seed)
         if recipe.frozen_conditions:
-            stack.enter_context(unheard_by_conditions(transformer))
+            stack.enter_context(unheard_by_conditions(backbone))
         optimizer = make_optimizer(parameters, recipe.optimizer)
         times: list[tuple[float, float]] = []
         for step in range(recipe.steps):

@@ -1,5 +1,7 @@
 """What the README and the help promise holds: examples parse and run, the docs are in date, imports are light."""
 
+import ast
+import importlib
 import importlib.util
 import re
 import shlex
@@ -56,8 +58,13 @@ def test_example_of_readme_or_help_is_understood_by_the_command_line(example):
     command.make_context(path[-1], arguments, parent=context)
 
 
-def test_python_of_the_readme_runs(tmp_path, monkeypatch):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def _python(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A folder with what the examples name: a picture, and a pocket that is quick."""
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (60, 40), "orange").save("fox.png")
     tokenizer = train_tokenizer(["a fox on a beach"], size=300)
@@ -67,14 +74,93 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch):
     )
     save_pocket(PocketNetwork(config), tokenizer, Path("pocket.safetensors"), dtype=torch.float32)
     before, after, mine = (Image.new("RGB", (32, 32), colour) for colour in ("red", "blue", "green"))
-    names = {"before": before, "after": after, "mine": mine}
+    return {"before": before, "after": after, "mine": mine}
 
-    for block in blocks:
-        exec(block.replace('tt.load("pocket")', 'tt.load("pocket.safetensors")'), names)
 
-    assert Image.open("shot-2.png").size == (128, 85)
-    assert len(names["results"]) == 2
-    assert len(names["asked"].context) == 1
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md", "docs/rules.md"])
+def test_python_of_the_docs_runs(page, workplace):
+    for block in _python(page):
+        exec(block.replace('tt.load("pocket")', 'tt.load("pocket.safetensors")'), workplace)
+
+    if page == "README.md":
+        assert Image.open("shot-2.png").size == (128, 85)
+        assert len(workplace["results"]) == 2
+        assert len(workplace["asked"].context) == 1
+
+
+@pytest.mark.parametrize("page", sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")))
+def test_python_of_the_docs_names_what_there_is(page):
+    """Also where the examples need weights or a server."""
+    for block in _python(page):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("triptych"):
+                assert all(hasattr(importlib.import_module(node.module), alias.name) for alias in node.names)
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "tt":
+                assert hasattr(tt, node.attr), f"{page}: tt.{node.attr}"
+
+
+def test_public_surface_is_held():
+    """Names that users' programs rely on: a name that goes is a breaking change, and belongs into the changelog."""
+    promised = [
+        "Backbone",
+        "CancelToken",
+        "Cancelled",
+        "Conditioning",
+        "Done",
+        "Engine",
+        "FolderSource",
+        "Layout",
+        "LoadOptions",
+        "Page",
+        "PageSet",
+        "Panel",
+        "Phase",
+        "Preview",
+        "Recipe",
+        "Request",
+        "Result",
+        "Role",
+        "ShapeSource",
+        "Skill",
+        "SkillUse",
+        "Skills",
+        "SlotSkills",
+        "Solver",
+        "Step",
+        "Timings",
+        "TriptychError",
+        "Wording",
+        "__version__",
+        "arrange",
+        "build",
+        "composite",
+        "condition",
+        "evaluate",
+        "find_rule",
+        "generate",
+        "import_composites",
+        "import_pairs",
+        "import_sets",
+        "iterate",
+        "load",
+        "load_image",
+        "load_page",
+        "load_pageset",
+        "load_recipe",
+        "load_skill",
+        "load_suite",
+        "save_page",
+        "save_pageset",
+        "save_png",
+        "save_skill",
+        "slot",
+        "split",
+        "stitch",
+        "train",
+        "write_prompt",
+    ]
+    assert sorted(tt.__all__) == sorted(promised)
+    assert set(tt.__all__) <= set(dir(tt))
 
 
 def test_command_line_reference_is_in_date():

@@ -30,12 +30,13 @@ from transformers import (
 from triptych.models.backbone import Backbone, Card, Conditioning, Grid
 from triptych.models.flux1 import Flux1, Flux1Text
 from triptych.models.flux2 import Flux2, QwenText, References
+from triptych.models.reading import read
 from triptych.models.sd3 import SD3, SD3Text
 from triptych.page import Page
-from triptych.sampling.batch import denoise
 from triptych.sampling.encode import encode_text
-from triptych.sampling.plan import slot_noise
-from triptych.sampling.prepare import Batch, build_plan
+from triptych.sampling.solvers import Reached, denoise
+from triptych.sampling.ways import WAYS
+from triptych.sampling.ways.base import Plan, slot_noise
 from triptych.sampling.working import working_page
 
 LAYERS = (1, 2, 3)
@@ -277,23 +278,27 @@ def flux1(
 
 @torch.no_grad()
 def filled(
-    backbone: Backbone,
-    page: Page,
-    conditioning: Conditioning,
-    *,
-    steps: int = 3,
-    guidance: float | None = None,
-    cached: bool = True,
+    backbone: Backbone, page: Page, conditioning: Conditioning, *, steps: int = 3, guidance: float | None = None
 ) -> list[Tensor]:
     """What `generate` computes, before it becomes 8-bit pictures: each target in [0, 1]."""
     working = working_page(page, backbone.card)
-    batch = Batch(pages=(working,), seeds=(0,), conditioning=conditioning, guidance=guidance, cached=cached)
-    negative = encode_text(backbone, [working], negative=True) if backbone.card.negative is not None else None
-    plan = build_plan(backbone, batch, encode_text(backbone, [working]), negative)
-    *_, last = denoise(backbone, plan, steps)
-    grids = plan.sequences.targets
+    plan = WAYS[conditioning].plan(backbone, [working], [0])
+    last = solved(backbone, working, plan, steps=steps, guidance=guidance)
+    grids = plan.targets.grids
     parts = last.tokens.split([grid.tokens for grid in grids], dim=1)
     return [backbone.decode_images(part, grid) / 2 + 0.5 for part, grid in zip(parts, grids, strict=True)]
+
+
+def solved(backbone: Backbone, page: Page, plan: Plan, *, steps: int = 3, guidance: float | None = None) -> Reached:
+    """The end of a working page."""
+    negative = encode_text(backbone, [page], negative=True) if backbone.card.negative is not None else None
+    context = read(backbone, encode_text(backbone, [page]), plan.conditions, guidance=guidance, negative=negative)
+    *_, last = denoise(
+        lambda tokens, t: backbone.velocity(tokens, torch.full((len(tokens),), t), context, plan.targets),
+        plan,
+        backbone.schedule(steps, plan.noise.shape[1]),
+    )
+    return last
 
 
 def start(backbone: Backbone, width: int, height: int) -> tuple[Tensor, Grid]:

@@ -1,8 +1,8 @@
-"""The three ways for conditions to enter a backbone, by name; see DESIGN, section 3."""
+"""What a request chooses by name: the way for conditions to enter (DESIGN, section 3) and the solver."""
 
 from enum import StrEnum
 
-__all__ = ["Conditioning"]
+__all__ = ["Conditioning", "Solver"]
 
 
 class Conditioning(StrEnum):
@@ -11,3 +11,12 @@ class Conditioning(StrEnum):
     REPAINT = "repaint"
     FILL = "fill"
     REFERENCE = "reference"
+
+
+class Solver(StrEnum):
+    """How a step follows the velocity."""
+
+    EULER = "euler"
+    """Straight on: one evaluation a step."""
+    HEUN = "heun"
+    """The mean of the velocities at both ends: two evaluations a step, but for the last."""

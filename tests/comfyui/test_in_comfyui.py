@@ -34,8 +34,8 @@ from triptych.models.kontext import Kontext
 from triptych.page import Layout, Page, Role, condition, slot
 from triptych.prompts import write_prompt
 from triptych.sampling import generate
-from triptych.sampling.plan import slot_noise
 from triptych.sampling.request import Request
+from triptych.sampling.ways.base import slot_noise
 
 CHECKOUT = os.environ.get("TRIPTYCH_COMFYUI", "")
 PYTHON = os.environ.get("TRIPTYCH_COMFYUI_PYTHON", sys.executable)

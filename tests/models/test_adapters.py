@@ -1,12 +1,11 @@
-import re
-
 import pytest
 import torch
 
-from tiny_training import made_page, random_skill, tiny_pocket
+from tiny_training import made_page, random_skill
 from triptych.errors import SkillError
 from triptych.models.adapters import AdapterSpec, Skills, eject, ejecting, inject, linear_names
-from triptych.models.backbone import Conditioning, Grid, Sequences
+from triptych.models.backbone import Conditioning
+from triptych.models.reading import read
 from triptych.sampling import generate
 from triptych.skill import Skill
 from triptych.training.prepare import Setting, prepare_page
@@ -14,10 +13,19 @@ from triptych.training.prepare import Setting, prepare_page
 SPEC = AdapterSpec(rank=2, alpha=3.0)
 
 
-def velocity(backbone, sequences=None):
-    prepared = prepare_page(backbone, made_page(1), Setting(conditioning=Conditioning.REFERENCE))
+def prepare(backbone):
+    return prepare_page(backbone, made_page(1), Setting(conditioning=Conditioning.REFERENCE))
+
+
+def context(backbone, prepared):
+    return read(backbone, prepared.text, prepared.conditions)
+
+
+def velocity(backbone):
+    prepared = prepare(backbone)
     with torch.no_grad():
-        return backbone.velocity_field(sequences or prepared.sequences)(prepared.clean, 0.7)
+        read_ = context(backbone, prepared)
+        return backbone.velocity(prepared.clean, torch.tensor([0.7]), read_, prepared.targets)
 
 
 def test_inject_new_adapter_changes_nothing_and_eject_leaves_no_trace(pocket):
@@ -87,13 +95,15 @@ def test_skills_several_beside_equal_several_merged(pocket, monkeypatch):
 
 
 def test_skills_frozen_conditions_read_references_without_the_adapter(pocket):
-    prepared = prepare_page(pocket, made_page(1), Setting(conditioning=Conditioning.REFERENCE))
-    bare = pocket.read_references(prepared.sequences)
+    prepared = prepare(pocket)
+    bare = context(pocket, prepared).memory
     with Skills(random_skill(pocket, frozen=True)).applied(pocket):
-        assert torch.equal(pocket.read_references(prepared.sequences), bare)
+        assert torch.equal(context(pocket, prepared).memory, bare)
+        frozen = velocity(pocket)
     with Skills(random_skill(pocket)).applied(pocket):
-        assert not torch.equal(pocket.read_references(prepared.sequences), bare)
-    assert "encode_references" not in vars(pocket.transformer)
+        assert not torch.equal(context(pocket, prepared).memory, bare)
+    assert not torch.equal(frozen, velocity(pocket))
+    assert not pocket.shared.reads_bare
 
 
 def test_skills_of_another_size_are_refused_whole(pocket):
@@ -117,31 +127,18 @@ def test_generate_with_a_skill_says_so_and_leaves_the_backbone(pocket):
     assert generate(pocket, page, steps=1).images[0].tobytes() == bare.images[0].tobytes()
 
 
-def test_read_references_memory_gives_the_same_field(pocket):
-    prepared = prepare_page(pocket, made_page(1), Setting(conditioning=Conditioning.REFERENCE))
-    memory = pocket.read_references(prepared.sequences)
+def test_read_pages_without_conditions_have_no_memory_and_rows_are_of_their_own(pocket):
+    prepared = prepare(pocket)
+    bare = read(pocket, prepared.text).repeated(2)
+    assert bare.memory is None
+    tokens, t = torch.randn(2, 64, 8), torch.tensor([0.3, 0.9])
     with torch.no_grad():
-        direct = pocket.velocity_field(prepared.sequences)(prepared.clean, 0.3)
-        kept = pocket.velocity_field(prepared.sequences, memory)(prepared.clean, 0.3)
-    assert torch.equal(direct, kept)
-
-
-def test_many_without_references_is_one_field_a_draw():
-    backbone = tiny_pocket()
-    prepared = prepare_page(backbone, made_page(1), Setting(conditioning=Conditioning.REFERENCE))
-    sequences = Sequences(text=prepared.sequences.text, targets=(Grid(frame=0, rows=8, columns=8),))
-    tokens, t = torch.randn(1, 2, 64, 8), torch.tensor([[0.3, 0.9]])
-    with torch.no_grad():
-        field = backbone.velocity_field(sequences)
-        many = field.many(tokens, t)
-        single = [field(tokens[:, draw], float(t[0, draw])) for draw in range(2)]
-    torch.testing.assert_close(many[0], torch.cat(single), atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("weight", [1e9, -101.0, float("nan"), float("inf")])
-def test_skills_weight_beyond_reason_is_refused_with_the_value(pocket, weight):
-    with pytest.raises(SkillError, match=rf"weight of skill .* is {re.escape(format(weight, 'g'))};"):
-        Skills(random_skill(pocket), weights=[weight])
+        both = pocket.velocity(tokens, t, bare, prepared.targets)
+        single = [
+            pocket.velocity(tokens[row, None], t[row, None], read(pocket, prepared.text), prepared.targets)
+            for row in range(2)
+        ]
+    torch.testing.assert_close(both, torch.cat(single), atol=1e-5, rtol=1e-5)
 
 
 def test_skills_applied_beyond_what_the_weights_can_hold_is_refused_by_name(pocket):

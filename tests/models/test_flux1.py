@@ -9,14 +9,14 @@ from tiny_models import assert_same, filled, flux1, picture, start
 from tiny_pipelines import stock
 from triptych.canvas import composite
 from triptych.errors import PromptError
-from triptych.models.backbone import Conditioning, Grid, Sequences, Text
+from triptych.models.backbone import Conditioning, Conditions, Grid, Targets
 from triptych.models.flux1 import Flux1
 from triptych.models.flux1_fill import Flux1Fill
 from triptych.models.kontext import Kontext
 from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart, write_prompt
 from triptych.sampling import generate
-from triptych.sampling.prepare import page_canvas
+from triptych.sampling.ways.canvas import page_canvas
 
 GUIDANCE = 3.5
 PAGE = Page(
@@ -108,12 +108,9 @@ def test_kontext_equals_kontext_pipeline(conditions):
 def test_kontext_several_wide_conditions_and_slots_never_share_a_position():
     """The pipeline takes one picture; the second of ours gets a frame of its own, whatever its width."""
     backbone = flux1(Kontext, Conditioning.REFERENCE)
-    sequences = Sequences(
-        text=Text(embeds=torch.zeros(1, 1, 1), positions=torch.zeros(1, 3)),
-        targets=(Grid(frame=0, rows=2, columns=3), Grid(frame=1, rows=4, columns=5)),
-        reference_grids=(Grid(frame=10, rows=2, columns=40), Grid(frame=20, rows=3, columns=7)),
-    )
-    places = torch.cat(backbone.places(sequences))
+    targets = Targets(grids=(Grid(frame=0, rows=2, columns=3), Grid(frame=1, rows=4, columns=5)))
+    grids = (Grid(frame=10, rows=2, columns=40), Grid(frame=20, rows=3, columns=7))
+    places = torch.cat(backbone.places(targets, Conditions(tokens=torch.zeros(1, 101, 16), grids=grids)))
     assert len({tuple(place) for place in places.tolist()}) == 6 + 20 + 80 + 21
 
 

@@ -19,19 +19,20 @@ from tiny_models import (
     klein,
     mistral,
     picture,
+    solved,
     start,
     tokenizer,
 )
 from tiny_pipelines import stock
 from triptych.canvas import composite
 from triptych.errors import PromptError
-from triptych.models.backbone import Conditioning, Grid, Sequences
+from triptych.models.backbone import Conditioning, Conditions, Grid, Targets
 from triptych.models.flux2 import Flux2, MistralText, References
+from triptych.models.reading import read
 from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart, write_prompt
-from triptych.sampling.batch import denoise
-from triptych.sampling.encode import encode_text
-from triptych.sampling.prepare import Batch, build_plan, page_canvas
+from triptych.sampling.ways import WAYS
+from triptych.sampling.ways.canvas import page_canvas
 from triptych.sampling.working import working_page
 
 
@@ -82,13 +83,6 @@ def test_flux2_klein_kv_equals_stock_pipeline(page):
     assert_same(filled(backbone, page, Conditioning.REFERENCE)[0], expected)
 
 
-def test_flux2_klein_kv_cached_equals_uncached():
-    backbone = klein(References.ALONE)
-    page = PAGES["two conditions"]
-    cached, uncached = (filled(backbone, page, Conditioning.REFERENCE, cached=cached)[0] for cached in (True, False))
-    torch.testing.assert_close(cached, uncached, atol=1e-5, rtol=0)
-
-
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 def test_flux2_dev_equals_stock_pipeline(page):
     text = MistralText(mistral(), tokenizer(), limit=64, layers=LAYERS)
@@ -123,13 +117,12 @@ def test_flux2_repaint_that_also_refers_to_its_canvas_equals_inpaint_pipeline():
         max_sequence_length=64,
         text_encoder_out_layers=LAYERS,
     ).images
-    batch = Batch(pages=(page,), seeds=(0,), conditioning=Conditioning.REPAINT)
     with torch.no_grad():
-        plan = build_plan(backbone, batch, encode_text(backbone, [page]))
-        shown = {"references": plan.known.data, "reference_grids": (replace(grid, frame=10),)}
-        *_, last = denoise(backbone, replace(plan, sequences=replace(plan.sequences, **shown)), 3)
+        plan = WAYS[Conditioning.REPAINT].plan(backbone, [page], [0])
+        canvas = Conditions(tokens=plan.known.data, grids=(replace(grid, frame=10),))
+        last = solved(backbone, page, replace(plan, conditions=canvas))
         assert_same(backbone.decode_images(last.tokens, grid) / 2 + 0.5, expected)
-        *_, ours = denoise(backbone, plan, 3)
+        ours = solved(backbone, page, plan)
     assert (ours.tokens - last.tokens).abs().max() > 1e-3
 
 
@@ -161,15 +154,24 @@ def test_flux2_slots_together_differ_from_slots_alone():
     assert (together[0] - together[1]).abs().max() > 1e-3
 
 
-def test_flux2_velocity_field_has_gradients_through_the_cache():
+def test_flux2_velocity_has_gradients_through_the_memory():
     backbone = klein(References.ALONE)
-    references = torch.randn(1, 4, 16, requires_grad=True)
+    tokens = torch.randn(1, 4, 16, requires_grad=True)
     text = backbone.encode_prompts([Prompt(text="a fox", parts=())], [0])
     grid = Grid(frame=0, rows=2, columns=2)
-    field = backbone.velocity_field(
-        Sequences(text=text, targets=(grid,), reference_grids=(replace(grid, frame=10),), references=references)
-    )
-    field(torch.randn(1, 4, 16), 1.0)
-    field(torch.randn(1, 4, 16), 0.5).square().sum().backward()
-    assert references.grad is not None
-    assert references.grad.abs().sum() > 0
+    context = read(backbone, text, Conditions(tokens=tokens, grids=(replace(grid, frame=10),)))
+    two, t = context.repeated(2), torch.tensor([1.0, 0.5])
+    backbone.velocity(torch.randn(2, 4, 16), t, two, Targets(grids=(grid,))).square().sum().backward()
+    assert tokens.grad is not None
+    assert tokens.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("references", References)
+def test_flux2_rows_at_their_own_levels_equal_each_row_alone(references):
+    backbone, grid = klein(references), Grid(frame=0, rows=2, columns=2)
+    text = backbone.encode_prompts([Prompt(text="a fox", parts=())], [0])
+    context = read(backbone, text, Conditions(tokens=torch.randn(1, 4, 16), grids=(replace(grid, frame=10),)))
+    tokens, t, targets = torch.randn(2, 4, 16), torch.tensor([0.9, 0.2]), Targets(grids=(grid,))
+    together = backbone.velocity(tokens, t, context.repeated(2), targets)
+    alone = [backbone.velocity(tokens[row, None], t[row, None], context, targets) for row in range(2)]
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=0)

@@ -13,7 +13,7 @@ from triptych.models.codecs import pack, unpack
 from triptych.models.sd3 import SD3
 from triptych.page import Layout, Page, condition, slot
 from triptych.prompts import Prompt, write_prompt
-from triptych.sampling.prepare import page_canvas
+from triptych.sampling.ways.canvas import page_canvas
 
 PAGE = Page(panels=(condition(picture(1), "a fox"), slot("on the beach", size_px=(64, 64))))
 

@@ -7,19 +7,24 @@ from triptych.models.adapters import Skills
 from triptych.models.backbone import Conditioning
 from triptych.models.slot_skills import SlotSkills
 from triptych.page import Page, condition, slot
-from triptych.sampling import generate
-from triptych.training.prepare import Setting, prepare_page
+from triptych.sampling import Request, generate
+from triptych.sampling.lanes import read_lanes
+from triptych.sampling.ways import WAYS
+from triptych.sampling.working import working_page
 
 PAGE = Page(panels=(condition(disc(0.1, 5)), slot("one", answer=disc(0.2, 9)), slot("two", answer=disc(0.7, 30))))
 
 
 def _velocity(backbone, skill=None):
-    prepared = prepare_page(backbone, PAGE, Setting(conditioning=Conditioning.REFERENCE))
+    """The velocity of both slots as `generate` computes it."""
+    page = working_page(PAGE.without_answers(), backbone.card)
+    request = Request(page=page).settled(backbone.card)
+    plan = WAYS[Conditioning.REFERENCE].plan(backbone, [page], [3])
     with torch.no_grad():
-        if skill is None:
-            return backbone.velocity_field(prepared.sequences)(prepared.clean, 0.6)
-        with skill.applied(backbone):
-            return backbone.velocity_field(prepared.sequences)(prepared.clean, 0.6)
+        lanes = read_lanes(backbone, skill, [page], plan, request)
+        made = lanes.velocity(backbone, plan.noise, 0.6)
+    backbone.shared.release(backbone)
+    return made
 
 
 def test_slot_skills_each_slot_is_that_of_its_own_skill(pocket):
@@ -47,4 +52,3 @@ def test_generate_slot_skills_of_another_number_are_refused():
     backbone = tiny_pocket()
     with pytest.raises(SkillError, match="3 skills"):
         generate(backbone, PAGE.without_answers(), steps=1, skill=SlotSkills([random_skill(backbone), None, None]))
-    assert "velocity_field" not in vars(backbone)

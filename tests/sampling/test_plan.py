@@ -10,8 +10,8 @@ from tiny_training import tiny_pocket
 from triptych.flow import interpolate
 from triptych.models.backbone import Backbone, Conditioning
 from triptych.page import Page, condition, slot
-from triptych.sampling.encode import encode_text
-from triptych.sampling.prepare import Batch, build_plan
+from triptych.sampling.solvers import denoise
+from triptych.sampling.ways import WAYS
 from triptych.sampling.working import working_page
 
 
@@ -21,8 +21,7 @@ def test_repaint_puts_conditions_back_as_the_backbone_was_trained_to_see_them(
 ) -> None:
     backbone = make()
     page = working_page(Page(panels=(condition(picture(1)), slot("in snow"))), backbone.card)
-    batch = Batch(pages=(page,), seeds=(3,), conditioning=Conditioning.REPAINT)
-    plan = build_plan(backbone, batch, encode_text(backbone, [page]))
+    plan = WAYS[Conditioning.REPAINT].plan(backbone, [page], [3])
     assert plan.known is not None
     is_known = plan.known.keep[..., 0] > 0
     assert is_known.any()
@@ -34,6 +33,6 @@ def test_repaint_puts_conditions_back_as_the_backbone_was_trained_to_see_them(
 
     torch.testing.assert_close(plan.start[is_known], expected(1.0))
     assert torch.equal(plan.start[~is_known], plan.noise[~is_known])
-    moved = plan.advance(plan.start, torch.ones_like(plan.noise), 1.0, 0.4)
+    moved = next(denoise(lambda tokens, _: torch.ones_like(tokens), plan, (1.0, 0.4))).tokens
     torch.testing.assert_close(moved[is_known], expected(0.4))
     torch.testing.assert_close(moved[~is_known], plan.noise[~is_known] - 0.6)

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -40,11 +39,11 @@ def test_conditions_on_the_pockets_canvas_get_no_noise(pocket, monkeypatch):
     item = draw_item(prepared, draws=2, levels=Levels(pure_share=1.0), seed=0)
     seen = []
 
-    def answer(tokens, _):
-        seen.append(tokens[0])
+    def answer(_, tokens, *__):
+        seen.append(tokens)
         return torch.zeros_like(tokens)
 
-    monkeypatch.setattr(type(pocket), "velocity_field", lambda *_: SimpleNamespace(many=answer))
+    monkeypatch.setattr(type(pocket), "velocity", answer)
     group_losses(pocket, [item], space=LossSpace.DATA)
     is_slot = prepared.weights[0] > 0
     torch.testing.assert_close(seen[0][:, ~is_slot], prepared.clean[:, ~is_slot].expand(2, -1, -1))
@@ -55,8 +54,8 @@ def _loss_of_nought(backbone, item):
     """The loss of a network that answers zero, whatever it is asked."""
 
     class Nought(PocketBackbone):
-        def velocity_field(self, sequences, memory=None):  # noqa: ARG002
-            return SimpleNamespace(many=lambda tokens, _: torch.zeros_like(tokens))
+        def velocity(self, tokens, t, context, targets):  # noqa: ARG002
+            return torch.zeros_like(tokens)
 
     return float(group_losses(Nought(backbone.network, backbone.tokenizer), [item], space=LossSpace.VELOCITY))
 

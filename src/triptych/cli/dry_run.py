@@ -20,8 +20,8 @@ from triptych.models.hardware import operations_per_second
 from triptych.models.memory import estimate
 from triptych.page import Page
 from triptych.prompts import write_prompt
-from triptych.sampling.prepare import page_canvas
 from triptych.sampling.request import Request
+from triptych.sampling.ways.canvas import page_canvas
 from triptych.sampling.working import working_page
 
 __all__ = ["print_plan"]

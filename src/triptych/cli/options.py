@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from triptych.conditioning import Conditioning
+from triptych.conditioning import Conditioning, Solver
 from triptych.page import Layout
 from triptych.sampling.request import SkillUse
 
@@ -23,6 +23,7 @@ __all__ = [
     "OutFolder",
     "Seed",
     "SkillFiles",
+    "SolverName",
     "SpriteFolder",
     "Steps",
     "parse_conditioning",
@@ -48,6 +49,10 @@ SkillFiles = Annotated[
     typer.Option(
         "--skill", metavar="FILE[@WEIGHT]", help="A skill made by `triptych train`; may be given several times."
     ),
+]
+SolverName = Annotated[
+    Solver | None,
+    typer.Option("--solver", help="How steps are taken: heun is more exact and costs two evaluations a step."),
 ]
 SpriteFolder = Annotated[
     Path | None,

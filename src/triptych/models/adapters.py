@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from triptych.errors import SkillError
-from triptych.models.backbone import Backbone
+from triptych.models.backbone import Backbone, Keeps
 from triptych.skill import KEY_PREFIX, Skill
 
 # peft takes a second to import, and a skill whose layers are merged goes without it.
@@ -28,6 +28,7 @@ __all__ = [
     "inject",
     "linear_names",
     "shard_frozen",
+    "unheard",
     "unheard_by_conditions",
 ]
 
@@ -136,33 +137,35 @@ def shard_frozen(transformer: nn.Module, adapter: Iterable[nn.Parameter]) -> Non
 
 
 @contextmanager
-def unheard_by_conditions(transformer: nn.Module) -> Iterator[None]:
-    """Inside the `with`, references are read as if no adapter were there.
+def unheard(transformer: nn.Module) -> Iterator[None]:
+    """Inside the `with`, the module computes as if no adapter were in it."""
+    layers = [layer for _, layer in _lora_layers(transformer)]
+    before = [layer._disable_adapters for layer in layers]
+    for layer in layers:
+        layer._disable_adapters = True
+    try:
+        yield
+    finally:
+        for layer, was in zip(layers, before, strict=True):
+            layer._disable_adapters = was
 
-    Raises SkillError for a transformer that reads them together with the slots.
+
+@contextmanager
+def unheard_by_conditions(backbone: Backbone) -> Iterator[None]:
+    """Inside the `with`, `read` reads conditions as if no adapter were there.
+
+    Raises SkillError for a backbone that reads them together with the slots.
     """
-    read = getattr(transformer, "encode_references", None)
-    if read is None:
+    if backbone.keeps is not Keeps.CONDITIONS:
         raise SkillError(
             "the skill leaves the conditions' path as it was; this backbone reads conditions and slots in one pass. "
             "Train with `frozen_conditions: false`."
         )
-
-    def read_bare(*args: Tensor) -> object:
-        layers = [layer for _, layer in _lora_layers(transformer)]
-        for layer in layers:
-            layer._disable_adapters = True
-        try:
-            return read(*args)
-        finally:
-            for layer in layers:
-                layer._disable_adapters = False
-
-    transformer.encode_references = read_bare  # pyright: ignore[reportArgumentType]
+    backbone.shared.reads_bare = True
     try:
         yield
     finally:
-        del transformer.encode_references
+        backbone.shared.reads_bare = False
 
 
 def check_fit(skill: Skill, module: nn.Module) -> None:
@@ -209,6 +212,11 @@ class Skills:
         return hash((self.skills, self.weights))
 
     @property
+    def frozen_conditions(self) -> bool:
+        """Whether conditions are read as if no skill were there."""
+        return self.skills[0].card.frozen_conditions
+
+    @property
     def name(self) -> str:
         """The skills' names, with the weights that are not 1."""
         parts = zip(self.skills, self.weights, strict=True)
@@ -220,7 +228,7 @@ class Skills:
             check_fit(skill, backbone.transformer)
         if not any(skill.card.frozen_conditions for skill in self.skills) and _is_small(backbone.transformer):
             return _merged(backbone.transformer, self.skills, self.weights)
-        return _beside(backbone.transformer, self.skills, self.weights)
+        return _beside(backbone, self.skills, self.weights)
 
 
 def _is_small(transformer: nn.Module) -> bool:
@@ -259,8 +267,9 @@ def _merged(transformer: nn.Module, skills: Sequence[Skill], weights: Sequence[f
 
 
 @contextmanager
-def _beside(transformer: nn.Module, skills: Sequence[Skill], weights: Sequence[float]) -> Iterator[None]:
+def _beside(backbone: Backbone, skills: Sequence[Skill], weights: Sequence[float]) -> Iterator[None]:
     """The layers' own weights stay; what the adapters compute is added."""
+    transformer = backbone.transformer
     names = [f"skill{number}" for number in range(len(skills))]
     frozen = skills[0].card.frozen_conditions
     with ejecting(transformer):
@@ -270,7 +279,7 @@ def _beside(transformer: nn.Module, skills: Sequence[Skill], weights: Sequence[f
             layer.set_adapter([name for name in names if name in layer.lora_A], inference_mode=True)
             for adapter, weight in zip(names, weights, strict=True):
                 layer.set_scale(adapter, weight)
-        with unheard_by_conditions(transformer) if frozen else nullcontext():
+        with unheard_by_conditions(backbone) if frozen else nullcontext():
             yield
 
 

@@ -1,8 +1,9 @@
-"""What a backbone is to the rest of the house: codec, text encoder and velocity field, whatever its family."""
+"""What a backbone is to the rest of the house: codec, text encoder, reader and velocity, whatever its family."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
@@ -22,15 +23,15 @@ __all__ = [
     "Backbone",
     "Card",
     "Conditioning",
+    "Conditions",
+    "Context",
     "EncodesMasks",
     "Grid",
-    "KeepsReferences",
-    "ManyField",
+    "Keeps",
     "ReadsConditions",
     "Relieves",
-    "Sequences",
+    "Targets",
     "Text",
-    "VelocityField",
     "frames",
 ]
 
@@ -90,34 +91,77 @@ class Text:
     pooled: Float[Tensor, "batch pooled"] | None = None
     mask: Tensor | None = None
 
+    def repeated(self, count: int) -> "Text":
+        """Every row `count` times, one behind the other."""
+        embeds, *others = (
+            None if rows is None else rows.repeat_interleave(count, dim=0)
+            for rows in (self.embeds, self.pooled, self.mask)
+        )
+        assert embeds is not None, "there is a text in every page"
+        return replace(self, embeds=embeds, pooled=others[0], mask=others[1])
+
+    def row(self, index: int) -> "Text":
+        """The text of one page."""
+        embeds, *others = (
+            None if rows is None else rows[index : index + 1] for rows in (self.embeds, self.pooled, self.mask)
+        )
+        assert embeds is not None, "there is a text in every page"
+        return replace(self, embeds=embeds, pooled=others[0], mask=others[1])
+
+
+class Keeps(StrEnum):
+    """What of its reading a backbone can keep, exactly, for further steps and further requests."""
+
+    NOTHING = "nothing"
+    """Conditions attend to the slots, or see their noise level: they are computed anew in every step."""
+    CONDITIONS = "conditions"
+    """Keys and values of the conditions, which attend to conditions only."""
+    PROMPT = "prompt"
+    """Keys and values of the prompt and the conditions that stand in it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sequences:
-    """All that a velocity field needs to know before the first step.
+class Conditions:
+    """Conditions that enter as clean tokens, one grid each."""
 
-    `targets` are the images that are denoised, jointly. `references` enter as clean tokens; `extra` are channels
-    appended to every target token (fill: the masked canvas and its mask).
-    """
+    tokens: Float[Tensor, "batch reference channels"]
+    grids: tuple[Grid, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What has been read before the first step, a row a page. It serves every step and every draw of noise."""
 
     text: Text
-    targets: tuple[Grid, ...]
-    reference_grids: tuple[Grid, ...] = ()
-    references: Float[Tensor, "batch reference channels"] | None = None
-    extra: Float[Tensor, "batch target extra"] | None = None
+    conditions: Conditions | None = None
+    memory: Float[Tensor, "batch blocks 2 kept heads width"] | None = None
+    """Keys and values in every block, where the backbone keeps them."""
     guidance: float | None = None
-    negative: Text | None = None
-    """The second prompt of classifier-free guidance, present only where `guidance` asks for it."""
-    cached: bool = True
-    """Compute the references' keys and values once, where the family can."""
+    negative: "Context | None" = None
+    """What the second pass of classifier-free guidance reads, present only where `guidance` asks for it."""
+
+    def repeated(self, count: int) -> "Context":
+        """Every row `count` times, one behind the other: for several draws of noise a page."""
+        conditions = self.conditions
+        return replace(
+            self,
+            text=self.text.repeated(count),
+            conditions=conditions and replace(conditions, tokens=conditions.tokens.repeat_interleave(count, dim=0)),
+            memory=None if self.memory is None else self.memory.repeat_interleave(count, dim=0),
+            negative=self.negative and self.negative.repeated(count),
+        )
 
 
-@runtime_checkable
-class VelocityField(Protocol):
-    """Velocity (noise - data) of the target tokens at noise level `t`; one object serves all steps of a page."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """The images that are denoised, jointly; `extra` are channels appended to every token (fill)."""
 
-    def __call__(
-        self, tokens: Float[Tensor, "batch target channels"], t: float
-    ) -> Float[Tensor, "batch target channels"]: ...
+    grids: tuple[Grid, ...]
+    extra: Float[Tensor, "batch target extra"] | None = None
+
+    def repeated(self, count: int) -> "Targets":
+        """As `Context.repeated`."""
+        return self if self.extra is None else replace(self, extra=self.extra.repeat_interleave(count, dim=0))
 
 
 @runtime_checkable
@@ -160,32 +204,28 @@ class Backbone(Protocol):
         """`steps` + 1 noise levels from 1 to 0 for a page of `tokens` target tokens."""
         ...
 
-    def velocity_field(self, sequences: Sequences) -> VelocityField: ...
-
-
-@runtime_checkable
-class ManyField(VelocityField, Protocol):
-    """A velocity field that takes several noisy copies of every page in one batch."""
-
-    def many(
-        self, tokens: Float[Tensor, "batch draws target channels"], t: Float[Tensor, "batch draws"]
-    ) -> Float[Tensor, "batch draws target channels"]:
-        """Velocities of copies that share their page's text and references, each at its own noise level."""
+    @property
+    def keeps(self) -> Keeps:
+        """What of its reading can be kept."""
         ...
 
+    def remember(
+        self, text: Text, conditions: Conditions | None, *, guidance: float | None
+    ) -> Float[Tensor, "batch blocks 2 kept heads width"] | None:
+        """The memory of a context: None for a backbone that keeps nothing, or without anything to keep.
 
-@runtime_checkable
-class KeepsReferences(Protocol):
-    """A backbone that reads references before the targets and apart from them, so that the reading can be kept."""
-
-    def read_references(self, sequences: Sequences) -> Float[Tensor, "batch blocks 2 reference heads width"]:
-        """Keys and values of the references in every block; gradients flow through them."""
+        Gradients flow through it. What it depends on is what `keeps` says, and `guidance` where the network reads that.
+        """
         ...
 
-    def velocity_field(
-        self, sequences: Sequences, memory: Float[Tensor, "batch blocks 2 reference heads width"] | None = None
-    ) -> ManyField:
-        """As `Backbone.velocity_field`; `memory` is what `read_references` gave for the same references."""
+    def velocity(
+        self,
+        tokens: Float[Tensor, "batch target channels"],
+        t: Float[Tensor, " batch"],
+        context: Context,
+        targets: Targets,
+    ) -> Float[Tensor, "batch target channels"]:
+        """Velocity (noise - data) of the target tokens, each row at its own noise level."""
         ...
 
 

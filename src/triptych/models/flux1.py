@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import CLIPTextModel, PreTrainedTokenizerBase, T5EncoderModel
 
-from triptych.models.backbone import Card, Sequences, Text
+from triptych.models.backbone import Card, Conditions, Context, Targets, Text
 from triptych.models.codecs import KLCodec
-from triptych.models.latent import LatentBackbone, distilled_guidance, linear_mu, positions
+from triptych.models.latent import LatentBackbone, all_positions, distilled_guidance, linear_mu
 from triptych.models.text import read_beginnings, read_with_t5
 from triptych.prompts import Prompt
 
@@ -70,41 +70,35 @@ class Flux1(LatentBackbone):
         config = self._scheduler.config
         return self._levels(steps, mu=linear_mu(tokens, config) if config.use_dynamic_shifting else None)
 
-    def velocity_field(self, sequences: Sequences) -> "_Field":
-        """Nothing is kept between calls."""
-        return _Field(self, sequences)
+    def places(
+        self, targets: Targets, conditions: Conditions | None
+    ) -> tuple[Float[Tensor, "target 3"], Float[Tensor, "reference 3"]]:
+        """Positions of targets and conditions. Canvases lie at frame 0, where text-to-picture models look."""
+        assert conditions is None, "a text-to-picture model takes conditions on its canvas"
+        return all_positions(targets.grids, axes=3), torch.zeros(0, 3)
 
-    def places(self, sequences: Sequences) -> tuple[Float[Tensor, "target 3"], Float[Tensor, "reference 3"]]:
-        """Positions of targets and references. Canvases lie at frame 0, where text-to-picture models look."""
-        targets = torch.cat([positions(grid, frame=grid.frame, axes=3) for grid in sequences.targets])
-        return targets, torch.zeros(0, 3)
-
-
-class _Field:
-    def __init__(self, backbone: Flux1, sequences: Sequences) -> None:
-        self._backbone, self._sequences = backbone, sequences
-        targets, references = backbone.places(sequences)
-        self._places = torch.cat((targets, references)).to(backbone.device)
-        backbone.forget_steps()
-
-    def __call__(
-        self, tokens: Float[Tensor, "batch target channels"], t: float
+    def velocity(
+        self,
+        tokens: Float[Tensor, "batch target channels"],
+        t: Float[Tensor, " batch"],
+        context: Context,
+        targets: Targets,
     ) -> Float[Tensor, "batch target channels"]:
-        transformer, text = self._backbone.transformer, self._sequences.text
-        inputs = tokens
-        if self._sequences.extra is not None:
-            inputs = torch.cat((inputs, self._sequences.extra.to(inputs)), dim=2)
-        if self._sequences.references is not None:
-            inputs = torch.cat((inputs, self._sequences.references), dim=1)
-        with self._backbone.cache_context(self._sequences, text):
-            velocity = transformer(
+        """As in `Backbone`."""
+        text, inputs = context.text, tokens
+        if targets.extra is not None:
+            inputs = torch.cat((inputs, targets.extra.to(inputs)), dim=2)
+        if context.conditions is not None:
+            inputs = torch.cat((inputs, context.conditions.tokens), dim=1)
+        with self.step_cache(context):
+            velocity = self.transformer(
                 hidden_states=inputs,
-                timestep=torch.full((tokens.shape[0],), t, device=tokens.device),
-                guidance=distilled_guidance(self._backbone, self._sequences, tokens),
+                timestep=t,
+                guidance=distilled_guidance(self, context.guidance, len(tokens)),
                 pooled_projections=text.pooled,
                 encoder_hidden_states=text.embeds,
                 txt_ids=text.positions,
-                img_ids=self._places,
+                img_ids=torch.cat(self.places(targets, context.conditions)).to(self.device),
                 return_dict=False,
             )[0]
         return velocity[:, : tokens.shape[1]]

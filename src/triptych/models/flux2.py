@@ -17,9 +17,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from triptych.models.backbone import Card, Sequences, Text
+from triptych.models.backbone import Card, Conditions, Context, Keeps, Targets, Text
 from triptych.models.codecs import Flux2Codec
-from triptych.models.latent import LatentBackbone, distilled_guidance, guided, positions
+from triptych.models.latent import LatentBackbone, all_positions, distilled_guidance, guided
 from triptych.models.options import References
 from triptych.models.text import refuse_truncation
 from triptych.prompts import Prompt
@@ -152,70 +152,85 @@ class Flux2(LatentBackbone):
             100 * self.reference_error,
         )
 
-    def velocity_field(self, sequences: Sequences) -> "_Field":
-        """Where references are seen alone, the first call keeps their keys and values, with their graph under grad."""
-        return _Field(self, sequences)
+    @property
+    def keeps(self) -> Keeps:
+        """Conditions that are seen alone can be kept."""
+        return Keeps.CONDITIONS if self.references is References.ALONE else Keeps.NOTHING
 
+    def remember(self, text: Text, conditions: Conditions | None, *, guidance: float | None) -> Tensor | None:  # noqa: ARG002
+        """Keys and values of the conditions where they are seen alone."""
+        if conditions is None or self.keeps is Keeps.NOTHING:
+            return None
+        batch, count, _ = conditions.tokens.shape
+        # One token of no meaning stands for the text, which conditions do not see.
+        cache = self.transformer(
+            hidden_states=conditions.tokens,
+            img_ids=all_positions(conditions.grids, axes=4).to(self.device),
+            encoder_hidden_states=conditions.tokens.new_zeros(batch, 1, self.transformer.context_embedder.in_features),
+            txt_ids=torch.zeros(1, 4, device=self.device),
+            timestep=torch.zeros(batch, device=self.device),
+            guidance=distilled_guidance(self, guidance, batch),
+            kv_cache_mode="extract",
+            num_ref_tokens=count,
+            return_dict=False,
+        )[1]
+        layers = (*cache.double_block_caches, *cache.single_block_caches)
+        return torch.stack([torch.stack(layer.get(), dim=1) for layer in layers], dim=1)
 
-class _Field:
-    def __init__(self, backbone: Flux2, sequences: Sequences) -> None:
-        self._backbone, self._sequences = backbone, sequences
-        self._targets = torch.cat([positions(grid, frame=grid.frame, axes=4) for grid in sequences.targets])
-        self._targets = self._targets.to(backbone.device)
-        self._references: Tensor | None = None
-        if sequences.references is not None:
-            places = [positions(grid, frame=grid.frame, axes=4) for grid in sequences.reference_grids]
-            self._references = torch.cat(places).to(backbone.device)
-        self._cache: Flux2KVCache | None = None
-        backbone.forget_steps()
-
-    def __call__(
-        self, tokens: Float[Tensor, "batch target channels"], t: float
+    def velocity(
+        self,
+        tokens: Float[Tensor, "batch target channels"],
+        t: Float[Tensor, " batch"],
+        context: Context,
+        targets: Targets,
     ) -> Float[Tensor, "batch target channels"]:
-        def velocity(text: Text) -> Tensor:
-            with self._backbone.cache_context(self._sequences, text):
-                return self._pass(tokens, t, text)
+        """As in `Backbone`."""
 
-        return guided(self._sequences, velocity)
+        def one_pass(read: Context, negative: bool) -> Tensor:
+            with self.step_cache(context, negative=negative):
+                return self._pass(tokens, t, read, targets)
 
-    def _pass(self, tokens: Tensor, t: float, text: Text) -> Tensor:
-        transformer, references = self._backbone.transformer, self._sequences.references
+        return guided(context, one_pass)
+
+    def _pass(self, tokens: Tensor, t: Tensor, context: Context, targets: Targets) -> Tensor:
         inputs = {
-            "timestep": torch.full((tokens.shape[0],), t, device=tokens.device),
-            "guidance": distilled_guidance(self._backbone, self._sequences, tokens),
-            "encoder_hidden_states": text.embeds,
-            "txt_ids": text.positions,
+            "timestep": t,
+            "guidance": distilled_guidance(self, context.guidance, len(tokens)),
+            "encoder_hidden_states": context.text.embeds,
+            "txt_ids": context.text.positions,
             "return_dict": False,
         }
-        if references is None or self._references is None:
-            return transformer(hidden_states=tokens, img_ids=self._targets, **inputs)[0]
-        if self._backbone.references is References.JOINT:
-            return self._jointly(tokens, references, self._references, inputs)
-        if self._cache is not None:
-            return transformer(
-                hidden_states=tokens, img_ids=self._targets, kv_cache=self._cache, kv_cache_mode="cached", **inputs
-            )[0]
-        both, places = torch.cat((references, tokens), dim=1), torch.cat((self._references, self._targets))
-        velocity, cache = transformer(
-            hidden_states=both,
+        places = all_positions(targets.grids, axes=4).to(self.device)
+        if context.conditions is None:
+            return self.transformer(hidden_states=tokens, img_ids=places, **inputs)[0]
+        if context.memory is None:
+            return self._jointly(tokens, places, context.conditions, inputs)
+        velocity = self.transformer(
+            hidden_states=tokens,
             img_ids=places,
-            kv_cache_mode="extract",
-            num_ref_tokens=references.shape[1],
+            kv_cache=self._cache_of(context.memory),
+            kv_cache_mode="cached",
             **inputs,
-        )
-        if self._sequences.cached:
-            self._cache = cache
-        if self._backbone.approximates and self._backbone.reference_error is None and not torch.is_grad_enabled():
-            self._backbone.tell_error(velocity, self._jointly(tokens, references, self._references, inputs))
+        )[0]
+        if self.approximates and self.reference_error is None and not torch.is_grad_enabled():
+            self.tell_error(velocity, self._jointly(tokens, places, context.conditions, inputs))
         return velocity
 
-    def _jointly(self, tokens: Tensor, references: Tensor, places: Tensor, inputs: Mapping[str, Any]) -> Tensor:
-        velocity = self._backbone.transformer(
-            hidden_states=torch.cat((tokens, references), dim=1),
-            img_ids=torch.cat((self._targets, places)),
+    def _jointly(self, tokens: Tensor, places: Tensor, conditions: Conditions, inputs: Mapping[str, Any]) -> Tensor:
+        velocity = self.transformer(
+            hidden_states=torch.cat((tokens, conditions.tokens), dim=1),
+            img_ids=torch.cat((places, all_positions(conditions.grids, axes=4).to(self.device))),
             **inputs,
         )[0]
         return velocity[:, : tokens.shape[1]]
+
+    def _cache_of(self, memory: Float[Tensor, "batch blocks 2 kept heads width"]) -> Flux2KVCache:
+        cache = Flux2KVCache(len(self.transformer.transformer_blocks), len(self.transformer.single_transformer_blocks))
+        cache.num_ref_tokens = memory.shape[3]
+        layers = (*cache.double_block_caches, *cache.single_block_caches)
+        for layer, pair in zip(layers, memory.unbind(1), strict=True):
+            layer.store(*pair.unbind(1))
+        return cache
 
 
 def _side_by_side(encoder: nn.Module, inputs: Mapping[str, Tensor], layers: tuple[int, ...]) -> Tensor:

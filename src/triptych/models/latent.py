@@ -12,12 +12,12 @@ from diffusers.models.cache_utils import CacheMixin
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from triptych.models.backbone import Card, Grid, Sequences, Text, VelocityField
+from triptych.models.backbone import Card, Conditions, Context, Grid, Keeps, Targets, Text
 from triptych.models.codecs import Codec
 from triptych.models.sharing import Shared
 from triptych.prompts import Prompt
 
-__all__ = ["LatentBackbone", "distilled_guidance", "guided", "linear_mu", "positions"]
+__all__ = ["LatentBackbone", "all_positions", "distilled_guidance", "guided", "linear_mu", "positions"]
 
 
 class LatentBackbone(ABC):
@@ -33,6 +33,7 @@ class LatentBackbone(ABC):
         self._transformer: Any = transformer
         self._scheduler: Any = scheduler
         self._device: torch.device | None = None
+        self._cached: Context | None = None
         self._rungs: list[Callable[[], str]] = []
 
     @property
@@ -81,21 +82,37 @@ class LatentBackbone(ABC):
     def schedule(self, steps: int, tokens: int) -> tuple[float, ...]:
         """As in `Backbone`."""
 
+    @property
+    def keeps(self) -> Keeps:
+        """As in `Backbone`; most families keep nothing but encodings."""
+        return Keeps.NOTHING
+
+    def remember(self, text: Text, conditions: Conditions | None, *, guidance: float | None) -> Tensor | None:  # noqa: ARG002
+        """As in `Backbone`."""
+        return None
+
     @abstractmethod
-    def velocity_field(self, sequences: Sequences) -> VelocityField:
+    def velocity(
+        self,
+        tokens: Float[Tensor, "batch target channels"],
+        t: Float[Tensor, " batch"],
+        context: Context,
+        targets: Targets,
+    ) -> Float[Tensor, "batch target channels"]:
         """As in `Backbone`."""
 
-    def cache_context(self, sequences: Sequences, text: Text) -> AbstractContextManager[object]:
-        """The context in which diffusers' step caches tell the passes of a step apart."""
+    def step_cache(self, context: Context, *, negative: bool = False) -> AbstractContextManager[object]:
+        """The surroundings in which diffusers' step caches tell the passes of a step apart, and pages from each other.
+
+        What they kept of another context is cleared: runs may take turns.
+        """
         transformer = self._transformer
         if not isinstance(transformer, CacheMixin):
             return nullcontext()
-        return transformer.cache_context("uncond" if text is sequences.negative else "cond")
-
-    def forget_steps(self) -> None:
-        """Clear what step caches kept of the page before."""
-        if isinstance(self._transformer, CacheMixin) and self._transformer.is_cache_enabled:
-            self._transformer._reset_stateful_cache()
+        if transformer.is_cache_enabled and self._cached is not context:
+            transformer._reset_stateful_cache()
+            self._cached = context
+        return transformer.cache_context("uncond" if negative else "cond")
 
     def _levels(self, steps: int, *, mu: float | None, sigmas: Sequence[float] | None = None) -> tuple[float, ...]:
         """The checkpoint's own scheduler on `sigmas`, or else on evenly spaced noise levels."""
@@ -104,23 +121,30 @@ class LatentBackbone(ABC):
         return tuple(self._scheduler.sigmas.tolist())
 
 
-def guided(sequences: Sequences, velocity: Callable[[Text], Tensor]) -> Tensor:
-    """Classifier-free guidance (Ho and Salimans 2022, arXiv:2207.12598) where the sequences ask for it."""
-    asked = velocity(sequences.text)
-    if sequences.negative is None or sequences.guidance is None:
+def guided(context: Context, velocity: Callable[[Context, bool], Tensor]) -> Tensor:
+    """Classifier-free guidance (Ho and Salimans 2022, arXiv:2207.12598) where the context asks for it.
+
+    `velocity` is told whether it is the second pass.
+    """
+    asked = velocity(context, False)
+    if context.negative is None or context.guidance is None:
         return asked
-    unasked = velocity(sequences.negative)
-    return unasked + sequences.guidance * (asked - unasked)
+    unasked = velocity(context.negative, True)
+    return unasked + context.guidance * (asked - unasked)
 
 
-def distilled_guidance(
-    backbone: LatentBackbone, sequences: Sequences, tokens: Tensor
-) -> Float[Tensor, " batch"] | None:
+def distilled_guidance(backbone: LatentBackbone, guidance: float | None, rows: int) -> Float[Tensor, " batch"] | None:
     """The guidance scale that guidance-distilled transformers read; None for the others."""
     if not backbone.transformer.config.guidance_embeds:
         return None
-    scale = backbone.card.guidance if sequences.guidance is None else sequences.guidance
-    return torch.full((tokens.shape[0],), 1.0 if scale is None else scale, device=tokens.device)
+    scale = backbone.card.guidance if guidance is None else guidance
+    return torch.full((rows,), 1.0 if scale is None else scale, device=backbone.device)
+
+
+def all_positions(grids: Sequence[Grid], *, axes: int) -> Float[Tensor, "tokens axes"]:
+    """`positions` of every grid at its own frame, one behind the other."""
+    places = [positions(grid, frame=grid.frame, axes=axes) for grid in grids]
+    return torch.cat(places) if places else torch.zeros(0, axes)
 
 
 def linear_mu(tokens: int, config: Mapping[str, Any]) -> float:

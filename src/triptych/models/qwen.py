@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, Qwen2_5_VLForConditionalGeneration
 
-from triptych.models.backbone import Card, Sequences, Text
+from triptych.models.backbone import Card, Context, Grid, Targets, Text
 from triptych.models.codecs import QwenCodec
 from triptych.models.latent import LatentBackbone, linear_mu
 from triptych.models.side_by_side import SideBySide
@@ -97,48 +97,41 @@ class QwenEdit(LatentBackbone):
     def schedule(self, steps: int, tokens: int) -> tuple[float, ...]:
         return self._levels(steps, mu=linear_mu(tokens, self._scheduler.config))
 
-    def velocity_field(self, sequences: Sequences) -> "_Field":
-        """Nothing is kept between calls."""
-        return _Field(self, sequences)
-
-
-class _Field:
-    def __init__(self, backbone: QwenEdit, sequences: Sequences) -> None:
-        self._backbone, self._sequences = backbone, sequences
-        backbone.forget_steps()
-        # The 2511 weights know one target, the first picture, and hold all others to be clean.
-        one = getattr(backbone.transformer, "zero_cond_t", False)
-        self._slots = SideBySide(sequences.targets, backbone.card) if one else None
-        targets = (self._slots.wide,) if self._slots else sequences.targets
-        self._shapes = [(1, grid.rows, grid.columns) for grid in (*targets, *sequences.reference_grids)]
-
-    def __call__(
-        self, tokens: Float[Tensor, "batch target channels"], t: float
+    def velocity(
+        self,
+        tokens: Float[Tensor, "batch target channels"],
+        t: Float[Tensor, " batch"],
+        context: Context,
+        targets: Targets,
     ) -> Float[Tensor, "batch target channels"]:
-        if self._slots is None:
-            return self._guided(tokens, t)
-        return self._slots.part(self._guided(self._slots.join(tokens), t))
+        """As in `Backbone`."""
+        # The 2511 weights know one target, the first picture, and hold all others to be clean.
+        if not getattr(self.transformer, "zero_cond_t", False):
+            return self._guided(tokens, t, context, targets.grids)
+        slots = SideBySide(targets.grids, self.card)
+        return slots.part(self._guided(slots.join(tokens), t, context, (slots.wide,)))
 
-    def _guided(self, tokens: Tensor, t: float) -> Tensor:
-        velocity = self._pass(tokens, t, self._sequences.text)
-        negative, guidance = self._sequences.negative, self._sequences.guidance
-        if negative is None or guidance is None:
+    def _guided(self, tokens: Tensor, t: Tensor, context: Context, grids: tuple[Grid, ...]) -> Tensor:
+        with self.step_cache(context):
+            velocity = self._pass(tokens, t, context, grids)
+        if context.negative is None or context.guidance is None:
             return velocity
-        without = self._pass(tokens, t, negative)
-        guided = without + guidance * (velocity - without)
+        with self.step_cache(context, negative=True):
+            without = self._pass(tokens, t, context.negative, grids)
+        guided = without + context.guidance * (velocity - without)
         # Qwen-Image's own correction: guidance may turn a token's velocity, not lengthen it.
         return guided * (velocity.norm(dim=-1, keepdim=True) / guided.norm(dim=-1, keepdim=True))
 
-    def _pass(self, tokens: Tensor, t: float, text: Text) -> Tensor:
-        references = self._sequences.references
-        inputs = tokens if references is None else torch.cat((tokens, references), dim=1)
-        with self._backbone.cache_context(self._sequences, text):
-            velocity = self._backbone.transformer(
-                hidden_states=inputs,
-                timestep=torch.full((tokens.shape[0],), t, device=tokens.device),
-                encoder_hidden_states=text.embeds,
-                encoder_hidden_states_mask=text.mask,
-                img_shapes=[self._shapes] * tokens.shape[0],
-                return_dict=False,
-            )[0]
+    def _pass(self, tokens: Tensor, t: Tensor, context: Context, grids: tuple[Grid, ...]) -> Tensor:
+        conditions, inputs = context.conditions, tokens
+        if conditions is not None:
+            inputs, grids = torch.cat((tokens, conditions.tokens), dim=1), (*grids, *conditions.grids)
+        velocity = self.transformer(
+            hidden_states=inputs,
+            timestep=t,
+            encoder_hidden_states=context.text.embeds,
+            encoder_hidden_states_mask=context.text.mask,
+            img_shapes=[[(1, grid.rows, grid.columns) for grid in grids]] * len(tokens),
+            return_dict=False,
+        )[0]
         return velocity[:, : tokens.shape[1]]

@@ -16,7 +16,7 @@ from PIL.Image import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, Qwen3VLForConditionalGeneration
 
-from triptych.models.backbone import Card, Grid, Sequences, Text
+from triptych.models.backbone import Card, Conditions, Context, Grid, Keeps, Targets, Text
 from triptych.models.codecs import Qwen21Codec
 from triptych.models.latent import LatentBackbone, guided, linear_mu
 from triptych.models.side_by_side import SideBySide
@@ -100,67 +100,77 @@ class Qwen21(LatentBackbone):
         # Counted in latents, of which a token here holds four.
         return self._levels(steps, mu=linear_mu(4 * tokens, self._scheduler.config), sigmas=own)
 
-    def velocity_field(self, sequences: Sequences) -> "_Field":
-        """The first call keeps the keys and values of text and references, which no later step changes.
+    @property
+    def keeps(self) -> Keeps:
+        """Text and conditions, unless they see the noise level."""
+        return Keeps.PROMPT if self.transformer.config.causal_condition else Keeps.NOTHING
 
-        Raises BackboneError for slots of different heights.
-        """
-        return _Field(self, sequences)
+    def remember(self, text: Text, conditions: Conditions | None, *, guidance: float | None) -> Tensor | None:  # noqa: ARG002
+        """Keys and values of text and conditions, which no step changes."""
+        if self.keeps is Keeps.NOTHING:
+            return None
+        cache = QwenImage21KVCache(len(self.transformer.transformer_blocks))
+        # They do not see what is made behind them, so the smallest picture does for it.
+        one = Grid(frame=0, rows=1, columns=1)
+        nothing = text.embeds.new_zeros(len(text.embeds), 4, self.transformer.config.in_channels)
+        self._run(nothing, torch.zeros(len(nothing), device=self.device), text, conditions, one, cache, "extract")
+        return torch.stack([torch.stack(layer.get(), dim=1) for layer in cache.layer_caches], dim=1)
 
-
-class _Field:
-    """Text, references inside it, and one picture behind it."""
-
-    def __init__(self, backbone: Qwen21, sequences: Sequences) -> None:
-        self._backbone, self._sequences = backbone, sequences
-        self._slots = SideBySide(sequences.targets, backbone.card)
-        grids = (*sequences.reference_grids, self._slots.wide)
-        self._shapes = [(1, 2 * grid.rows, 2 * grid.columns) for grid in grids]
-        self._references = self._reference_latents()
-        self._kept: dict[int, QwenImage21KVCache] = {}
-
-    def __call__(
-        self, tokens: Float[Tensor, "batch target channels"], t: float
+    def velocity(
+        self,
+        tokens: Float[Tensor, "batch target channels"],
+        t: Float[Tensor, " batch"],
+        context: Context,
+        targets: Targets,
     ) -> Float[Tensor, "batch target channels"]:
-        latents = _latents(self._slots.join(tokens), self._slots.wide)
-        velocity = guided(self._sequences, lambda text: self._pass(latents, t, text))
-        return self._slots.part(_tokens(velocity, self._slots.wide))
+        """As in `Backbone`. Raises BackboneError for slots of different heights."""
+        slots = SideBySide(targets.grids, self.card)
+        latents = _latents(slots.join(tokens), slots.wide)
 
-    def _pass(self, latents: Tensor, t: float, text: Text) -> Tensor:
+        def one_pass(read: Context, _: bool) -> Tensor:
+            if read.memory is None:
+                return self._run(latents, t, read.text, read.conditions, slots.wide)
+            cache = QwenImage21KVCache(len(self.transformer.transformer_blocks))
+            for layer, pair in zip(cache.layer_caches, read.memory.unbind(1), strict=True):
+                layer.store(*pair.unbind(1))
+            return self._run(latents, t, read.text, read.conditions, slots.wide, cache, "cached")
+
+        return slots.part(_tokens(guided(context, one_pass), slots.wide))
+
+    def _run(
+        self,
+        latents: Tensor,
+        t: Tensor,
+        text: Text,
+        conditions: Conditions | None,
+        wide: Grid,
+        cache: QwenImage21KVCache | None = None,
+        mode: str | None = None,
+    ) -> Tensor:
+        """Text, conditions inside it, and one picture behind it, whose velocity is given back."""
         batch = len(latents)
+        grids = (*(conditions.grids if conditions else ()), wide)
         pictures = (text.positions[:, 0] > 0).to(latents.device)
-        places = torch.cat((pictures, pictures.new_ones(self._slots.wide.tokens))).expand(batch, -1)
-        kept, mode = self._memory(text)
-        velocity = self._backbone.transformer(
-            hidden_states=latents if self._references is None else torch.cat((self._references, latents), dim=1),
-            timestep=torch.full((batch,), t, device=latents.device),
+        places = torch.cat((pictures, pictures.new_ones(wide.tokens))).expand(batch, -1)
+        velocity = self.transformer(
+            hidden_states=latents
+            if conditions is None
+            else torch.cat((_condition_latents(conditions), latents), dim=1),
+            timestep=t,
             encoder_hidden_states=text.embeds,
             encoder_hidden_states_mask=text.mask,
-            img_shapes=[self._shapes] * batch,
+            img_shapes=[[(1, 2 * grid.rows, 2 * grid.columns) for grid in grids]] * batch,
             img_mask=places,
-            kv_cache=kept,
+            kv_cache=cache,
             kv_cache_mode=mode,
             return_dict=False,
         )[0]
         return velocity[:, -latents.shape[1] :]
 
-    def _memory(self, text: Text) -> tuple[QwenImage21KVCache | None, str | None]:
-        """What is kept for a text, and whether it is to be filled or used; nothing where references see the noise."""
-        transformer = self._backbone.transformer
-        if not (self._sequences.cached and transformer.config.causal_condition):
-            return None, None
-        if id(text) in self._kept:
-            return self._kept[id(text)], "cached"
-        self._kept[id(text)] = QwenImage21KVCache(len(transformer.transformer_blocks))
-        return self._kept[id(text)], "extract"
 
-    def _reference_latents(self) -> Tensor | None:
-        references = self._sequences.references
-        if references is None:
-            return None
-        grids = self._sequences.reference_grids
-        parts = references.split([grid.tokens for grid in grids], dim=1)
-        return torch.cat([_latents(part, grid) for part, grid in zip(parts, grids, strict=True)], dim=1)
+def _condition_latents(conditions: Conditions) -> Tensor:
+    parts = conditions.tokens.split([grid.tokens for grid in conditions.grids], dim=1)
+    return torch.cat([_latents(part, grid) for part, grid in zip(parts, conditions.grids, strict=True)], dim=1)
 
 
 def _latents(tokens: Float[Tensor, "batch tokens packed"], grid: Grid) -> Float[Tensor, "batch latents channels"]:

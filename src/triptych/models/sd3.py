@@ -10,7 +10,7 @@ from torch.nn import functional
 from transformers import CLIPTextModelWithProjection, PreTrainedTokenizerBase, T5EncoderModel
 
 from triptych.errors import BackboneError
-from triptych.models.backbone import Card, Sequences, Text
+from triptych.models.backbone import Card, Context, Targets, Text
 from triptych.models.codecs import KLCodec, pack, unpack
 from triptych.models.latent import LatentBackbone, guided, linear_mu
 from triptych.models.text import read_beginnings, read_with_t5
@@ -82,34 +82,31 @@ class SD3(LatentBackbone):
         self._scheduler.set_timesteps(num_inference_steps=steps, mu=mu)
         return tuple(self._scheduler.sigmas.tolist())
 
-    def velocity_field(self, sequences: Sequences) -> "_Field":
-        """Nothing is kept between calls. Raises BackboneError for a canvas beyond the model's positions."""
-        return _Field(self, sequences)
-
-
-class _Field:
-    def __init__(self, backbone: SD3, sequences: Sequences) -> None:
-        (self._grid,) = sequences.targets
-        most = backbone.transformer.config.pos_embed_max_size
-        if max(self._grid.rows, self._grid.columns) > most:
-            factor = backbone.card.factor
+    def velocity(
+        self,
+        tokens: Float[Tensor, "batch target channels"],
+        t: Float[Tensor, " batch"],
+        context: Context,
+        targets: Targets,
+    ) -> Float[Tensor, "batch target channels"]:
+        """As in `Backbone`. Raises BackboneError for a canvas beyond the model's positions."""
+        (grid,) = targets.grids
+        most = self.transformer.config.pos_embed_max_size
+        if max(grid.rows, grid.columns) > most:
+            factor = self.card.factor
             raise BackboneError(
-                f"the canvas is {self._grid.columns * factor}x{self._grid.rows * factor} px and {backbone.card.name} "
+                f"the canvas is {grid.columns * factor}x{grid.rows * factor} px and {self.card.name} "
                 f"has positions for {most * factor} px a side. Use smaller panels or another layout."
             )
-        self._backbone, self._sequences = backbone, sequences
 
-    def __call__(
-        self, tokens: Float[Tensor, "batch target channels"], t: float
-    ) -> Float[Tensor, "batch target channels"]:
-        return guided(self._sequences, lambda text: self._pass(tokens, t, text))
+        def one_pass(read: Context, _: bool) -> Tensor:
+            velocity = self.transformer(
+                hidden_states=unpack(tokens, grid),
+                timestep=1000 * t,
+                encoder_hidden_states=read.text.embeds,
+                pooled_projections=read.text.pooled,
+                return_dict=False,
+            )[0]
+            return pack(velocity)
 
-    def _pass(self, tokens: Tensor, t: float, text: Text) -> Tensor:
-        velocity = self._backbone.transformer(
-            hidden_states=unpack(tokens, self._grid),
-            timestep=torch.full((tokens.shape[0],), 1000 * t, device=tokens.device),
-            encoder_hidden_states=text.embeds,
-            pooled_projections=text.pooled,
-            return_dict=False,
-        )[0]
-        return pack(velocity)
+        return guided(context, one_pass)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Generic, TypeVar
 
+import torch
 from torch import Tensor
 
 from triptych.models.backbone import Adapter, Backbone, Text
@@ -15,6 +16,7 @@ __all__ = ["Kept", "Shared"]
 _T = TypeVar("_T")
 
 _MOST_BYTES = 256 * 2**20
+_MEMORY_BYTES = 512 * 2**20
 
 
 class Kept(Generic[_T]):
@@ -39,7 +41,7 @@ class Kept(Generic[_T]):
     def keep(self, key: Hashable, value: _T) -> _T:
         """Keep `value`, unless it alone is too large."""
         size = self._size(value)
-        if size <= self.most_bytes:
+        if size <= self.most_bytes and key not in self._entries:
             self._entries[key] = (value, size)
             self.held_bytes += size
         while self.held_bytes > self.most_bytes:
@@ -63,6 +65,11 @@ class Shared:
         self.lock = threading.RLock()
         self.encodings: Kept[Tensor | Text] = Kept(_bytes)
         """Tokens of pictures and encoded prompts."""
+        self.memories: Kept[Tensor] = Kept(_bytes, most_bytes=_MEMORY_BYTES)
+        """Keys and values of what was read."""
+        self.reads_bare = False
+        """Conditions are read as if no adapter were there: what is on was trained so."""
+        self._room_is_chosen = False
         self._adapter: Adapter | None = None
         self._on = ExitStack()
         self._depth = 0
@@ -84,6 +91,26 @@ class Shared:
                 self._depth -= 1
                 if self._depth:
                     self._switch(backbone, before)
+
+    def make_room(self, device: torch.device, most_bytes: int | None) -> None:
+        """How much of `memories` is kept; None leaves an earlier choice, or takes an eighth of a GPU's memory."""
+        if most_bytes is None and self._room_is_chosen:
+            return
+        if most_bytes is None and device.type == "cuda":
+            most_bytes = torch.cuda.get_device_properties(device).total_memory // 8
+        self._room_is_chosen = True
+        self.memories.most_bytes = most_bytes or _MEMORY_BYTES
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything is kept."""
+        return bool(len(self.encodings) or len(self.memories))
+
+    def forget(self) -> None:
+        """Drop all that is kept."""
+        with self.lock:
+            self.encodings.clear()
+            self.memories.clear()
 
     def release(self, backbone: Backbone) -> None:
         """Leave the backbone as it was loaded, unless somebody is computing with it on this very thread."""

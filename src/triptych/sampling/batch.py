@@ -3,9 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -13,30 +11,22 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from triptych.conditioning import Solver
 from triptych.events import CancelToken, Done, Phase, Preview, Step
-from triptych.flow import data_from_velocity
-from triptych.models.backbone import Adapter, Backbone, Grid
-from triptych.sampling.encode import encode_text
+from triptych.models.backbone import Backbone, Grid
 from triptych.sampling.finite import check_finite, naming_skill
-from triptych.sampling.plan import Plan
-from triptych.sampling.prepare import Batch, build_plan
+from triptych.sampling.lanes import Worn, read_lanes, worn_by_all
 from triptych.sampling.request import Request
 from triptych.sampling.result import Result, Timings
+from triptych.sampling.solvers import Reached, denoise
+from triptych.sampling.ways import WAYS
+from triptych.sampling.ways.base import Plan
 from triptych.sampling.working import restore, wanted_sizes, working_page
 
-__all__ = ["Reached", "denoise", "run"]
+__all__ = ["run"]
 
 _Pictures: TypeAlias = tuple[tuple[Image.Image, ...], ...]
 """For each page, the pictures of its slots."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reached:
-    """Target tokens at noise level `t`, and the clean tokens expected from there."""
-
-    t: float
-    tokens: Tensor
-    clean: Tensor
 
 
 class _Clock:
@@ -58,83 +48,58 @@ class _Clock:
 
 
 def run(
-    backbone: Backbone, requests: Sequence[Request], adapter: Adapter | None, cancel: CancelToken
+    backbone: Backbone, requests: Sequence[Request], worn: Worn | None, cancel: CancelToken
 ) -> Iterator[Phase | Step | Preview | Done[tuple[Result, ...]]]:
     """Every solver step of a batch, then its results.
 
     The requests are settled, ask for one result each, and differ in seed and page only, the pages being of one layout
     at the backbone's sizes. The skills are on, and the backbone is taken, only while it computes: never at a `yield`.
     """
-    first, pages, clock = requests[0], [request.page for request in requests], _Clock()
-    assert first.steps is not None, "the requests are settled"
+    first, clock = requests[0], _Clock()
+    assert first.steps is not None and first.conditioning is not None, "the requests are settled"
 
     @contextmanager
     def computing(part: str) -> Iterator[None]:
         cancel.check()
-        with backbone.shared.using(backbone, adapter), naming_skill(adapter), clock.on(part), torch.no_grad():
+        with backbone.shared.using(backbone, worn_by_all(worn)), naming_skill(worn), clock.on(part), torch.no_grad():
             yield
 
     def show(tokens: Tensor) -> _Pictures:
         # Skills do not change the codec, so they need not be on here.
-        with backbone.shared.lock, naming_skill(adapter), torch.no_grad():
+        with backbone.shared.lock, naming_skill(worn), torch.no_grad():
             return _pictures(backbone, plan, tokens, requests)
 
     yield Phase(name="reading")
-    with computing("text"):
-        working = tuple(working_page(page, backbone.card, first.size_px) for page in pages)
-        text = encode_text(backbone, working)
-        negative = encode_text(backbone, working, negative=True) if _two_passes(backbone, first) else None
     with computing("conditions"):
-        plan = build_plan(backbone, Batch.of(working, requests), text, negative)
+        working = [working_page(request.page, backbone.card, first.size_px) for request in requests]
+        plan = WAYS[first.conditioning].plan(backbone, working, [request.seed for request in requests])
+    with computing("text"):
+        read = read_lanes(backbone, worn, working, plan, first)
     yield Phase(name="steps", steps=first.steps)
+    levels = backbone.schedule(first.steps, plan.noise.shape[1])
+    steps = denoise(partial(read.velocity, backbone), plan, levels, first.solver or Solver.EULER)
     reached = Reached(t=1.0, tokens=plan.start, clean=plan.start)
-    steps = denoise(backbone, plan, first.steps)
     for step in range(1, first.steps + 1):
         with computing("steps"):
             reached = next(steps)
         yield Step(step=step, steps=first.steps, measures={"t": reached.t})
-        yield Preview(
-            step=step,
-            steps=first.steps,
-            t=reached.t,
-            pages=tuple(range(len(pages))),
-            decode=partial(show, reached.clean),
-        )
+        decode = partial(show, reached.clean)
+        yield Preview(step=step, steps=first.steps, t=reached.t, pages=tuple(range(len(requests))), decode=decode)
     yield Phase(name="decoding")
     cancel.check()
     with clock.on("decode"):
         pictures = show(reached.tokens)
-    timings = clock.timings(len(pages))
+    timings = clock.timings(len(requests))
     yield Done(
         result=tuple(
-            Result(request=request, images=images, timings=timings)
-            for request, images in zip(requests, pictures, strict=True)
+            Result(request=request, images=images, timings=timings, read_tokens=read.tokens, cached_tokens=cached)
+            for request, images, cached in zip(requests, pictures, read.cached, strict=True)
         )
     )
 
 
-def _two_passes(backbone: Backbone, request: Request) -> bool:
-    return backbone.card.negative is not None and request.guidance is not None and request.guidance > 1
-
-
-def denoise(backbone: Backbone, plan: Plan, steps: int) -> Iterator[Reached]:
-    """The state after each solver step."""
-    levels = backbone.schedule(steps, plan.noise.shape[1])
-    with torch.no_grad():
-        velocity = backbone.velocity_field(plan.sequences)
-    tokens = plan.start
-    for t, t_next in pairwise(levels):
-        # Not around the yield: a generator would leak the mode into its caller.
-        with torch.no_grad():
-            # The network may run in half precision; the sum over steps stays in float32.
-            field = velocity(tokens.to(backbone.dtype), t).float()
-            clean = data_from_velocity(tokens, field, t)
-            tokens = plan.advance(tokens, field, t, t_next)
-        yield Reached(t=t_next, tokens=tokens, clean=clean)
-
-
 def _pictures(backbone: Backbone, plan: Plan, tokens: Tensor, requests: Sequence[Request]) -> _Pictures:
-    targets = plan.sequences.targets
+    targets = plan.targets.grids
     # One picture at a time: decoders are the peak of memory, and a batch must not change anybody's bits.
     decoded = [
         [_image(_decoded(backbone, row[None], grid)) for row in part]

@@ -1,7 +1,7 @@
 """Prompts and conditions encoded once: results are kept by content, across pages and calls."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from triptych.models.backbone import Backbone, Grid, ReadsConditions, Text, fram
 from triptych.page import Page
 from triptych.prompts import Prompt, write_prompt
 
-__all__ = ["encode_picture", "encode_text", "grid_of", "pixels"]
+__all__ = ["encode_picture", "encode_text", "grid_of", "picture_key", "pixels", "text_keys"]
 
 
 def pixels(image: Image) -> Float[Tensor, "1 3 height width"]:
@@ -27,31 +27,53 @@ def grid_of(image_size_px: tuple[int, int], frame: int, factor: int) -> Grid:
     return Grid(frame=frame, rows=image_size_px[1] // factor, columns=image_size_px[0] // factor)
 
 
+def picture_key(image: Image) -> Hashable:
+    """Equal for equal pictures."""
+    return image.size, hashlib.sha256(image.tobytes()).digest()
+
+
 def encode_picture(backbone: Backbone, image: Image) -> Float[Tensor, "1 tokens channels"]:
     """Tokens of one picture. Pictures are encoded one by one, so that a batch cannot change their bits."""
-    key = ("picture", image.size, hashlib.sha256(image.tobytes()).digest())
     value = backbone.shared.encodings.get(
-        key, lambda: backbone.encode_images(pixels(image).to(backbone.device, backbone.dtype))
+        ("picture", picture_key(image)),
+        lambda: backbone.encode_images(pixels(image).to(backbone.device, backbone.dtype)),
     )
     assert isinstance(value, Tensor)
     return value
 
 
-def encode_text(backbone: Backbone, pages: Sequence[Page], *, negative: bool = False) -> Text:
-    """The prompts of pages of one layout, or with `negative` the backbone's second prompt, once a page."""
-    places = frames(pages[0])
-    seen = [[panel.picture for panel in page.all_panels if panel.picture is not None] for page in pages]
-    if negative:
-        prompts = [Prompt(text=backbone.card.negative or "", parts=())] * len(pages)
-    else:
-        prompts = [write_prompt(page) for page in pages]
+def text_keys(backbone: Backbone, pages: Sequence[Page], *, negative: bool = False) -> tuple[Hashable, ...]:
+    """For each page, the content of all that its text encoder reads."""
+    seen = [()] * len(pages)
     if isinstance(backbone, ReadsConditions):
-        pictures = tuple(hashlib.sha256(image.tobytes()).digest() for images in seen for image in images)
-        key = ("text", tuple(prompts), places, pictures)
-        value = backbone.shared.encodings.get(key, lambda: backbone.encode_prompts_with_images(prompts, places, seen))
-    else:
-        value = backbone.shared.encodings.get(
-            ("text", tuple(prompts), places), lambda: backbone.encode_prompts(prompts, places)
-        )
+        seen = [tuple(map(picture_key, _pictures(page))) for page in pages]
+    prompts = [_prompt(backbone, page, negative) for page in pages]
+    return tuple((prompt, frames(page), own) for prompt, page, own in zip(prompts, pages, seen, strict=True))
+
+
+def encode_text(backbone: Backbone, pages: Sequence[Page], *, negative: bool = False) -> Text:
+    """The prompts of pages of one layout, or with `negative` the backbone's second prompt, once a page.
+
+    Pages that say the same are encoded once.
+    """
+    keys = text_keys(backbone, pages, negative=negative)
+    if len(set(keys)) == 1 and len(pages) > 1:
+        return encode_text(backbone, pages[:1], negative=negative).repeated(len(pages))
+    prompts, places = [_prompt(backbone, page, negative) for page in pages], frames(pages[0])
+
+    def encode() -> Text:
+        if isinstance(backbone, ReadsConditions):
+            return backbone.encode_prompts_with_images(prompts, places, [_pictures(page) for page in pages])
+        return backbone.encode_prompts(prompts, places)
+
+    value = backbone.shared.encodings.get(("text", keys), encode)
     assert isinstance(value, Text)
     return value
+
+
+def _prompt(backbone: Backbone, page: Page, negative: bool) -> Prompt:
+    return Prompt(text=backbone.card.negative or "", parts=()) if negative else write_prompt(page)
+
+
+def _pictures(page: Page) -> list[Image]:
+    return [panel.picture for panel in page.all_panels if panel.picture is not None]

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from triptych.events import CancelToken, Done, Event, Phase, Preview, Step, Warning
-from triptych.models.backbone import Adapter, Backbone
+from triptych.models.backbone import Backbone
+from triptych.sampling.lanes import Worn, worn_by_all
 from triptych.sampling.relief import BatchTooLargeError, run_relieved
 from triptych.sampling.request import Request
 from triptych.sampling.result import Result
-from triptych.sampling.skills import FindSkill, SkillFiles, SkillLike, adapter_of_uses, as_adapter, uses_of
+from triptych.sampling.skills import FindSkill, SkillFiles, SkillLike, as_worn, uses_of, worn_of_uses
 from triptych.sampling.working import layout_key, working_page
 
 __all__ = ["BATCH_PAGES", "Engine"]
@@ -27,13 +28,13 @@ class _Job:
     """One result to be made: `request` is settled and asks for this one only."""
 
     request: Request
-    adapter: Adapter | None
+    worn: Worn | None
 
     def kind(self, backbone: Backbone) -> Hashable:
         """Equal for jobs that can be one batch."""
         request = self.request
         layout = layout_key(working_page(request.page, backbone.card, request.size_px))
-        return layout, request.steps, request.conditioning, request.guidance, request.size_px, self.adapter
+        return layout, request.steps, request.conditioning, request.guidance, request.size_px, request.solver, self.worn
 
 
 class Engine:
@@ -41,11 +42,15 @@ class Engine:
 
     Threads take turns: `generate` for a whole batch, `stream` for a step, so that streams advance side by side. Skills
     that a request names are found by `find_skill`, by default as files or in the package; they stay on until another
-    request needs others, or until `release`. Everything on one backbone, other engines included, shares its turns.
+    request needs others, or until `release`. What requests read is kept for later ones, up to `context_bytes` (512 MiB,
+    on a GPU an eighth of its memory). Everything on one backbone, other engines included, shares turns and contexts.
     """
 
-    def __init__(self, backbone: Backbone, *, find_skill: FindSkill | None = None) -> None:
+    def __init__(
+        self, backbone: Backbone, *, find_skill: FindSkill | None = None, context_bytes: int | None = None
+    ) -> None:
         self.backbone = backbone
+        backbone.shared.make_room(backbone.device, context_bytes)
         self._find_skill = find_skill or SkillFiles()
 
     def __enter__(self) -> "Engine":
@@ -96,12 +101,12 @@ class Engine:
         return self._events(self._jobs(requests, skill), cancel or CancelToken(), taken=False)
 
     def _jobs(self, requests: Request | Sequence[Request], skill: SkillLike | None) -> list[_Job]:
-        given = as_adapter(skill)
+        given = as_worn(skill)
         jobs = []
         for request in [requests] if isinstance(requests, Request) else requests:
-            adapter = given or adapter_of_uses(request.skills, self._find_skill, len(request.page.slots))
-            settled = replace(request.settled(self.backbone.card), skills=uses_of(adapter))
-            jobs += [_Job(request=each, adapter=adapter) for each in settled.each()]
+            worn = given or worn_of_uses(request.skills, self._find_skill, len(request.page.slots))
+            settled = replace(request.settled(self.backbone.card), skills=uses_of(worn))
+            jobs += [_Job(request=each, worn=worn) for each in settled.each()]
         return jobs
 
     def _events(self, jobs: list[_Job], cancel: CancelToken, *, taken: bool) -> Iterator[Event[tuple[Result, ...]]]:
@@ -129,10 +134,10 @@ class Engine:
     ) -> Iterator[Phase | Step | Preview | Warning | Done[tuple[Result, ...]]]:
         """The events of one batch; with `taken` nobody else computes in between."""
         notes: list[str] = []
-        adapter = jobs[0].adapter
-        events = run_relieved(self.backbone, [job.request for job in jobs], adapter, cancel)
+        worn = jobs[0].worn
+        events = run_relieved(self.backbone, [job.request for job in jobs], worn, cancel)
         if taken:
-            events = self._in_one_turn(events, adapter)
+            events = self._in_one_turn(events, worn)
         for event in events:
             match event:
                 case Warning():
@@ -143,8 +148,8 @@ class Engine:
                 case _:
                     yield event
 
-    def _in_one_turn(self, events: Iterator, adapter: Adapter | None) -> Iterator:
-        with self.backbone.shared.using(self.backbone, adapter):
+    def _in_one_turn(self, events: Iterator, worn: Worn | None) -> Iterator:
+        with self.backbone.shared.using(self.backbone, worn_by_all(worn)):
             yield from events
 
     def _batches(self, jobs: list[_Job]) -> Iterator[list[int]]:

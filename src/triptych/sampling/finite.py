@@ -8,6 +8,7 @@ from torch import Tensor
 
 from triptych.errors import BackboneError, SkillError
 from triptych.models.backbone import Adapter
+from triptych.models.slot_skills import SlotSkills
 
 __all__ = ["NotFiniteError", "check_finite", "naming_skill"]
 
@@ -26,7 +27,7 @@ def check_finite(picture: Tensor, name: str, dtype: torch.dtype) -> Tensor:
 
 
 @contextmanager
-def naming_skill(skill: Adapter | None) -> Iterator[None]:
+def naming_skill(skill: Adapter | SlotSkills | None) -> Iterator[None]:
     """Inside the `with`, values that are not finite raise SkillError if a skill is on, since it may have made them."""
     try:
         yield

@@ -8,8 +8,9 @@ import torch
 
 from triptych.errors import BackboneError
 from triptych.events import CancelToken, Done, Phase, Preview, Step, Warning
-from triptych.models.backbone import Adapter, Backbone, Relieves
+from triptych.models.backbone import Backbone, Relieves
 from triptych.sampling.batch import run
+from triptych.sampling.lanes import Worn
 from triptych.sampling.request import Request
 from triptych.sampling.result import Result
 
@@ -23,15 +24,18 @@ class BatchTooLargeError(Exception):
 
 
 def run_relieved(
-    backbone: Backbone, requests: Sequence[Request], adapter: Adapter | None, cancel: CancelToken
+    backbone: Backbone, requests: Sequence[Request], worn: Worn | None, cancel: CancelToken
 ) -> Iterator[Phase | Step | Preview | Warning | Done[tuple[Result, ...]]]:
     """As `run`, begun again with less memory after memory ran out; what was done comes as a warning.
 
+    The mildest relief, to drop what was kept of earlier requests, goes without saying.
+
     Raises BatchTooLargeError for more than one page, and BackboneError where nothing is left but to ask for less.
     """
+    can_forget = backbone.shared.holds
     while True:
         try:
-            yield from run(backbone, requests, adapter, cancel)
+            yield from run(backbone, requests, worn, cancel)
             return
         except (RuntimeError, MemoryError) as error:
             if not _is_exhausted(error):
@@ -39,11 +43,14 @@ def run_relieved(
             said = str(error).partition("\n")[0]
         # Outside of the handler: the error holds the frames, and the frames hold what filled the memory.
         with backbone.shared.lock:
-            backbone.shared.encodings.clear()
+            backbone.shared.forget()
             _give_back()
+            if can_forget:
+                can_forget = False
+                continue
             if len(requests) > 1:
                 raise BatchTooLargeError
-            done = backbone.relieve() if isinstance(backbone, Relieves) else None
+            done = _relieve(backbone)
         if done is None:
             raise BackboneError(
                 f"memory ran out on {backbone.card.name} with a page of {len(requests[0].page.all_panels)} panels "
@@ -51,6 +58,10 @@ def run_relieved(
             )
         _log.warning("memory ran out; %s, and the page is made again", done)
         yield Warning(text=done)
+
+
+def _relieve(backbone: object) -> str | None:
+    return backbone.relieve() if isinstance(backbone, Relieves) else None
 
 
 def _is_exhausted(error: BaseException) -> bool:

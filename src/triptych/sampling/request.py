@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from triptych.conditioning import Conditioning
+from triptych.conditioning import Conditioning, Solver
 from triptych.errors import BackboneError, LayoutError, RequestError
 from triptych.files import parse_json
 from triptych.page import Page
@@ -55,6 +55,7 @@ class Request:
     seed: int = 0
     number: int = 1
     steps: int | None = None
+    solver: Solver | None = None
     conditioning: Conditioning | None = None
     guidance: float | None = None
     size_px: Size | int | None = None
@@ -96,6 +97,7 @@ class Request:
         return replace(
             self,
             steps=self.steps or card.steps,
+            solver=self.solver or Solver.EULER,
             conditioning=way,
             guidance=card.guidance if self.guidance is None else self.guidance,
             backbone=card.name,
@@ -113,6 +115,7 @@ class Request:
             "seed": self.seed,
             "number": self.number,
             "steps": self.steps,
+            "solver": self.solver,
             "conditioning": self.conditioning,
             "guidance": self.guidance,
             "size_px": list(self.size_px) if isinstance(self.size_px, tuple) else self.size_px,
@@ -140,6 +143,7 @@ class Request:
             seed=entry.seed,
             number=entry.number,
             steps=entry.steps,
+            solver=entry.solver,
             conditioning=entry.conditioning,
             guidance=entry.guidance,
             size_px=entry.size_px,
@@ -189,6 +193,8 @@ class _RequestEntry(_Entry):
     """How many results, with seeds counting up."""
     steps: Annotated[int, Field(strict=True, ge=1, le=MAX_STEPS)] | None = None
     """Solver steps; without it the backbone's own number."""
+    solver: Solver | None = None
+    """How a step follows the velocity; without it euler."""
     conditioning: Conditioning | None = None
     """How conditions enter; without it the backbone's own way."""
     guidance: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None

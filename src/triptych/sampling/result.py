@@ -37,6 +37,10 @@ class Result:
     request: Request
     images: tuple[Image, ...]
     timings: Timings
+    read_tokens: int = 0
+    """Tokens of conditions and examples, with those of the prompt where the backbone reads them together."""
+    cached_tokens: int = 0
+    """How many of `read_tokens` an earlier result had read, in this call or another, so that nothing was computed."""
     notes: tuple[str, ...] = ()
     """What was done on the way because memory ran out."""
 

@@ -9,15 +9,16 @@ from triptych.errors import RequestError
 from triptych.models.adapters import Skills
 from triptych.models.backbone import Adapter
 from triptych.models.slot_skills import SlotSkills
+from triptych.sampling.lanes import Worn
 from triptych.sampling.request import SkillUse
 from triptych.skill import Skill, load_skill, skill_file
 
-__all__ = ["FindSkill", "SkillFiles", "SkillLike", "adapter_of_uses", "as_adapter", "uses_of"]
+__all__ = ["FindSkill", "SkillFiles", "SkillLike", "as_worn", "uses_of", "worn_of_uses"]
 
 FindSkill: TypeAlias = Callable[[str], Skill]
 """From the name in a request to the skill."""
 
-SkillLike: TypeAlias = Adapter | Skill | str | Path | Sequence[Skill | str | Path]
+SkillLike: TypeAlias = Worn | Skill | str | Path | Sequence[Skill | str | Path]
 """What a caller may give as a skill: one, its file or name, several of these, or an adapter."""
 
 _MOST_FILES = 8
@@ -41,16 +42,16 @@ class SkillFiles:
         return known[1]
 
 
-def as_adapter(skill: SkillLike | None) -> Adapter | None:
-    """The adapter of a skill, a file, a name, or several of them. Raises SkillError."""
-    if skill is None or isinstance(skill, Adapter):
+def as_worn(skill: SkillLike | None) -> Worn | None:
+    """What to put on for a skill, a file, a name, or several of them. Raises SkillError."""
+    if skill is None or isinstance(skill, (Adapter, SlotSkills)):
         return skill
     several = [skill] if isinstance(skill, (Skill, str, Path)) else list(skill)
     return Skills([each if isinstance(each, Skill) else load_skill(each) for each in several])
 
 
-def adapter_of_uses(uses: Sequence[SkillUse], find: FindSkill, slots: int) -> Adapter | None:
-    """The adapter that a request asks for. Raises RequestError where some skills are for a slot and some for all."""
+def worn_of_uses(uses: Sequence[SkillUse], find: FindSkill, slots: int) -> Worn | None:
+    """What a request puts on. Raises RequestError where some skills are for a slot and some for all."""
     if not uses:
         return None
     if all(use.slot is None for use in uses):
@@ -66,19 +67,19 @@ def adapter_of_uses(uses: Sequence[SkillUse], find: FindSkill, slots: int) -> Ad
     return SlotSkills(lanes)
 
 
-def uses_of(adapter: Adapter | None) -> tuple[SkillUse, ...]:
-    """How a request names what an adapter puts on."""
-    match adapter:
+def uses_of(worn: Worn | None) -> tuple[SkillUse, ...]:
+    """How a request names what is put on."""
+    match worn:
         case None:
             return ()
         case Skills():
-            pairs = zip(adapter.skills, adapter.weights, strict=True)
+            pairs = zip(worn.skills, worn.weights, strict=True)
             return tuple(SkillUse(name=skill.name, weight=float(weight)) for skill, weight in pairs)
         case SlotSkills():
             return tuple(
                 SkillUse(name=use.name, weight=use.weight, slot=number)
-                for number, own in enumerate(adapter.skills, 1)
+                for number, own in enumerate(worn.skills, 1)
                 for use in uses_of(own)
             )
         case _:
-            return (SkillUse(name=adapter.name),)
+            return (SkillUse(name=worn.name),)

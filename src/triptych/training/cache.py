@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from triptych.files import write_atomic
-from triptych.models.backbone import Backbone, Grid, Sequences, Text
+from triptych.models.backbone import Backbone, Conditions, Grid, Targets, Text
 from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart
 from triptych.sampling.encode import encode_picture, encode_text
@@ -104,24 +104,23 @@ def _bytes(tensor: Tensor) -> bytes:
 
 
 def _flat(prepared: Prepared) -> tuple[dict[str, Tensor], dict[str, object]]:
-    sequences = prepared.sequences
+    conditions, text = prepared.conditions, prepared.text
     tensors = {
         "clean": prepared.clean,
         "weights": prepared.weights,
         "memory": prepared.memory,
         "known": prepared.known,
-        "references": sequences.references,
-        "extra": sequences.extra,
-        "text.embeds": sequences.text.embeds,
-        "text.positions": sequences.text.positions,
-        "text.pooled": sequences.text.pooled,
-        "text.mask": sequences.text.mask,
+        "conditions": conditions.tokens if conditions else None,
+        "extra": prepared.targets.extra,
+        "text.embeds": text.embeds,
+        "text.positions": text.positions,
+        "text.pooled": text.pooled,
+        "text.mask": text.mask,
     }
     facts: dict[str, object] = {
-        "targets": [asdict(grid) for grid in sequences.targets],
-        "reference_grids": [asdict(grid) for grid in sequences.reference_grids],
-        "guidance": sequences.guidance,
-        "cached": sequences.cached,
+        "targets": [asdict(grid) for grid in prepared.targets.grids],
+        "conditions": [asdict(grid) for grid in conditions.grids] if conditions else [],
+        "guidance": prepared.guidance,
         "prompt": asdict(prepared.prompt),
         "frames": prepared.frames,
     }
@@ -131,18 +130,15 @@ def _flat(prepared: Prepared) -> tuple[dict[str, Tensor], dict[str, object]]:
 
 def _unflat(tensors: dict[str, Tensor], facts: dict) -> Prepared:
     text = {name.removeprefix("text."): value for name, value in tensors.items() if name.startswith("text.")}
-    sequences = Sequences(
-        text=Text(embeds=text["embeds"], positions=text["positions"], pooled=text.get("pooled"), mask=text.get("mask")),
-        targets=tuple(Grid(**grid) for grid in facts["targets"]),
-        reference_grids=tuple(Grid(**grid) for grid in facts["reference_grids"]),
-        references=tensors.get("references"),
-        extra=tensors.get("extra"),
-        guidance=facts["guidance"],
-        cached=facts["cached"],
-    )
-    prompt = facts["prompt"]
+    conditions, prompt = None, facts["prompt"]
+    if "conditions" in tensors:
+        grids = tuple(Grid(**grid) for grid in facts["conditions"])
+        conditions = Conditions(tokens=tensors["conditions"], grids=grids)
     return Prepared(
-        sequences=sequences,
+        text=Text(embeds=text["embeds"], positions=text["positions"], pooled=text.get("pooled"), mask=text.get("mask")),
+        conditions=conditions,
+        guidance=facts["guidance"],
+        targets=Targets(grids=tuple(Grid(**grid) for grid in facts["targets"]), extra=tensors.get("extra")),
         clean=tensors["clean"],
         weights=tensors["weights"],
         prompt=Prompt(text=prompt["text"], parts=tuple(PromptPart(**part) for part in prompt["parts"])),

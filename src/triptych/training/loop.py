@@ -111,7 +111,7 @@ class _Trainer:
             stack.callback(transformer.train, was_training)
             parameters = inject(transformer, names, spec, seed=recipe.seed)
             if recipe.frozen_conditions:
-                stack.enter_context(unheard_by_conditions(transformer))
+                stack.enter_context(unheard_by_conditions(self.backbone))
             if recipe.gradient_checkpointing:
                 transformer.enable_gradient_checkpointing()  # pyright: ignore[reportCallIssue]
                 stack.callback(transformer.disable_gradient_checkpointing)  # pyright: ignore[reportArgumentType]

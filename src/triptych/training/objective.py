@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
 from triptych.flow import data_from_velocity, interpolate, logit_normal, velocity
-from triptych.models.backbone import Backbone, KeepsReferences
+from triptych.models.backbone import Backbone, Keeps
 from triptych.training.prepare import Prepared, join
 from triptych.training.recipe import Levels, LossSpace
 
@@ -35,8 +35,8 @@ def draw_item(page: Prepared, *, draws: int, levels: Levels, seed: int) -> Item:
 
 
 def group_items(backbone: Backbone, items: Sequence[Item]) -> Iterator[list[Item]]:
-    """Items that go through the network together: those of one shape where the backbone takes many, else each alone."""
-    if not isinstance(backbone, KeepsReferences):
+    """Items that go through the network together: pages of one shape on the pocket and its kin, else each alone."""
+    if backbone.keeps is not Keeps.CONDITIONS:
         yield from ([item] for item in items)
         return
     groups: dict[object, list[Item]] = {}
@@ -80,10 +80,10 @@ def _velocities(
     noisy: Float[Tensor, "items draws target channels"],
     t: Float[Tensor, "items draws"],
 ) -> Float[Tensor, "items draws target channels"]:
-    sequences, memory = join(backbone, [item.page for item in items])
-    if isinstance(backbone, KeepsReferences):
-        keeping = cast(KeepsReferences, backbone)
-        return keeping.velocity_field(sequences, memory).many(noisy, t.to(noisy.dtype))
-    # One field for all draws: where a family keeps its references, they are read by the first call only.
-    field = backbone.velocity_field(sequences)
-    return torch.stack([field(noisy[:, draw], float(t[0, draw])) for draw in range(noisy.shape[1])], dim=1)
+    """All draws of all pages as rows of one batch; what pages read is read once for their draws."""
+    context, targets = join(backbone, [item.page for item in items])
+    draws = noisy.shape[1]
+    rows = rearrange(noisy, "items draws target channels -> (items draws) target channels")
+    levels = rearrange(t, "items draws -> (items draws)")
+    made = backbone.velocity(rows, levels, context.repeated(draws), targets.repeated(draws))
+    return rearrange(made, "(items draws) target channels -> items draws target channels", draws=draws)

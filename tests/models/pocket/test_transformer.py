@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from triptych.flow import data_from_velocity
-from triptych.models.backbone import Grid, Sequences, Text
+from triptych.models.backbone import Conditions, Grid, Targets, Text
 from triptych.models.pocket import PocketBackbone
 from triptych.models.pocket.backbone import positions
 from triptych.models.pocket.in_diffusers import PocketInDiffusers, in_diffusers
+from triptych.models.reading import read
 
 REFERENCES = positions([Grid(frame=10, rows=2, columns=3), Grid(frame=20, rows=2, columns=2)])
 TARGETS = positions([Grid(frame=0, rows=2, columns=3)])
@@ -131,22 +132,23 @@ def test_references_keys_do_not_depend_on_tokens_or_noise_level(pocket: PocketBa
         torch.testing.assert_close(ours[1], values, atol=1e-5, rtol=1e-5)
 
 
-def test_field_cached_and_uncached_give_the_same_velocity(pocket: PocketBackbone) -> None:
+def test_velocity_with_memory_equals_the_pass_of_all_tokens(pocket: PocketBackbone) -> None:
     inputs = _inputs()
+    grids = (Grid(frame=10, rows=2, columns=3), Grid(frame=20, rows=2, columns=2))
     text = Text(embeds=inputs["text"], positions=_text_positions())
-    fields = [
-        pocket.velocity_field(
-            Sequences(
-                text=text,
-                targets=(Grid(frame=0, rows=2, columns=3),),
-                reference_grids=(Grid(frame=10, rows=2, columns=3), Grid(frame=20, rows=2, columns=2)),
-                references=inputs["references"],
-                cached=cached,
-            )
-        )
-        for cached in (True, False)
-    ]
-    torch.testing.assert_close(fields[0](inputs["tokens"], 0.6), fields[1](inputs["tokens"], 0.6), atol=1e-5, rtol=1e-5)
+    context = read(pocket, text, Conditions(tokens=inputs["references"], grids=grids))
+    targets = Targets(grids=(Grid(frame=0, rows=2, columns=3),))
+    whole = in_diffusers(pocket.transformer)(
+        torch.cat((inputs["references"], inputs["tokens"]), dim=1),
+        encoder_hidden_states=inputs["text"],
+        timestep=inputs["t"],
+        img_ids=torch.cat((REFERENCES, TARGETS)),
+        txt_ids=_text_positions(),
+        kv_cache_mode="extract",
+        num_ref_tokens=len(REFERENCES),
+    ).sample
+    kept = pocket.velocity(inputs["tokens"], inputs["t"], context, targets)
+    torch.testing.assert_close(kept, whole, atol=1e-5, rtol=1e-5)
 
 
 def test_gradients_flow_through_the_references_cache(pocket: PocketBackbone) -> None:

@@ -18,7 +18,7 @@ from triptych.models.pocket.backbone import positions
 from triptych.models.pocket.codec import PocketCodec
 from triptych.models.pocket.text import train_tokenizer
 from triptych.prompts import write_prompt
-from triptych.sampling.prepare import Batch, build_plan
+from triptych.sampling.ways import WAYS
 from triptych.sampling.working import working_page
 from triptych.training.channels import decoder_weights
 from triptych.training.pretrain.batches import PageBatch, collate
@@ -149,13 +149,12 @@ def test_page_loss_by_repaint_shows_the_canvas_that_sampling_paints(monkeypatch:
     page = working_page(_mixture().batch(1)[0].without_answers(), PocketBackbone(network, TOKENIZER).card)
     backbone = PocketBackbone(network, TOKENIZER)
     text = backbone.encode_prompts([write_prompt(page)], frames(page))
-    request = Batch(pages=(page,), seeds=(0,), conditioning=Conditioning.REPAINT)
-    plan = build_plan(backbone, request, text)
+    plan = WAYS[Conditioning.REPAINT].plan(backbone, [page], [0])
     assert plan.known is not None
     asked: list[torch.Tensor] = []
 
     def predict(tokens: torch.Tensor, _: torch.Tensor, **facts: torch.Tensor) -> torch.Tensor:
-        assert torch.equal(facts["positions"], positions(plan.sequences.targets))
+        assert torch.equal(facts["positions"], positions(plan.targets.grids))
         assert facts["text_positions"][:, 0].unique().tolist() == text.positions[:, 0].unique().tolist()
         asked.append(tokens[0])
         return torch.zeros_like(tokens)

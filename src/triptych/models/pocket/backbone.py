@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from einops import rearrange, repeat
 from jaxtyping import Float
 from safetensors import safe_open
 from safetensors.torch import load_file, save
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from triptych.errors import BackboneError
 from triptych.files import write_atomic
 from triptych.flow import uniform_schedule, velocity_from_data
-from triptych.models.backbone import Card, Conditioning, Grid, Sequences, Text
+from triptych.models.backbone import Card, Conditioning, Conditions, Context, Grid, Keeps, Targets, Text
 from triptych.models.hardware import native_dtype
 from triptych.models.packed_linear import pack_linears
 from triptych.models.pocket.codec import PocketCodec
@@ -96,56 +95,6 @@ def text_parts(prompt: Prompt, frames: Sequence[int]) -> list[tuple[int, str]]:
     return [(OVERVIEW_FRAME if part.panel is None else frames[part.panel], part.text) for part in prompt.parts]
 
 
-class _Field:
-    """Velocity of one batch of pages; the references' keys and values are computed when it is made."""
-
-    def __init__(self, transformer: PocketTransformer, sequences: Sequences, memory: Tensor | None) -> None:
-        self._transformer = transformer
-        self._sequences = sequences
-        self._positions = positions(sequences.targets)
-        self._reference_positions = positions(sequences.reference_grids)
-        self._cache: References | None = None
-        if memory is not None:
-            self._cache = _filled_cache(memory)
-        elif sequences.references is not None and sequences.cached:
-            self._cache = transformer.encode_references(sequences.references, self._reference_positions)
-
-    def __call__(self, tokens: Tensor, t: float) -> Tensor:
-        text, cache = self._sequences.text, self._cache
-        level = torch.full((tokens.shape[0],), t, dtype=tokens.dtype)
-        if cache is None and self._sequences.references is not None:
-            cache = self._transformer.encode_references(self._sequences.references, self._reference_positions)
-        clean = self._transformer.predict(
-            tokens,
-            level,
-            text=text.embeds,
-            text_positions=text.positions,
-            positions=self._positions,
-            references=cache,
-        )
-        return velocity_from_data(tokens, clean, t)
-
-    def many(
-        self, tokens: Float[Tensor, "batch draws target channels"], t: Float[Tensor, "batch draws"]
-    ) -> Float[Tensor, "batch draws target channels"]:
-        """Velocities of several noisy copies of every page; references must be cached."""
-        draws, text = tokens.shape[1], self._sequences.text
-        samples = rearrange(tokens, "b k n c -> (b k) n c")
-        cache = self._cache
-        if cache is not None:
-            memory = repeat(_memory(cache), "b ... -> (b k) ...", k=draws)
-            cache = _filled_cache(memory)
-        clean = self._transformer.predict(
-            samples,
-            rearrange(t, "b k -> (b k)"),
-            text=repeat(text.embeds, "b l c -> (b k) l c", k=draws),
-            text_positions=text.positions,
-            positions=self._positions,
-            references=cache,
-        )
-        return velocity_from_data(tokens, rearrange(clean, "(b k) n c -> b k n c", k=draws), t[:, :, None, None])
-
-
 def _memory(cache: References) -> Float[Tensor, "batch blocks 2 reference heads width"]:
     return torch.stack([torch.stack(block, dim=1) for block in cache.blocks], dim=1)
 
@@ -210,15 +159,34 @@ class PocketBackbone:
         """Even steps, the same for any number of tokens: nearly all is decided at t = 1, where conditions are read."""
         return uniform_schedule(steps)
 
-    def read_references(self, sequences: Sequences) -> Float[Tensor, "batch blocks 2 reference heads width"]:
-        """Keys and values of the references in every block; gradients flow through them."""
-        assert sequences.references is not None, "there must be references to read"
-        places = positions(sequences.reference_grids)
-        return _memory(self.transformer.encode_references(sequences.references, places))
+    @property
+    def keeps(self) -> Keeps:
+        """Conditions attend to conditions only."""
+        return Keeps.CONDITIONS
 
-    def velocity_field(self, sequences: Sequences, memory: Tensor | None = None) -> _Field:
-        """`memory` is what `read_references` gave for the same references."""
-        return _Field(self.transformer, sequences, memory)
+    def remember(self, text: Text, conditions: Conditions | None, *, guidance: float | None) -> Tensor | None:  # noqa: ARG002
+        """Keys and values of the conditions in every block."""
+        if conditions is None:
+            return None
+        return _memory(self.transformer.encode_references(conditions.tokens, positions(conditions.grids)))
+
+    def velocity(
+        self,
+        tokens: Float[Tensor, "batch target channels"],
+        t: Float[Tensor, " batch"],
+        context: Context,
+        targets: Targets,
+    ) -> Float[Tensor, "batch target channels"]:
+        """As in `Backbone`; `t` must be above 0."""
+        clean = self.transformer.predict(
+            tokens,
+            t.to(tokens.dtype),
+            text=context.text.embeds,
+            text_positions=context.text.positions,
+            positions=positions(targets.grids),
+            references=None if context.memory is None else _filled_cache(context.memory),
+        )
+        return velocity_from_data(tokens, clean, t[:, None, None]).to(tokens.dtype)
 
 
 def save_pocket(
