@@ -1,6 +1,7 @@
 """Rules, page sets, models and skills on the command line."""
 
 import re
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,3 +181,37 @@ def test_build_into_a_folder_that_is_there_needs_overwrite(triptych, tmp_path):
     assert (tmp_path / "set" / "metadata.jsonl").read_bytes() == before
     assert triptych(*arguments, "--seed", 1, "--overwrite").exit_code == 0
     assert (tmp_path / "set" / "metadata.jsonl").read_bytes() != before
+
+
+def test_pages_import_of_pairs_sets_and_composites(triptych, tmp_path):
+    for name in ("a/1.png", "b/1.jpg", "sets/s_0.png", "sets/s_1.tif", "sets/s_2.bmp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.effect_noise((32, 16), 60).convert("RGB").save(tmp_path / name)
+    out, a, b = ("--out", tmp_path / "out", "--overwrite"), tmp_path / "a", tmp_path / "b"
+    result = triptych("pages", "import", a, b, "--format", "pairs", "--words", "{name}", *out)
+    assert result.exit_code == 0, result.stderr
+    (page,) = load_pageset(tmp_path / "out")
+    assert (page.page_id, page.slots[0].instruction) == ("1", "1")
+    result = triptych("pages", "import", tmp_path / "sets", "--format", "sets", "--given", 2, "--role", "edit", *out)
+    assert result.exit_code == 0, result.stderr
+    (page,) = load_pageset(tmp_path / "out")
+    assert [panel.role.value for panel in page.panels] == ["edit", "edit", "slot"]
+    result = triptych("pages", "import", a, "--format", "composites", "--grid", "2x1", *out)
+    assert result.exit_code == 0, result.stderr
+    assert load_pageset(tmp_path / "out")[0].panels[0].picture.size == (16, 16)
+    assert triptych("pages", "import", a, "--format", "pairs", *out).exit_code == 2
+    assert triptych("pages", "import", a, "--format", "composites", "--grid", "0x1", *out).exit_code == 2
+
+
+def test_pages_import_that_watches_goes_on_when_texts_are_there(triptych, tmp_path):
+    for name in ("a/1.png", "b/1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.effect_noise((32, 16), 60).convert("RGB").save(tmp_path / name)
+    writer = threading.Timer(1.5, lambda: (tmp_path / "b" / "1.txt").write_text("at night"))
+    writer.start()
+    result = triptych(
+        "pages", "import", tmp_path / "a", tmp_path / "b", "--format", "pairs", "--watch", "--out", tmp_path / "out"
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "waiting for 1 texts: 1" in result.stderr
+    assert load_pageset(tmp_path / "out")[0].slots[0].instruction == "at night"

@@ -117,7 +117,60 @@ def test_composites_text_of_one_slot_is_its_instruction_of_several_the_overview(
 def test_composites_that_do_not_divide_raise_with_the_size(tmp_path: Path) -> None:
     _picture(0, (25, 10)).save(tmp_path / "page.png")
     with pytest.raises(SourceError, match="25x10 px, which does not divide into 2x1"):
-        composites(tmp_path)
+        list(composites(tmp_path))
+
+
+def test_pairs_of_every_format_in_the_order_of_numbers(tmp_path: Path) -> None:
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        for name in ("10.TIF", "1.png", "2.bmp"):
+            _picture(1).save(tmp_path / folder / name)
+    assert [page.page_id for page in pairs(tmp_path / "a", tmp_path / "b")] == ["1", "2", "10"]
+
+
+def test_pairs_with_a_partner_missing_in_another_format_raise(tmp_path: Path) -> None:
+    for name in ("a/001.png", "a/002.tif", "b/001.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        _picture(1).save(tmp_path / name)
+    with pytest.raises(SourceError, match="no partner for a/002"):
+        pairs(tmp_path / "a", tmp_path / "b")
+
+
+def test_numbered_sets_take_every_format(tmp_path: Path) -> None:
+    for name in ("s_0.png", "s_1.jpg", "s_2.tif"):
+        _picture(1).save(tmp_path / name)
+    assert len(numbered_sets(tmp_path)[0].slots) == 2
+
+
+def test_pairs_name_slots_without_words_and_texts_that_are_not_read(
+    two: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    (two[1] / "red_car-1.caption").write_text("at night")
+    (two[1] / "red_car-2.text").write_text("at dawn")
+    pages = pairs(*two)
+    assert [page.slots[0].instruction for page in pages] == ["", "at night", ""]
+    assert pages.unlabelled == ("red_car-0", "red_car-2")
+    said = " ".join(record.getMessage() for record in caplog.records)
+    assert "no words for 2 of the slots: red_car-0, red_car-2" in said
+    assert "red_car-2.text" in said
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_pairs_read_texts_in_any_common_encoding(two: tuple[Path, Path], encoding: str) -> None:
+    (two[1] / "red_car-0.txt").write_bytes("un café,\r\n très chic".encode(encoding))
+    assert pairs(*two)[0].slots[0].instruction == "un café, très chic"
+
+
+def test_pairs_read_texts_in_the_encoding_that_is_named(two: tuple[Path, Path]) -> None:
+    (two[1] / "red_car-0.txt").write_bytes("夜の車".encode("shift_jis"))
+    assert pairs(*two, wording=Wording(encoding="shift_jis"))[0].slots[0].instruction == "夜の車"
+
+
+def test_pairs_ask_a_captioner_once_a_page(two: tuple[Path, Path]) -> None:
+    asked = []
+    wording = Wording(captioner=lambda pictures: str(asked.append(len(pictures))))
+    pages = pairs(*two, wording=wording)
+    assert pages[0] == pages[0] and asked == [2]
 
 
 class _Server(BaseHTTPRequestHandler):

@@ -6,12 +6,11 @@ from typing import Annotated
 import typer
 
 from triptych.cli import console
-from triptych.cli.output import Overwrite
+from triptych.cli.importing import import_pages
 
 __all__ = ["add_to"]
 
 _PageSet = Annotated[Path, typer.Argument(metavar="PAGESET", help="A folder with metadata.jsonl.")]
-_Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder in the format.")]
 _Format = Annotated[str, typer.Option("--format", metavar="NAME", help="See `triptych pages formats`.")]
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write; must be new.")]
 _License = Annotated[str, typer.Option("--license", metavar="NAME", help="As the Hub names it, for the data card.")]
@@ -61,6 +60,7 @@ def formats() -> None:
 
     rows = [(entry.name, "pages" if entry.keeps_pages else "answers", entry.description) for entry in FORMATS.values()]
     console.table(("format", "a row is", "what it is"), rows)
+    console.say("import also takes your own pictures: pairs (two folders), sets (001_0.png, 001_1.png...), composites")
 
 
 def export(pageset: _PageSet, out: _Out, format: _Format, license: _License = "other") -> None:
@@ -72,7 +72,7 @@ def export(pageset: _PageSet, out: _Out, format: _Format, license: _License = "o
       triptych pages export my-pages --format musubi --out for-musubi
     """
     from triptych.data.datacard import DataCard
-    from triptych.data.interchange import find_format, parquet
+    from triptych.data.interchange import find_format, parquet, read_back
     from triptych.data.pagesets import load_pageset
 
     entry, pages = find_format(format), load_pageset(pageset)
@@ -81,25 +81,6 @@ def export(pageset: _PageSet, out: _Out, format: _Format, license: _License = "o
             parquet.write(pages, out, card=DataCard(title=pageset.resolve().name, license=license))
         else:
             entry.write(pages, out)
-    console.out(str(out))
-
-
-def import_pages(
-    folder: _Folder, out: _Out, format: _Format, license: _License = "other", overwrite: Overwrite = False
-) -> None:
-    """Read what another trainer reads, or a parquet data set of pages, as a page set with a data card.
-
-    \b
-    Examples:
-      triptych pages import from-the-hub --format parquet --out my-pages
-    """
-    from triptych.data.datacard import DataCard, PageCount
-    from triptych.data.interchange import find_format
-    from triptych.data.pagesets import save_pageset
-
-    entry = find_format(format)
-    with console.working("reading"):
-        pages = entry.read(folder)
-    card = DataCard(title=folder.resolve().name, license=license, versions={"imported from": entry.name})
-    save_pageset(pages, out, card=lambda: card.text(PageCount.of(pages)), overwrite=overwrite)
+    with console.working("reading them back"):
+        read_back(entry, pages, out)
     console.out(str(out))

@@ -1,6 +1,7 @@
 """Every format: there and back again, and through the tool's own reader where it can be had."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -10,7 +11,8 @@ import yaml
 from PIL import Image
 
 from triptych.data.datacard import DataCard
-from triptych.data.interchange import FORMATS, find_format, parquet
+from triptych.data.interchange import FORMATS, find_format, parquet, read_back
+from triptych.data.pagesets import load_pageset, save_pageset
 from triptych.data.rules import RULES
 from triptych.data.sources import ShapeSource
 from triptych.errors import ImageError, OutputError, PageError
@@ -20,8 +22,6 @@ SOURCE = ShapeSource()
 
 
 def _pages(rule: str, count: int = 3) -> list[Page]:
-    from dataclasses import replace
-
     task = RULES[rule].draw(Random(1), SOURCE)
     return [replace(task.page(Random(seed), 32), page_id=f"{rule}/{seed}") for seed in range(count)]
 
@@ -63,7 +63,9 @@ def test_format_that_keeps_pages_returns_equal_values(name: str, tmp_path: Path)
         assert all(_same(a.picture, b.picture) for a, b in zip(page.panels, other.panels, strict=True))
 
 
-@pytest.mark.parametrize("name", [name for name, entry in FORMATS.items() if not entry.keeps_pages])
+@pytest.mark.parametrize(
+    "name", [name for name, entry in FORMATS.items() if not entry.keeps_pages and name != "musubi-layers"]
+)
 def test_format_of_rows_several_slots_become_several_pages(name: str, tmp_path: Path) -> None:
     (page,) = _pages("per-panel", 1)
     find_format(name).write([page], tmp_path / "set")
@@ -204,4 +206,101 @@ def test_write_pages_of_different_counts_raise_where_all_must_be_alike(name: str
 
 def test_find_format_unknown_lists_all() -> None:
     with pytest.raises(PageError, match="choose one of ic-lora"):
-        find_format("kohya")
+        find_format("nope")
+
+
+def test_diffsynth_lines_of_equal_names_in_two_folders_get_ids_of_their_own(tmp_path: Path) -> None:
+    lines = []
+    for folder in ("set0", "set1"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (8, 8), "red").save(tmp_path / folder / "001.png")
+        name = f"{folder}/001.png"
+        lines.append(json.dumps({"image": name, "prompt": "a\u2028b\x85", "edit_image": name}, ensure_ascii=False))
+    (tmp_path / "metadata.jsonl").write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    pages = find_format("diffsynth").read(tmp_path)
+    save_pageset(pages, tmp_path / "pages")
+    assert load_pageset(tmp_path / "pages").page_ids == ("set0-001", "set1-001")
+    assert load_pageset(tmp_path / "pages")[0].slots[0].instruction == "a\u2028b\x85"
+
+
+@pytest.mark.parametrize("name", ["musubi", "omnigen2", "diffsynth", "easycontrol"])
+def test_texts_with_line_separators_come_back(name: str, tmp_path: Path) -> None:
+    (page,) = _pages("tint", 1)
+    text = "one\u2028two\x85three"
+    page = replace(page, panels=(page.panels[0], replace(page.panels[1], instruction=text)))
+    find_format(name).write([page], tmp_path / "set")
+    assert find_format(name).read(tmp_path / "set")[0].slots[0].instruction == text
+
+
+def test_sets_that_were_moved_are_found_below_their_folder(tmp_path: Path) -> None:
+    find_format("musubi").write(_pages("tint", 2), tmp_path / "set")
+    (tmp_path / "set").rename(tmp_path / "elsewhere")
+    assert len(list(find_format("musubi").read(tmp_path / "elsewhere"))) == 2
+
+
+def test_ai_toolkit_targets_of_any_format_and_controls_by_their_stems(tmp_path: Path) -> None:
+    for name in ("mine/a.JPG", "mine/b.png", "control/a.png", "control/b.webp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (16, 16), "red").save(tmp_path / name)
+    (tmp_path / "mine" / "a.txt").write_text("at night")
+    entry = "folder_path: /data/mine\ncontrol_path: /data/control\ncaption_ext: txt\n"
+    (tmp_path / "dataset.yaml").write_text(entry)
+    pages = find_format("ai-toolkit").read(tmp_path)
+    assert [(page.page_id, page.slots[0].instruction, len(page.conditions)) for page in pages] == [
+        ("a", "at night", 1),
+        ("b", "", 1),
+    ]
+    (tmp_path / "control" / "b.webp").unlink()
+    with pytest.raises(PageError, match="has no picture for b"):
+        find_format("ai-toolkit").read(tmp_path)
+
+
+def test_kohya_folders_with_repeats_are_read_with_their_class_where_no_text_is(tmp_path: Path) -> None:
+    for name in ("10_sks cat/1.png", "10_sks cat/2.jpeg", "1_dog/1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (16, 16), "red").save(tmp_path / name)
+    (tmp_path / "10_sks cat" / "2.caption").write_text("a cat on a mat")
+    pages = find_format("kohya").read(tmp_path)
+    assert [(page.page_id, page.slots[0].instruction) for page in pages] == [
+        ("1_dog-1", "dog"),
+        ("10_sks cat-1", "sks cat"),
+        ("2", "a cat on a mat"),
+    ]
+
+
+def test_musubi_layers_keep_one_condition_and_all_slots(tmp_path: Path) -> None:
+    pages = _pages("per-panel", 2)
+    find_format("musubi-layers").write(pages, tmp_path / "set")
+    assert "multiple_target = true" in (tmp_path / "set" / "dataset.toml").read_text()
+    for source in ("set", "set/images"):
+        for page, other in zip(pages, find_format("musubi-layers").read(tmp_path / source), strict=True):
+            assert _same(page.conditions[0].image, other.conditions[0].image)
+            assert all(_same(a.answer, b.answer) for a, b in zip(page.slots, other.slots, strict=True))
+            assert page.overview in other.overview
+
+
+def test_ic_lora_without_a_text_is_refused_naming_it(tmp_path: Path) -> None:
+    find_format("ic-lora").write(_pages("tint", 1), tmp_path / "set")
+    next((tmp_path / "set").glob("*.txt")).unlink()
+    with pytest.raises(PageError, match=r"\.txt does not exist"):
+        find_format("ic-lora").read(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    "data, said", [(b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"), (b"PAR1", "no whole")]
+)
+def test_parquet_that_is_none_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.parquet").write_bytes(data)
+    with pytest.raises(PageError, match=said):
+        find_format("parquet").read(tmp_path)
+
+
+def test_read_back_of_what_was_damaged_is_refused_and_removed(tmp_path: Path) -> None:
+    pages = _pages("tint", 2)
+    entry = find_format("diffsynth")
+    entry.write(pages, tmp_path / "set")
+    read_back(entry, pages, tmp_path / "set")
+    with pytest.raises(OutputError, match="cannot be read back, and was removed"):
+        read_back(entry, pages[:1], tmp_path / "set")
+    assert not (tmp_path / "set").exists()

@@ -1,14 +1,19 @@
 """Page sets to and from the formats of other trainers, each in a file of its own."""
 
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
-from triptych.data.interchange import ai_toolkit, ic_lora, parquet, tables
-from triptych.errors import PageError
+from PIL.Image import Image
+
+from triptych.data.interchange import ai_toolkit, ic_lora, kohya, layers, parquet, tables
+from triptych.data.lazy import LazyPages
+from triptych.errors import OutputError, PageError, TriptychError
 from triptych.page import Page
 
-__all__ = ["FORMATS", "Format", "find_format"]
+__all__ = ["FORMATS", "Format", "find_format", "read_back"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +23,7 @@ class Format:
     name: str
     description: str
     write: Callable[[Iterable[Page], Path], None]
-    read: Callable[[Path], list[Page]]
+    read: Callable[[Path], LazyPages]
     keeps_pages: bool = False
     """True where whole pages come back; otherwise one page a slot, its conditions as `edit`."""
 
@@ -44,6 +49,18 @@ FORMATS: dict[str, Format] = {
             description="JSONL with image_path, caption, control_path_N",
             write=tables.MUSUBI.write,
             read=tables.MUSUBI.read,
+        ),
+        Format(
+            name="musubi-layers",
+            description="the same with multiple_target: one condition, image_path_1... for the slots",
+            write=layers.write,
+            read=layers.read,
+        ),
+        Format(
+            name="kohya",
+            description="folders like 10_name, or a dataset TOML, with .txt or .caption texts",
+            write=kohya.write,
+            read=kohya.read,
         ),
         Format(
             name="diffusers",
@@ -91,3 +108,22 @@ def find_format(name: str) -> Format:
     if name not in FORMATS:
         raise PageError(f"no format {name!r}; choose one of {', '.join(FORMATS)}.")
     return FORMATS[name]
+
+
+def read_back(entry: Format, pages: Iterable[Page], folder: Path) -> None:
+    """Read what was written to `folder` and compare it with `pages`, picture by picture.
+
+    Raises OutputError, and removes the folder, where something does not come back.
+    """
+    try:
+        for number, (wrote, found) in enumerate(zip_longest(_answers(pages), _answers(entry.read(folder))), 1):
+            if wrote is None or found is None or wrote.size != found.size or wrote.tobytes() != found.tobytes():
+                raise OutputError(f"answer {number} does not come back as it was written.")
+    except TriptychError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise OutputError(f"{folder} in format {entry.name} cannot be read back, and was removed: {error}") from error
+
+
+def _answers(pages: Iterable[Page]) -> Iterator[Image]:
+    for page in pages:
+        yield from (panel.answer for panel in page.slots if panel.answer is not None)

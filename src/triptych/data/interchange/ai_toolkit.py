@@ -1,13 +1,17 @@
 """ai-toolkit: a folder of targets with .txt captions, and a folder of equal names for each condition."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import yaml
 
-from triptych.data.interchange.rows import page_of, picture_at, rows_of, save_picture
+from triptych.data.folders import in_order, some
+from triptych.data.importing import pictures_by_name
+from triptych.data.interchange.rows import listed, page_of, rows_of, save_picture
+from triptych.data.lazy import LazyPages
+from triptych.data.wording import CAPTIONS, Labels, Wording
 from triptych.errors import PageError
-from triptych.files import new_folder, write_atomic
+from triptych.files import new_folder, read_yaml, write_atomic
 from triptych.page import Page
 
 __all__ = ["read", "write"]
@@ -34,16 +38,46 @@ def write(pages: Iterable[Page], folder: Path) -> None:
         write_atomic(out / "dataset.yaml", yaml.safe_dump([entry], sort_keys=False).encode())
 
 
-def read(folder: Path) -> list[Page]:
-    """Pages from `targets/` and `control_N/`, in the order of names."""
-    targets = sorted((folder / _TARGETS).glob("*.png"))
-    if not targets:
-        raise PageError(f"{folder / _TARGETS} has no PNG files; name a folder that `write` of this format made.")
-    controls = sorted(path for path in folder.glob("control_*") if path.is_dir())
-    pages: list[Page] = []
-    for path in targets:
-        given = [picture_at(folder, f"{control.name}/{path.name}", str(path)) for control in controls]
-        caption = path.with_suffix(".txt")
-        text = caption.read_text() if caption.is_file() else ""
-        pages.append(page_of(path.stem, given, text, picture_at(folder, f"{_TARGETS}/{path.name}", str(path))))
-    return pages
+def read(folder: Path) -> LazyPages:
+    """Pages from `targets/` and `control_N/`, or from the folders that `dataset.yaml` names, in the order of names.
+
+    Pictures of any format that is read; a target finds its controls by its name without the ending.
+    """
+    targets, controls, ending = _folders(folder)
+    labels = Labels(Wording(endings=(ending, *CAPTIONS)))
+    places = [(control, pictures_by_name(control)) for control in controls]
+    found = pictures_by_name(targets)
+    for control, pictures in places:
+        if alone := [name for name in found if name not in pictures]:
+            raise PageError(f"{control} has no picture for {some(alone)} of {targets}; give one each.")
+
+    def maker(stem: str, path: Path) -> Callable[[], Page]:
+        given = [pictures[stem] for _, pictures in places]
+        words = labels.of((labels.wording.beside(path),), stem, tuple)
+        return lambda: page_of(stem, given, words(), [path])
+
+    makers = [maker(stem, path) for stem, path in found.items()]
+    labels.note(targets)
+    return LazyPages(makers, unlabelled=labels.unlabelled)
+
+
+def _folders(folder: Path) -> tuple[Path, list[Path], str]:
+    """The folder of targets, those of conditions, and the ending of captions."""
+    config = folder / "dataset.yaml"
+    if not config.is_file():
+        targets = folder / _TARGETS
+        controls = [path for path in folder.glob("control_*") if path.is_dir()]
+        return (targets if targets.is_dir() else folder), sorted(controls, key=in_order), CAPTIONS[0]
+    data = read_yaml(config, error=PageError)
+    entry = data[0] if isinstance(data, list) and len(data) == 1 else data
+    if not isinstance(entry, dict) or not isinstance(entry.get("folder_path"), str):
+        raise PageError(f"{config} needs one entry with folder_path, as under `datasets:` of a training config.")
+    controls = listed(entry.get("control_path"), str(config))
+    ending = "." + str(entry.get("caption_ext", "txt")).removeprefix(".")
+    return _inside(folder, entry["folder_path"]), [_inside(folder, name) for name in controls], ending
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """A folder of the config, also where the whole set was moved since."""
+    named = folder / name
+    return named if named.resolve().is_relative_to(folder.resolve()) else folder / Path(name).name

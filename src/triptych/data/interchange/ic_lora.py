@@ -4,13 +4,16 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from triptych.canvas import arrange, panel_sizes, split, stitch
 from triptych.data.interchange.rows import picture_at, save_picture
+from triptych.data.lazy import LazyPages
 from triptych.errors import PageError
-from triptych.files import new_folder, write_atomic
+from triptych.files import new_folder, read_json, read_text, write_atomic
+from triptych.images import load_image
 from triptych.page import Layout, Page, Panel, Role
 from triptych.prompts import read_prompt, write_prompt
 
@@ -46,15 +49,18 @@ def write(pages: Iterable[Page], folder: Path) -> None:
         write_atomic(out / _CARD, json.dumps(cards, indent=1).encode())
 
 
-def read(folder: Path) -> list[Page]:
+def read(folder: Path) -> LazyPages:
     """The pages that `write` made, with their roles. Composites of others are read by `importing.composites`."""
-    try:
-        cards = json.loads((folder / _CARD).read_text())
-    except (OSError, ValueError) as error:
-        raise PageError(
-            f"{folder / _CARD} cannot be read ({error}); composites without it are imported with a layout."
-        ) from error
-    return [_page(folder, name, card) for name, card in cards.items()]
+    card = folder / _CARD
+    if not card.is_file():
+        raise PageError(f"{card} does not exist; composites without it are imported with --format composites.")
+    cards = read_json(card, error=PageError)
+    if not isinstance(cards, dict):
+        raise PageError(f"{card} is no card of pages: it has no names.")
+    for name in cards:
+        if not (folder / f"{name}.txt").is_file():
+            raise PageError(f"{folder / name}.txt does not exist; it is the prompt of {name}.png.")
+    return LazyPages(partial(_page, folder, name, facts) for name, facts in cards.items())
 
 
 def _page(folder: Path, name: str, card: dict[str, Any]) -> Page:
@@ -73,8 +79,8 @@ def _page(folder: Path, name: str, card: dict[str, Any]) -> Page:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PageError(f"{where} is no card of a page: {error!r}.") from error
-    pictures = split(canvas, picture_at(folder, f"{name}.png", where))
-    overview, texts = read_prompt((folder / f"{name}.txt").read_text(), shell.template)
+    pictures = split(canvas, load_image(picture_at(folder, f"{name}.png", where)))
+    overview, texts = read_prompt(read_text(folder / f"{name}.txt", error=PageError).rstrip("\n"), shell.template)
     texts = (*texts, *[""] * (len(roles) - len(texts)))
     panels = tuple(
         Panel(role=role, answer=picture, instruction=text)

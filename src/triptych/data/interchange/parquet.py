@@ -2,19 +2,22 @@
 
 import importlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from triptych.data.datacard import DataCard, PageCount
+from triptych.data.lazy import LazyPages
 from triptych.errors import PageError
-from triptych.files import new_folder, write_atomic
+from triptych.files import is_lfs_pointer, new_folder, write_atomic
 from triptych.images import png_bytes, read_image
 from triptych.page import Layout, Page, Panel, Role
 
 __all__ = ["read", "write"]
 
 _FILE = "data/train-00000-of-00001.parquet"
+_BATCH = 64
 
 
 def _pyarrow() -> Any:
@@ -77,20 +80,52 @@ def write(pages: Iterable[Page], folder: Path, *, card: DataCard | None = None) 
         write_atomic(out / "README.md", (card or DataCard()).text(counted, data_files="data/*.parquet").encode())
 
 
-def read(folder: Path) -> list[Page]:
+def read(folder: Path) -> LazyPages:
     """The pages of every parquet file in `folder/data`."""
     pyarrow = _pyarrow()
     paths = sorted((folder / "data").glob("*.parquet"))
     if not paths:
         raise PageError(f"{folder / 'data'} has no parquet files; name the folder of a data set.")
-    pages: list[Page] = []
+    makers: list[Callable[[], Page]] = []
     for path in paths:
-        for number, row in enumerate(pyarrow.parquet.read_table(path).to_pylist(), 1):
-            try:
-                pages.append(_page(row, f"{path}, row {number}"))
-            except (KeyError, TypeError, ValueError) as error:
-                raise PageError(f"{path}, row {number} is no page: {error!r}.") from error
-    return pages
+        with path.open("rb") as file:
+            if is_lfs_pointer(file.read(64)):
+                raise PageError(f"{path} is a Git LFS pointer, not the data. Run `git lfs pull` where it was cloned.")
+        try:
+            count = pyarrow.parquet.read_metadata(path).num_rows
+        except (OSError, pyarrow.ArrowException) as error:
+            raise PageError(f"{path} is no whole parquet file: {' '.join(str(error).split())}.") from error
+        rows = _Rows(path)
+        makers += [partial(rows.page, number) for number in range(count)]
+    return LazyPages(makers)
+
+
+class _Rows:
+    """The rows of one file; the last group that was asked for is kept."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._start, self._rows = 0, []
+
+    def page(self, number: int) -> Page:
+        """Row `number`, from 0. Raises PageError."""
+        if not self._start <= number < self._start + len(self._rows):
+            self._read(number)
+        where = f"{self._path}, row {number + 1}"
+        try:
+            return _page(self._rows[number - self._start], where)
+        except (KeyError, TypeError, ValueError) as error:
+            raise PageError(f"{where} is no page: {error!r}.") from error
+
+    def _read(self, number: int) -> None:
+        pyarrow = _pyarrow()
+        with pyarrow.parquet.ParquetFile(self._path) as file:
+            self._start = 0
+            for batch in file.iter_batches(batch_size=_BATCH):
+                if number < self._start + batch.num_rows:
+                    self._rows = batch.to_pylist()
+                    return
+                self._start += batch.num_rows
 
 
 def _page(row: dict[str, Any], where: str) -> Page:

@@ -2,15 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from triptych.errors import PageError
-from triptych.files import write_atomic
+from triptych.errors import ImageError, PageError
+from triptych.files import parse_json, read_text, text_lines, write_atomic
 from triptych.images import load_image, png_bytes
 from triptych.page import Page, Role, condition, slot
 
@@ -55,10 +55,15 @@ def rows_of(pages: Iterable[Page]) -> Iterator[Row]:
             yield Row(name=f"{number:06d}-{stem}{suffix}", conditions=images, text=text, answer=panel.answer)
 
 
-def page_of(name: str, conditions: Iterable[Image.Image], text: str, answer: Image.Image) -> Page:
-    """A page of one slot; conditions get the role `edit`, since these formats know no roles."""
-    shown = (condition(image, role=Role.EDIT) for image in conditions)
-    return Page(panels=(*shown, slot(text, answer=answer)), page_id=name)
+def page_of(name: str, conditions: Sequence[Path], text: str, answers: Sequence[Path]) -> Page:
+    """A page from picture files; conditions get the role `edit`, since these formats know no roles.
+
+    `text` is the instruction of the only slot, or the overview of several.
+    """
+    shown = (condition(load_image(path), role=Role.EDIT) for path in conditions)
+    is_one = len(answers) == 1
+    slots = (slot(text if is_one else "", answer=load_image(path)) for path in answers)
+    return Page(panels=(*shown, *slots), overview="" if is_one else text, page_id=name)
 
 
 def save_picture(image: Image.Image, folder: Path, name: str) -> str:
@@ -74,17 +79,11 @@ def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 def read_lines(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
     """(place, object) of every line. Raises PageError naming file and line for bad JSON or a missing text."""
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PageError(f"{path} cannot be read: {error}. Name a folder in this format.") from error
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in text_lines(read_text(path, error=PageError)):
         where = f"{path}, line {number}"
-        if not line.strip():
-            continue
         try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
+            record = parse_json(line)
+        except ValueError as error:
             raise PageError(f"{where} is no JSON: {error}.") from error
         if not isinstance(record, dict) or not all(isinstance(record.get(key), str) for key in required):
             raise PageError(f"{where} needs the texts {', '.join(required)}.")
@@ -99,9 +98,18 @@ def listed(value: object, where: str) -> tuple[str, ...]:
     return tuple(str(item) for item in items)
 
 
-def picture_at(folder: Path, name: str, where: str) -> Image.Image:
-    """The picture at `name`, absolute or relative to `folder`, never outside of it. Raises PageError and ImageError."""
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
+def picture_at(folder: Path, name: str, where: str) -> Path:
+    """The picture file `name`, absolute or relative to `folder`, never outside of it. Raises PageError and ImageError.
+
+    A set that was moved names files by the path that it had: these are sought below `folder` by their last parts.
+    """
+    path, home = folder / name, folder.resolve()
+    if not path.resolve().is_relative_to(home) and not path.exists():
+        parts = Path(name).parts
+        ends = (home.joinpath(*parts[-count:]) for count in range(min(len(parts) - 1, 3), 0, -1))
+        path = next((end for end in ends if end.is_file()), path)
+    if not path.resolve().is_relative_to(home):
         raise PageError(f"{where}: {name!r} leaves the folder {folder}. Move the pictures into it.")
-    return load_image(path, panel=where)
+    if not path.exists():
+        raise ImageError(f"{where}: {path} does not exist. Check the path.")
+    return path

@@ -7,6 +7,7 @@ What each trainer reads is in its own source: musubi-tuner `dataset/datasources.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from triptych.data.interchange.rows import (
     save_picture,
     write_lines,
 )
+from triptych.data.lazy import LazyPages, distinct_ids
 from triptych.errors import PageError
 from triptych.files import new_folder, write_atomic
 from triptych.page import Page
@@ -94,17 +96,33 @@ class Table:
                 f"pages have {sorted(counts)} conditions; {self.name} wants the same number on all, at least one."
             )
 
-    def read(self, folder: Path) -> list[Page]:
+    def read(self, folder: Path) -> LazyPages:
         """Pages of the lines in `folder`. Raises PageError naming file and line."""
-        return [
-            page_of(
-                Path(record[self.answer]).stem,
-                [picture_at(folder, name, where) for name in self.conditions.get(record, where)],
-                record[self.text],
-                picture_at(folder, record[self.answer], where),
-            )
-            for where, record in read_lines(folder / self.lines, (self.answer, self.text))
-        ]
+        makers: list[Callable[[str], Page]] = []
+        names: list[str] = []
+        for where, record in read_lines(folder / self.lines, (self.text,)):
+            answers = [picture_at(folder, name, where) for name in self.answers(record, where)]
+            given = [picture_at(folder, name, where) for name in self.conditions.get(record, where)]
+            names.append(_below(folder, answers[0]))
+            makers.append(partial(_made, given, record[self.text], answers))
+        if not makers:
+            raise PageError(f"{folder / self.lines} has no lines; name a folder in this format.")
+        ids = distinct_ids(names)
+        return LazyPages(partial(make, page_id) for make, page_id in zip(makers, ids, strict=True))
+
+    def answers(self, record: Mapping[str, Any], where: str) -> Sequence[str]:
+        """The names of a line's answers."""
+        if not isinstance(record.get(self.answer), str):
+            raise PageError(f"{where} needs the texts {self.answer}, {self.text}.")
+        return [record[self.answer]]
+
+
+def _made(given: Sequence[Path], text: str, answers: Sequence[Path], page_id: str) -> Page:
+    return page_of(page_id, given, text, answers)
+
+
+def _below(folder: Path, path: Path) -> str:
+    return path.resolve().relative_to(folder.resolve()).as_posix()
 
 
 def _numbered(record: Mapping[str, Any], where: str) -> Sequence[str]:
