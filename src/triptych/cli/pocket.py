@@ -113,7 +113,7 @@ def pretrain_pocket(
     recipe: _Recipe = "pocket",
     sprites: options.SpriteFolder = None,
     codec: _Codec = None,
-    codec_steps: _CodecSteps = 12_000,
+    codec_steps: _CodecSteps = 6000,
     start: _Start = None,
     workers: _Workers = 1,
     compiled: _Compile = True,
@@ -130,6 +130,7 @@ def pretrain_pocket(
     from triptych.data.sprites import SpriteSource
     from triptych.training.pretrain.codec import train_codec
     from triptych.training.pretrain.loop import Progress, pretrain
+    from triptych.training.pretrain.pictures import PictureSource
     from triptych.training.pretrain.recipe import load_recipe, mixture_of
 
     chosen, source = load_recipe(recipe), SpriteSource(options.sprite_folder(sprites))
@@ -138,10 +139,13 @@ def pretrain_pocket(
     if codec is None and start is None:
         with console.progress("codec", total=codec_steps) as bar:
             codec = train_codec(
-                mixture,
+                PictureSource(source.folder),
                 run / "codec",
                 steps=codec_steps,
-                on_progress=lambda step, _: bar.update(bar.task_ids[0], completed=step),
+                workers=workers,
+                on_progress=lambda step, gain: bar.update(
+                    bar.task_ids[0], completed=step, description=f"codec, {gain:+.2f} dB over linear"
+                ),
             )
     elif codec is not None and not codec.is_file():
         raise TrainingError(f"no codec {codec}; leave --codec out to train one.")

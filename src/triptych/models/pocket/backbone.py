@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -21,6 +21,7 @@ from triptych.models.backbone import Card, Conditioning, Conditions, Context, Gr
 from triptych.models.hardware import native_dtype
 from triptych.models.packed_linear import pack_linears
 from triptych.models.pocket.codec import PocketCodec
+from triptych.models.pocket.klt import FACTOR, KltCodec
 from triptych.models.pocket.text import OVERVIEW_FRAME, PocketText, lay_out
 from triptych.models.pocket.transformer import PLACE_FEATURES, PocketTransformer, References
 from triptych.models.sharing import Shared
@@ -47,6 +48,8 @@ SIDE_PX = 128
 class PocketConfig:
     """Sizes of the network, stored with its weights."""
 
+    codec: Literal["convolutional", "klt"] = "convolutional"
+    """Which image codec: the first generation's, for squares of 128 px, or `KltCodec`, for any size."""
     channels: int = 128
     width: int = 320
     double_blocks: int = 2
@@ -62,7 +65,7 @@ class PocketNetwork(nn.Module):
     def __init__(self, config: PocketConfig) -> None:
         super().__init__()
         self.config = config
-        self.codec = PocketCodec(channels=config.channels)
+        self.codec = (KltCodec if config.codec == "klt" else PocketCodec)(channels=config.channels)
         self.text = PocketText(vocabulary=config.vocabulary, width=config.text_width)
         self.transformer = PocketTransformer(
             in_channels=config.channels + PLACE_FEATURES,
@@ -103,16 +106,16 @@ def _filled_cache(memory: Float[Tensor, "batch blocks 2 reference heads width"])
     return References(blocks=tuple((block[:, 0], block[:, 1]) for block in memory.unbind(1)))
 
 
-def pocket_card(channels: int = 128) -> Card:
-    """What the pocket can do, known before its weights are read."""
+def pocket_card(config: PocketConfig = PocketConfig()) -> Card:
+    """What a pocket of these sizes can do, known before its weights are read; by default the released one."""
     return Card(
         name="pocket",
         family="pocket",
         conditionings=(Conditioning.REFERENCE, Conditioning.REPAINT),
-        factor=PocketCodec.factor,
-        channels=channels,
+        factor=FACTOR,
+        channels=config.channels,
         side_px=SIDE_PX,
-        fixed_side=True,
+        fixed_side=config.codec == "convolutional",
         clean_canvas=True,
         steps=1,  # nearly all is decided at t = 1, and more costs truth: docs/pocket.md, "Steps"
         guidance=None,
@@ -127,7 +130,7 @@ class PocketBackbone:
     def __init__(self, network: PocketNetwork, tokenizer: Tokenizer) -> None:
         self.network = network
         self.tokenizer = tokenizer
-        self.card = pocket_card(network.config.channels)
+        self.card = pocket_card(network.config)
         self.shared = Shared()
 
     @property

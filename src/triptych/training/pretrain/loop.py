@@ -3,11 +3,13 @@
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 import torch._dynamo
 from jaxtyping import Float
@@ -20,17 +22,20 @@ from triptych.errors import TrainingError
 from triptych.files import write_atomic
 from triptych.models.hardware import bfloat16_is_fast
 from triptych.models.pocket.backbone import PocketConfig, PocketNetwork, pocket_config, pocket_tokenizer, save_pocket
-from triptych.models.pocket.codec import PocketCodec
+from triptych.models.pocket.klt import FACTOR, KltCodec
 from triptych.models.pocket.text import train_tokenizer
 from triptych.training.channels import decoder_weights
-from triptych.training.pretrain.batches import PageBatch, batches
+from triptych.training.pretrain.batches import PageBatch, batches, to_unit
 from triptych.training.pretrain.objective import Draw, page_loss
 from triptych.training.pretrain.recipe import PretrainRecipe
 from triptych.training.pretrain.state import read_state, write_state
+from triptych.training.pretrain.transplant import transplant
 
 __all__ = ["Progress", "pretrain"]
 
 _REPORT_EVERY = 25
+_TRANSPLANT_BATCHES = 24
+"""Batches whose pictures the two codes are compared on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,19 +167,11 @@ class _Run:
         return released
 
 
-def _prepare(recipe: PretrainRecipe, tokenizer: Tokenizer, *, codec: Path | None, start: Path | None) -> _Run:
+def _prepare(
+    recipe: PretrainRecipe, mixture: Mixture, tokenizer: Tokenizer, *, codec: Path | None, start: Path | None
+) -> _Run:
     torch.manual_seed(recipe.seed)
-    started = {name: value.float() for name, value in load_file(start).items()} if start is not None else {}
-    codec_weights = load_file(codec) if codec is not None else _codec_of(started)
-    if start is not None:
-        config = pocket_config(start)
-    else:
-        sizes = recipe.sizes.model_dump() | {"vocabulary": tokenizer.get_vocab_size()}
-        config = PocketConfig(channels=codec_weights["norm.running_mean"].shape[0], **sizes)
-    network = PocketNetwork(config)
-    if started:
-        network.load_state_dict(started)
-    network.codec.load_state_dict(codec_weights)
+    network = _network(recipe, mixture, tokenizer, codec=codec, start=start)
     network.codec.eval().requires_grad_(False)
     return _Run(
         recipe=recipe,
@@ -183,15 +180,55 @@ def _prepare(recipe: PretrainRecipe, tokenizer: Tokenizer, *, codec: Path | None
         average=deepcopy(network).requires_grad_(False),
         optimizers=_optimizers(network, recipe),
         generator=torch.Generator().manual_seed(recipe.seed),
-        channel_weights=decoder_weights(network.codec.decode, tokens=64, channels=network.codec.channels),
+        channel_weights=_channel_weights(network),
     )
 
 
-def _codec_of(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    found = {name.removeprefix("codec."): value for name, value in weights.items() if name.startswith("codec.")}
-    if not found:
-        raise TrainingError("pretraining needs a trained codec: give `codec`, or `start` with a pocket that has one.")
-    return found
+def _network(
+    recipe: PretrainRecipe, mixture: Mixture, tokenizer: Tokenizer, *, codec: Path | None, start: Path | None
+) -> PocketNetwork:
+    codec_weights = load_file(codec) if codec is not None else None
+    if start is None:
+        if codec_weights is None:
+            raise TrainingError(
+                "pretraining needs a trained codec: give `codec`, or `start` with a pocket that has one."
+            )
+        sizes = recipe.sizes.model_dump() | {"vocabulary": tokenizer.get_vocab_size()}
+        network = PocketNetwork(PocketConfig(**_code(codec_weights), **sizes))
+        network.codec.load_state_dict(codec_weights)
+        return network
+    network = PocketNetwork(pocket_config(start))
+    network.load_state_dict({name: value.float() for name, value in load_file(start).items()})
+    if codec_weights is None:
+        return network
+    if _code(codec_weights) == {"codec": network.config.codec, "channels": network.config.channels}:
+        network.codec.load_state_dict(codec_weights)
+        return network
+    if _code(codec_weights)["codec"] != "klt":
+        raise TrainingError(
+            f"{codec} is a codec of the first generation, which no pocket is moved onto; train another."
+        )
+    moved = KltCodec(channels=_code(codec_weights)["channels"])
+    moved.load_state_dict(codec_weights)
+    # From the optimizer's point of view the mixture's last batches never come, so they cost nothing that it would see.
+    pages = [page for index in range(_TRANSPLANT_BATCHES) for page in mixture.batch(recipe.steps + index)]
+    pictures = [np.asarray(panel.picture) for page in pages for panel in page.all_panels]
+    return transplant(network.eval(), moved.eval(), to_unit(torch.from_numpy(np.stack(pictures))[None]))[0]
+
+
+def _code(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Kind and channels of a codec, told from its weights."""
+    if "basis" in weights:
+        return {"codec": "klt", "channels": weights["basis"].shape[1]}
+    return {"codec": "convolutional", "channels": weights["norm.running_mean"].shape[0]}
+
+
+def _channel_weights(network: PocketNetwork) -> Float[Tensor, " channels"]:
+    match network.codec:
+        case KltCodec() as codec:
+            return codec.channel_weights
+        case codec:
+            return decoder_weights(codec.decode, tokens=64, channels=codec.channels)
 
 
 def pretrain(
@@ -210,21 +247,20 @@ def pretrain(
     """Train in `folder` up to `recipe.steps`, resuming what is there; returns the released file `pocket.safetensors`.
 
     `codec` holds the trained codec's weights, which stay as they are. `start` names an earlier pocket file to begin
-    from: its sizes and vocabulary are taken, and its codec where `codec` is None. `compiled` compiles the blocks,
+    from: its sizes and vocabulary are taken, and its codec where `codec` is None; onto another codec it is moved by
+    `transplant`. `compiled` compiles the blocks,
     for any shape of batch: some minutes, a third of the time from then on. A killed run continues from its last
     state; batches are a function of the recipe's seed and the step.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(folder, mixture, names, recipe, start)
-    run = _prepare(recipe, tokenizer, codec=codec, start=start)
+    run = _prepare(recipe, mixture, tokenizer, codec=codec, start=start)
     if compiled:
         _compile_blocks(run.network)
     first = read_state(
         folder, weights=run.network, average=run.average, optimizers=run.optimizers, generator=run.generator
     )
-    stream = batches(
-        mixture, tokenizer, factor=PocketCodec.factor, first=first, count=recipe.steps - first, workers=workers
-    )
+    stream = batches(mixture, tokenizer, factor=FACTOR, first=first, count=recipe.steps - first, workers=workers)
     seen: list[Draw] = []
     began = time.monotonic()
     for step, batch in zip(range(first, recipe.steps), stream, strict=False):

@@ -1,0 +1,145 @@
+"""Pictures for the codec's training: crops of photographs, clip art and icons on grounds of all kinds, as arrays.
+
+A picture is a function of the seed and its index alone. Held-out names and evaluation styles are never drawn.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from triptych.data.sprites import EVALUATION_STYLES, STYLES, is_held_out
+from triptych.errors import SourceError
+
+__all__ = ["HELD_OUT", "TRAINING", "PictureSource", "picture_batches"]
+
+TRAINING, HELD_OUT = False, True
+_SHARES = {"photos": 0.45, "clipart": 0.25, "icons": 0.3}
+_PALETTE_SHARE = 0.15
+"""Of pictures whose channels are exchanged or inverted: colours that no training set has."""
+
+
+@dataclass(frozen=True)
+class PictureSource:
+    """The arrays that `triptych pocket sprites` and `triptych pocket pictures` wrote into `folder`."""
+
+    folder: Path
+    held_out: bool = TRAINING
+
+    def _rows(self, name: str, key: str | None) -> np.ndarray:
+        rows = json.loads((self.folder / f"{name}.json").read_text())
+        names = [row if key is None else row[key] for row in rows]
+        return np.array([i for i, name in enumerate(names) if is_held_out(name) == self.held_out])
+
+    @cached_property
+    def _photos(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        return self._tables([("photos", "picture"), ("photos-wide", "picture"), ("photos-tall", "picture")])
+
+    @cached_property
+    def _clipart(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        return self._tables([("clipart", "group")])
+
+    @cached_property
+    def _icons(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        return self._tables([(style, None) for style in STYLES if style not in EVALUATION_STYLES])
+
+    def _tables(self, names: list[tuple[str, str | None]]) -> list[tuple[np.ndarray, np.ndarray]]:
+        try:
+            tables = [
+                (np.load(self.folder / f"{name}.npy", mmap_mode="r"), self._rows(name, key)) for name, key in names
+            ]
+        except FileNotFoundError as error:
+            raise SourceError(
+                f"{error.filename} is missing; run `triptych pocket sprites` and `triptych pocket pictures` first."
+            ) from None
+        return [(array, rows) for array, rows in tables if len(rows)]
+
+    def photo(self, rng: np.random.Generator) -> Image.Image:
+        """A photograph's crop, RGB, as it is stored."""
+        tables = self._photos
+        array, rows = tables[rng.choice(len(tables), p=_by_size(tables))]
+        return Image.fromarray(np.asarray(array[rng.choice(rows)]))
+
+    def drawing(self, rng: np.random.Generator, kind: str) -> Image.Image:
+        """A clip art or an icon on a ground, RGB; ink is black, white or coloured."""
+        tables = self._clipart if kind == "clipart" else self._icons
+        which = int(rng.integers(len(tables)))
+        array, rows = tables[which]
+        figure = Image.fromarray(np.asarray(array[rng.choice(rows)]), "RGBA")
+        ground = self._ground(rng, figure.size)
+        if kind == "icons" and rng.random() < 0.3:
+            ink = Image.new("RGB", figure.size, _colour(rng))
+            figure = Image.merge("RGBA", (*ink.split(), figure.getchannel("A")))
+        ground.paste(figure, (0, 0), figure)
+        return ground
+
+    def _ground(self, rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
+        kind = rng.random()
+        if kind < 0.4:
+            return Image.new("RGB", size, (255, 255, 255))
+        if kind < 0.85:
+            return Image.new("RGB", size, _colour(rng))
+        return self.photo(rng).resize(size, Image.Resampling.BILINEAR)
+
+    def crop(self, rng: np.random.Generator, side_px: int) -> UInt8[np.ndarray, "side side 3"]:
+        """A square cut of one picture at a random scale; its corner lies anywhere."""
+        kind = rng.choice(list(_SHARES), p=list(_SHARES.values()))
+        picture = self.photo(rng) if kind == "photos" else self.drawing(rng, kind)
+        shorter = min(picture.size)
+        wanted = max(side_px, round(shorter * rng.uniform(0.45, 1.0)))
+        if wanted != shorter:
+            scale = wanted / shorter
+            size = (max(side_px, round(picture.width * scale)), max(side_px, round(picture.height * scale)))
+            picture = picture.resize(size, Image.Resampling.LANCZOS)
+        left = int(rng.integers(picture.width - side_px + 1))
+        top = int(rng.integers(picture.height - side_px + 1))
+        pixels = np.asarray(picture.crop((left, top, left + side_px, top + side_px)))
+        if rng.random() < 0.5:
+            pixels = pixels[:, ::-1]
+        if rng.random() < _PALETTE_SHARE:
+            pixels = pixels[:, :, rng.permutation(3)] if rng.random() < 0.5 else 255 - pixels
+        return pixels
+
+
+def _by_size(tables: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    sizes = np.array([len(rows) for _, rows in tables], dtype=float)
+    return sizes / sizes.sum()
+
+
+def _colour(rng: np.random.Generator) -> tuple[int, int, int]:
+    red, green, blue = (int(value) for value in rng.integers(0, 256, 3))
+    return red, green, blue
+
+
+@dataclass(frozen=True)
+class _Batches(Dataset):
+    source: PictureSource
+    seed: int
+    first: int
+    count: int
+    pictures: int
+    side_px: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, position: int) -> Tensor:
+        rng = np.random.default_rng((self.seed, self.first + position))
+        crops = [self.source.crop(rng, self.side_px) for _ in range(self.pictures)]
+        return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+
+
+def picture_batches(
+    source: PictureSource, *, seed: int, first: int, count: int, pictures: int, side_px: int, workers: int = 1
+) -> Iterator[UInt8[Tensor, "pictures 3 side side"]]:
+    """Batches `first`, `first` + 1, ... in order, made ahead by `workers` processes."""
+    dataset = _Batches(source, seed, first, count, pictures, side_px)
+    return iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None))
