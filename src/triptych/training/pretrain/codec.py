@@ -18,7 +18,7 @@ from triptych.training.pretrain.state import read_state, write_state
 
 __all__ = ["codec_loss", "train_codec"]
 
-_LEARNING_RATE = 1e-3
+_LEARNING_RATE = 2e-3
 _SIDE_PX = 96
 _PICTURES = 24
 _START_BATCHES = 60
@@ -90,7 +90,7 @@ def train_codec(
         source, seed=seed, first=first, count=steps - first, pictures=_PICTURES, side_px=_SIDE_PX, workers=workers
     )
     for step, pictures in enumerate(stream, first):
-        rate = min(1.0, (step + 1) / 150) * min(1.0, (1 - step / steps) / 0.6)
+        rate = min(1.0, (step + 1) / 100) * min(1.0, (1 - step / steps) / 0.6)
         optimizer.param_groups[0]["lr"] = _LEARNING_RATE * max(0.02, rate)
         batch = _to_unit(pictures).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_is_fast()):
