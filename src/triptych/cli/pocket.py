@@ -137,9 +137,12 @@ def pretrain_pocket(
     _ = source.names  # says what to do where there are no sprites, before anything is written
     mixture = mixture_of(chosen, source)
     if codec is None and start is None:
+        pictures = PictureSource(source.folder)
+        if "photos" not in pictures.kinds:
+            console.say("no photographs here: the codec learns from drawings alone (`triptych pocket pictures`)")
         with console.progress("codec", total=codec_steps) as bar:
             codec = train_codec(
-                PictureSource(source.folder),
+                pictures,
                 run / "codec",
                 steps=codec_steps,
                 workers=workers,

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,14 +82,15 @@ def test_codec_loss_falls_in_a_few_steps() -> None:
 
 def test_train_codec_stopped_and_resumed_ends_in_the_same_weights(folder: Path, tmp_path: Path) -> None:
     source = PictureSource(folder)
-    whole = train_codec(source, tmp_path / "whole", steps=4, channels=16, workers=1)
+    small: dict[str, Any] = {"steps": 4, "channels": 16, "pictures": 3, "start_pictures": 40}
+    whole = train_codec(source, tmp_path / "whole", **small)
 
     def stop(step: int, _: float) -> None:
         if step == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_codec(source, tmp_path / "halves", steps=4, channels=16, save_every=2, on_progress=stop)
-    halves = train_codec(source, tmp_path / "halves", steps=4, channels=16)
+        train_codec(source, tmp_path / "halves", save_every=2, on_progress=stop, **small)
+    halves = train_codec(source, tmp_path / "halves", **small)
     for name, value in load_file(whole).items():
         assert torch.equal(value, load_file(halves)[name]), name

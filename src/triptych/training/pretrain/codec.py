@@ -21,8 +21,8 @@ __all__ = ["codec_loss", "train_codec"]
 _LEARNING_RATE = 2e-3
 _SIDE_PX = 96
 _PICTURES = 24
-_START_BATCHES = 60
-"""Batches that the linear transform is fitted on."""
+_START_PICTURES = 1440
+"""Pictures that the linear transform is fitted on."""
 _MAX_NOISE = 0.08
 _NOISY_SHARE = 0.3
 _EASY = 5e-4
@@ -56,12 +56,10 @@ def _to_unit(pictures: Tensor) -> Tensor:
     return pictures.float() / 127.5 - 1
 
 
-def _started(source: PictureSource, channels: int, seed: int) -> KltCodec:
+def _started(source: PictureSource, channels: int, pictures: int, seed: int) -> KltCodec:
     codec = KltCodec(channels=channels)
-    stream = picture_batches(
-        source, seed=seed + 1, first=0, count=_START_BATCHES, pictures=_PICTURES, side_px=_SIDE_PX, workers=0
-    )
-    codec.start(_to_unit(torch.cat(list(stream))))
+    stream = picture_batches(source, seed=seed + 1, first=0, count=1, pictures=pictures, side_px=_SIDE_PX, workers=0)
+    codec.start(_to_unit(next(stream)))
     return codec
 
 
@@ -71,15 +69,21 @@ def train_codec(
     *,
     steps: int,
     channels: int = 256,
+    pictures: int = _PICTURES,
+    start_pictures: int = _START_PICTURES,
     seed: int = 0,
     save_every: int = 250,
     workers: int = 1,
     on_progress: Callable[[int, float], None] = lambda _step, _gain: None,
 ) -> Path:
-    """Train in `run` up to `steps`, resuming what is there; returns `codec.safetensors`, the moving average."""
+    """Train in `run` up to `steps`, resuming what is there; returns `codec.safetensors`, the moving average.
+
+    `pictures` is their number a step, `start_pictures` that which the linear transform is fitted on. `on_progress` gets
+    the step and its gain over the linear transform in dB.
+    """
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    codec = _started(source, channels, seed)
+    codec = _started(source, channels, start_pictures, seed)
     codec.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     average = deepcopy(codec).requires_grad_(False)
     optimizer = torch.optim.AdamW(codec.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0)
@@ -87,14 +91,14 @@ def train_codec(
     optimizers: dict[str, torch.optim.Optimizer] = {"adamw": optimizer}
     first = read_state(run, weights=codec, average=average, optimizers=optimizers, generator=generator)
     stream = picture_batches(
-        source, seed=seed, first=first, count=steps - first, pictures=_PICTURES, side_px=_SIDE_PX, workers=workers
+        source, seed=seed, first=first, count=steps - first, pictures=pictures, side_px=_SIDE_PX, workers=workers
     )
-    for step, pictures in enumerate(stream, first):
+    for step, batch in enumerate(stream, first):
         rate = min(1.0, (step + 1) / 100) * min(1.0, (1 - step / steps) / 0.6)
         optimizer.param_groups[0]["lr"] = _LEARNING_RATE * max(0.02, rate)
-        batch = _to_unit(pictures).contiguous(memory_format=torch.channels_last)
+        seen = _to_unit(batch).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_is_fast()):
-            loss, gain = codec_loss(codec, batch, generator)
+            loss, gain = codec_loss(codec, seen, generator)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(codec.parameters(), 1.0)

@@ -19,9 +19,10 @@ from torch.utils.data import DataLoader, Dataset
 from triptych.data.sprites import EVALUATION_STYLES, STYLES, is_held_out
 from triptych.errors import SourceError
 
-__all__ = ["HELD_OUT", "TRAINING", "PictureSource", "picture_batches"]
+__all__ = ["PictureSource", "picture_batches"]
 
-TRAINING, HELD_OUT = False, True
+_Table = tuple[np.ndarray, np.ndarray]
+"""Pictures, and the numbers of those that may be drawn."""
 _SHARES = {"photos": 0.45, "clipart": 0.25, "icons": 0.3}
 _PALETTE_SHARE = 0.15
 """Of pictures whose channels are exchanged or inverted: colours that no training set has."""
@@ -32,45 +33,48 @@ class PictureSource:
     """The arrays that `triptych pocket sprites` and `triptych pocket pictures` wrote into `folder`."""
 
     folder: Path
-    held_out: bool = TRAINING
+    held_out: bool = False
+    """The held-out tenth instead of the rest."""
 
-    def _rows(self, name: str, key: str | None) -> np.ndarray:
-        rows = json.loads((self.folder / f"{name}.json").read_text())
-        names = [row if key is None else row[key] for row in rows]
-        return np.array([i for i, name in enumerate(names) if is_held_out(name) == self.held_out])
-
-    @cached_property
-    def _photos(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        return self._tables([("photos", "picture"), ("photos-wide", "picture"), ("photos-tall", "picture")])
-
-    @cached_property
-    def _clipart(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        return self._tables([("clipart", "group")])
+    def _table(self, name: str, key: str | None) -> _Table | None:
+        """An array and the rows of this source's part; None where there is none."""
+        path = self.folder / f"{name}.npy"
+        if not path.is_file():
+            return None
+        rows = json.loads(path.with_suffix(".json").read_text())
+        held = [is_held_out(row if key is None else row[key]) == self.held_out for row in rows]
+        return (np.load(path, mmap_mode="r"), np.flatnonzero(held)) if any(held) else None
 
     @cached_property
-    def _icons(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        return self._tables([(style, None) for style in STYLES if style not in EVALUATION_STYLES])
-
-    def _tables(self, names: list[tuple[str, str | None]]) -> list[tuple[np.ndarray, np.ndarray]]:
-        try:
-            tables = [
-                (np.load(self.folder / f"{name}.npy", mmap_mode="r"), self._rows(name, key)) for name, key in names
-            ]
-        except FileNotFoundError as error:
+    def _tables(self) -> dict[str, list[_Table]]:
+        named = {
+            "photos": [("photos", "picture"), ("photos-wide", "picture"), ("photos-tall", "picture")],
+            "clipart": [("clipart", "group")],
+            "icons": [(style, None) for style in STYLES if style not in EVALUATION_STYLES],
+        }
+        found = {kind: [t for entry in entries if (t := self._table(*entry))] for kind, entries in named.items()}
+        if not any(found.values()):
             raise SourceError(
-                f"{error.filename} is missing; run `triptych pocket sprites` and `triptych pocket pictures` first."
-            ) from None
-        return [(array, rows) for array, rows in tables if len(rows)]
+                f"no pictures in {self.folder}; run `triptych pocket sprites` and `triptych pocket pictures` first."
+            )
+        return found
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Which of photos, clipart and icons are there."""
+        return tuple(kind for kind, tables in self._tables.items() if tables)
 
     def photo(self, rng: np.random.Generator) -> Image.Image:
         """A photograph's crop, RGB, as it is stored."""
-        tables = self._photos
+        tables = self._tables["photos"]
+        if not tables:
+            raise SourceError(f"no photographs in {self.folder}; run `triptych pocket pictures` first.")
         array, rows = tables[rng.choice(len(tables), p=_by_size(tables))]
         return Image.fromarray(np.asarray(array[rng.choice(rows)]))
 
     def drawing(self, rng: np.random.Generator, kind: str) -> Image.Image:
         """A clip art or an icon on a ground, RGB; ink is black, white or coloured."""
-        tables = self._clipart if kind == "clipart" else self._icons
+        tables = self._tables[kind]
         which = int(rng.integers(len(tables)))
         array, rows = tables[which]
         figure = Image.fromarray(np.asarray(array[rng.choice(rows)]), "RGBA")
@@ -85,13 +89,14 @@ class PictureSource:
         kind = rng.random()
         if kind < 0.4:
             return Image.new("RGB", size, (255, 255, 255))
-        if kind < 0.85:
+        if kind < 0.85 or "photos" not in self.kinds:
             return Image.new("RGB", size, _colour(rng))
         return self.photo(rng).resize(size, Image.Resampling.BILINEAR)
 
     def crop(self, rng: np.random.Generator, side_px: int) -> UInt8[np.ndarray, "side side 3"]:
         """A square cut of one picture at a random scale; its corner lies anywhere."""
-        kind = rng.choice(list(_SHARES), p=list(_SHARES.values()))
+        shares = np.array([_SHARES[kind] for kind in self.kinds])
+        kind = str(rng.choice(self.kinds, p=shares / shares.sum()))
         picture = self.photo(rng) if kind == "photos" else self.drawing(rng, kind)
         shorter = min(picture.size)
         wanted = max(side_px, round(shorter * rng.uniform(0.45, 1.0)))
@@ -109,7 +114,7 @@ class PictureSource:
         return pixels
 
 
-def _by_size(tables: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def _by_size(tables: list[_Table]) -> np.ndarray:
     sizes = np.array([len(rows) for _, rows in tables], dtype=float)
     return sizes / sizes.sum()
 
