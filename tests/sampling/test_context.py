@@ -92,6 +92,17 @@ def test_context_of_a_skill_that_leaves_conditions_alone_is_the_bare_one(backbon
     assert bits(result) == bits(generate(tiny_pocket(), page(2), skill=frozen))
 
 
+def test_context_read_while_weights_change_is_not_kept(backbone):
+    bare = generate(backbone, page(2))
+    with backbone.shared.changing(), Skills(random_skill(backbone)).applied(backbone):
+        inside = [generate(backbone, page(number)) for number in (2, 3)]
+    assert [result.cached_tokens for result in inside] == [0, 0]
+    assert bits(inside[0]) != bits(bare)
+    after = generate(backbone, page(3))
+    assert after.cached_tokens == 0
+    assert bits(after) == bits(generate(tiny_pocket(), page(3)))
+
+
 def test_context_beyond_the_room_is_not_kept_and_still_right(backbone):
     engine = Engine(backbone, context_bytes=1000)
     results = [engine.generate(Request(page=page(2), seed=seed))[0] for seed in (0, 0)]

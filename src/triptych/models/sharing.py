@@ -69,6 +69,8 @@ class Shared:
         """Keys and values of what was read."""
         self.reads_bare = False
         """Conditions are read as if no adapter were there: what is on was trained so."""
+        self.is_changing = False
+        """What is read now holds for the moment only."""
         self._room_is_chosen = False
         self._adapter: Adapter | None = None
         self._on = ExitStack()
@@ -111,6 +113,15 @@ class Shared:
         with self.lock:
             self.encodings.clear()
             self.memories.clear()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Inside the `with`, the network's weights change, as in training: what it reads is not kept for later."""
+        self.is_changing = True
+        try:
+            yield
+        finally:
+            self.is_changing = False
 
     def release(self, backbone: Backbone) -> None:
         """Leave the backbone as it was loaded, unless somebody is computing with it on this very thread."""

@@ -52,8 +52,9 @@ def read_batch(
         found[:], memory = _remembered(backbone, words, conditions, keys, guidance)
         return memory
 
-    context = read(backbone, text, plan.conditions, guidance=guidance, negative=negative, remember=remember)
-    if context.memory is None:
+    kept = None if backbone.shared.is_changing else remember
+    context = read(backbone, text, plan.conditions, guidance=guidance, negative=negative, remember=kept)
+    if context.memory is None or kept is None:
         tokens = plan.conditions.tokens.shape[1] if plan.conditions else 0
         return ReadBatch(context=context, tokens=tokens, cached=(0,) * len(pages))
     tokens = context.memory.shape[3]

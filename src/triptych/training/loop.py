@@ -107,6 +107,7 @@ class _Trainer:
         )
         names = linear_names(transformer, recipe.adapter.targets)
         with ExitStack() as stack:
+            stack.enter_context(self.backbone.shared.changing())
             stack.enter_context(ejecting(transformer))
             stack.callback(transformer.train, was_training)
             parameters = inject(transformer, names, spec, seed=recipe.seed)

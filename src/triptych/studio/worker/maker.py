@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from triptych.models.backbone import Backbone, Card
     from triptych.sampling.engine import Engine
     from triptych.sampling.result import Result
+    from triptych.sampling.skills import SkillFiles
 
 __all__ = ["MOST_SIDE_PX", "Maker", "card_data", "webp_url"]
 
@@ -43,6 +44,7 @@ class Maker:
         self._engines: dict[str, Engine] = {}
         self._images: OrderedDict[str, Image.Image] = OrderedDict()
         self._uris: OrderedDict[int, tuple[Image.Image, str]] = OrderedDict()
+        self._skills: SkillFiles | None = None
         self._lock = threading.RLock()
 
     def engine(self, name: str) -> "Engine":
@@ -66,10 +68,12 @@ class Maker:
         return tt.load(name) if name in _SMALL else self.engine(name).backbone
 
     def skill(self, name: str) -> Skill:
-        """A skill of the shelf by its id."""
-        from triptych.skill import load_skill
+        """A skill of the shelf by its id; one that did not change is the same object, so that contexts are found."""
+        from triptych.sampling.skills import SkillFiles
 
-        return load_skill(self._shelf.path(name))
+        with self._lock:
+            self._skills = self._skills or SkillFiles()
+            return self._skills(str(self._shelf.path(name)))
 
     def read(self, file: str) -> Image.Image:
         """A picture of the store, at most `MOST_SIDE_PX` wide and high."""
