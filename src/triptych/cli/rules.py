@@ -36,10 +36,15 @@ def list_rules() -> None:
     Example:
       triptych rules list
     """
-    from triptych.data.rules import HELD_OUT_RULES, RULES
+    from triptych.data.rules import HELD_OUT_FAMILIES, HELD_OUT_RULES, RULES
 
     rows = [
-        (rule.name, rule.family, "held out" if rule.name in HELD_OUT_RULES else "", rule.description)
+        (
+            rule.name,
+            rule.family,
+            "held out" if rule.name in HELD_OUT_RULES | HELD_OUT_FAMILIES else "",
+            rule.description,
+        )
         for rule in sorted(RULES.values(), key=lambda rule: (rule.family, rule.name))
     ]
     console.table(("rule", "family", "training", "what it does"), rows)

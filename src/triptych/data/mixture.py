@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
-from triptych.data.rules import HELD_OUT_CHAINS
+from triptych.data.rules import HELD_OUT_CHAINS, HELD_OUT_FAMILY_CHAINS
 from triptych.data.rules.base import Rule, Task, chain, few_shot
 from triptych.data.sources import Source
 from triptych.errors import SourceError
@@ -117,7 +117,9 @@ class Mixture:
             others = [
                 other
                 for other in entry.rules
-                if other.is_map and other.name != rule.name and (rule.name, other.name) not in HELD_OUT_CHAINS
+                if other.is_map
+                and other.name != rule.name
+                and (rule.name, other.name) not in HELD_OUT_CHAINS + HELD_OUT_FAMILY_CHAINS
             ]
             rule = chain(rule, rng.choice(others))
         return rule.draw(rng, entry.source or self.source)

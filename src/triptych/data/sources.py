@@ -17,7 +17,7 @@ from triptych.data.sprites import EVALUATION_STYLES, STYLES, SpriteSource
 from triptych.errors import SourceError
 from triptych.images import load_image, may_be_clear
 
-__all__ = ["FolderSource", "ShapeSource", "Source", "Sprite", "SpriteScenes", "actor", "actors"]
+__all__ = ["FolderSource", "ShapeSource", "Source", "Sprite", "SpriteScenes", "actor", "actors", "simple_look"]
 
 _SMOOTH = Image.Resampling.LANCZOS
 
@@ -103,7 +103,7 @@ def _mean_colour(picture: Image.Image) -> Colour:
     return int(red), int(green), int(blue)
 
 
-def _simple_look(sprite: Sprite, rng: Random, size_px: int) -> Look:
+def simple_look(sprite: Sprite, rng: Random, size_px: int) -> Look:
     """The object somewhere near the middle at 50-85% of the picture; ink in a colour that stands off the ground."""
     backdrop = ground(rng, size_px)
     red, green, blue = (int(v) for v in np.asarray(backdrop)[size_px // 2, size_px // 2])
@@ -225,7 +225,7 @@ class SpriteScenes:
         return rng.choice(rng.choice(aligned))
 
     def look(self, rng: Random, size_px: int, *, figure: bool = True) -> Look:  # noqa: ARG002
-        return _simple_look(self.sprite(rng), rng, size_px)
+        return simple_look(self.sprite(rng), rng, size_px)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,7 +269,7 @@ class ShapeSource:
         return first, second
 
     def look(self, rng: Random, size_px: int, *, figure: bool = True) -> Look:  # noqa: ARG002
-        return _simple_look(self.sprite(rng), rng, size_px)
+        return simple_look(self.sprite(rng), rng, size_px)
 
 
 _ENOUGH_OBJECTS = 4
@@ -337,6 +337,6 @@ class FolderSource:
             )
         path = rng.choice(self._objects if figure else self._paths)
         if figure or path in self._objects:
-            return _simple_look(self._sprite(path), rng, size_px)
+            return simple_look(self._sprite(path), rng, size_px)
         picture = ImageOps.fit(self._open(path, size_px), (size_px, size_px), _SMOOTH)
         return Look.flat(picture.convert("RGB"))

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from triptych.data.mixture import Words, shape_of
-from triptych.data.rules import HELD_OUT_RULES, LATER_RULES, RULES, Rule, Task
+from triptych.data.rules import FAMILY_RULES, HELD_OUT_RULES, LATER_RULES, RULES, Rule, Task
 from triptych.data.sources import SpriteScenes
 from triptych.data.sprites import EVALUATION_STYLES, SpriteSource, is_held_out
 from triptych.errors import SourceError
@@ -187,7 +187,7 @@ def _wrong_pages(
     if not {Control.OTHER_RULE, Control.OTHER_WORDS} & set(row.controls):
         return ()
     shape, source = shape_of(like), _scenes(sprites, row.objects, None, None)
-    unseen = HELD_OUT_RULES | LATER_RULES
+    unseen = HELD_OUT_RULES | LATER_RULES | FAMILY_RULES
     trained = [other for name, other in RULES.items() if name not in unseen and (other.is_map or shape != (1, 1))]
     own = [other for other in rules_of(row) if other.name != rule.name] or trained
     for attempt in range(_OTHER_TRIES):

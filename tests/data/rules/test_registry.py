@@ -54,7 +54,19 @@ def test_find_rule_in_a_file_that_is_not_trusted_is_refused_and_not_run(tmp_path
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("group", ["maps", "held-out", "held-out-chains", "all"])
+@pytest.mark.parametrize(
+    "group",
+    [
+        "maps",
+        "photo-maps",
+        "held-out",
+        "held-out-chains",
+        "families",
+        "held-out-families",
+        "held-out-family-chains",
+        "all",
+    ],
+)
 def test_rule_names_of_a_group_are_rules(group: str) -> None:
     names = rule_names(group)
     assert names

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from triptych.data.rules import HELD_OUT_CHAINS, HELD_OUT_RULES, RULES, chain, check, few_shot
+from triptych.data.rules import FAMILY_RULES, HELD_OUT_CHAINS, HELD_OUT_RULES, RULES, chain, check, few_shot
 from triptych.data.sources import ShapeSource
 from triptych.errors import PageError, SourceError
 from triptych.page import Page
 
 SOURCE = ShapeSource()
-NAMES = tuple(RULES)
-MAPS = tuple(name for name, rule in RULES.items() if rule.is_map)
+NAMES = tuple(name for name in RULES if name not in FAMILY_RULES)
+MAPS = tuple(name for name in NAMES if RULES[name].is_map)
 
 
 def _page(name: str, seed: int, size_px: int = 128) -> Page:

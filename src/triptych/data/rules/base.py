@@ -50,7 +50,7 @@ class Task:
         """An answered page with fresh objects, conditions first; its answer differs from every condition."""
         for _ in range(_TRIES):
             page = self.draft.compose(rng, size_px, self.instruction)
-            if _is_telling(page):
+            if not self.rule.changes or _is_telling(page):
                 return replace(page, rule=self.rule.name)
         raise SourceError(
             f"rule {self.rule.name!r} found no page whose answer differs from its conditions in {_TRIES} tries; "
@@ -84,6 +84,8 @@ class Rule:
     """True for maps from one picture to one picture, which can be chained."""
     needs_object: bool = False
     """True for maps that must know where the object is, and so take no whole photographs."""
+    changes: bool = True
+    """False where an answer may be the picture it was given, or differ from it in fine detail only."""
     marks: Callable[[Panel], tuple[Mark, ...]] | None = None
     """For rules whose answers carry text or a mark: where, in the answer of a slot."""
 
@@ -135,10 +137,12 @@ def picture_rule(
     figure: bool = False,
     check: Check | None = None,
     role: Role = Role.EDIT,
+    changes: bool = True,
 ) -> Callable[[Callable[[Random], Change]], Rule]:
     """Turn `draw_parameters(rng) -> Change` into a rule: one picture in, the changed picture out.
 
-    `figure` True says that the map must know where the object is; such a rule takes no whole photographs.
+    `figure` True says that the map must know where the object is; such a rule takes no whole photographs. `changes`
+    False allows answers that are the picture itself.
     """
 
     def wrap(draw_parameters: Callable[[Random], Change]) -> Rule:
@@ -153,6 +157,7 @@ def picture_rule(
             check=check or alike(),
             is_map=True,
             needs_object=figure,
+            changes=changes,
         )
 
     return wrap
@@ -165,11 +170,20 @@ def page_rule(
     *,
     check: Check | None = None,
     marks: Callable[[Panel], tuple[Mark, ...]] | None = None,
+    changes: bool = True,
 ) -> Callable[[Callable[[Random, Source], Draft]], Rule]:
     """Turn `make(rng, source) -> Draft` into a rule whose pages have any number of panels."""
 
     def wrap(make: Callable[[Random, Source], Draft]) -> Rule:
-        return Rule(name=name, family=family, description=description, make=make, check=check or alike(), marks=marks)
+        return Rule(
+            name=name,
+            family=family,
+            description=description,
+            make=make,
+            check=check or alike(),
+            marks=marks,
+            changes=changes,
+        )
 
     return wrap
 

@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 from triptych.data.drawing import Look, blank
 from triptych.data.rules.base import Change, picture_rule
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "corner_map"]
 
 _BICUBIC = Image.Resampling.BICUBIC
 
@@ -95,14 +95,15 @@ def kaleidoscope(rng: Random) -> Change:  # noqa: ARG001
     )
 
 
-def _corners(size: int, points: tuple[tuple[float, float], ...]) -> list[float]:
+def corner_map(size: tuple[int, int], points: tuple[tuple[float, float], ...]) -> list[float]:
     """Eight numbers for PIL's perspective transform: unit square corners (tl, tr, br, bl) carried to `points`."""
     import numpy as np
 
     rows, right = [], []
-    source = ((0, 0), (size, 0), (size, size), (0, size))
+    width, height = size
+    source = ((0, 0), (width, 0), (width, height), (0, height))
     for (u, v), (px, py) in zip(source, points, strict=True):
-        x, y = px * size, py * size
+        x, y = px * width, py * height
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
         right += [u, v]
     return np.linalg.solve(np.array(rows, dtype=float), np.array(right, dtype=float)).tolist()
@@ -111,7 +112,7 @@ def _corners(size: int, points: tuple[tuple[float, float], ...]) -> list[float]:
 def _warped(look: Look, points: tuple[tuple[float, float], ...]) -> Look:
     paper = blank(look.size_px)
     card = _on_paper(look).transform(
-        paper.size, Image.Transform.PERSPECTIVE, _corners(look.size_px, points), _BICUBIC, fillcolor=(255, 255, 255, 0)
+        paper.size, Image.Transform.PERSPECTIVE, corner_map(paper.size, points), _BICUBIC, fillcolor=(255, 255, 255, 0)
     )
     paper.paste(card, (0, 0), card)
     return Look.flat(paper)

@@ -1,6 +1,12 @@
 """What training never sees, so that learning in context can be told from remembering."""
 
-__all__ = ["HELD_OUT_CHAINS", "HELD_OUT_RULES", "LATER_RULES"]
+__all__ = [
+    "HELD_OUT_CHAINS",
+    "HELD_OUT_FAMILIES",
+    "HELD_OUT_FAMILY_CHAINS",
+    "HELD_OUT_RULES",
+    "LATER_RULES",
+]
 
 HELD_OUT_RULES: frozenset[str] = frozenset(
     {
@@ -41,3 +47,26 @@ HELD_OUT_CHAINS: tuple[tuple[str, str], ...] = (
     ("frame", "rotate"),
 )
 """Compositions never trained on, though both parts are, and though other compositions of each part are."""
+
+HELD_OUT_FAMILIES: frozenset[str] = frozenset(
+    {
+        # light and colour: `channel-mix` has each as a special case that it never draws, `vignette` stays in the middle
+        "swap-channels",
+        "spotlight",
+        # geometry: `strips` and `shift` move straight parts; `smaller` and `patch-copied` show a copy elsewhere
+        "wave",
+        "inset",
+        # surface: `line-screen`, `bars` and `ruled` draw lines; `cut-out-shape` cuts other shapes
+        "scanlines",
+        "oval",
+    }
+)
+"""Families never trained on, for photographs and clip art; each a neighbour of trained ones."""
+
+HELD_OUT_FAMILY_CHAINS: tuple[tuple[str, str], ...] = (
+    ("tone-curve", "turn"),
+    ("hue-turn", "mirror-half"),
+    ("colourise", "tiles"),
+    ("blur", "border"),
+)
+"""Compositions of two trained families that are never trained on, in this order."""

@@ -9,19 +9,28 @@ from triptych.data.rules import (
     geometric,
     grids,
     lettering,
+    moves,
     photometric,
     pictures,
     relational,
+    repairs,
     storyboard,
     structural,
+    surfaces,
     symbolic,
     temporal,
+    tones,
 )
 from triptych.data.rules.base import Rule, chain
-from triptych.data.rules.held_out import HELD_OUT_CHAINS, HELD_OUT_RULES
+from triptych.data.rules.held_out import (
+    HELD_OUT_CHAINS,
+    HELD_OUT_FAMILIES,
+    HELD_OUT_FAMILY_CHAINS,
+    HELD_OUT_RULES,
+)
 from triptych.errors import SourceError
 
-__all__ = ["RULES", "find_rule", "load_rules", "rule_names"]
+__all__ = ["FAMILY_RULES", "RULES", "find_rule", "load_rules", "rule_names"]
 
 _FILES = (
     photometric,
@@ -37,18 +46,35 @@ _FILES = (
     lettering,
 )
 
-RULES: dict[str, Rule] = {rule.name: rule for file in _FILES for rule in file.RULES}
+_FAMILY_FILES = (tones, moves, surfaces, repairs)
+
+FAMILY_RULES: frozenset[str] = frozenset(rule.name for file in _FAMILY_FILES for rule in file.RULES)
+"""Rules whose parameters are drawn widely, for any picture: `families` and `held-out-families`."""
+
+RULES: dict[str, Rule] = {rule.name: rule for file in (*_FILES, *_FAMILY_FILES) for rule in file.RULES}
 """Every rule of the package by name."""
 
 
 def rule_names(group: str) -> tuple[str, ...] | None:
-    """Names of the rules that `maps`, `held-out`, `held-out-chains` or `all` stand for today; None for other words.
+    """Names of the rules that a group stands for today; None for other words.
+
+    Groups: `maps`, `photo-maps` (those that need no object), `held-out`, `held-out-chains`, `families`,
+    `held-out-families`, `held-out-family-chains`, `all`.
 
     Files that are kept say the names, since a group grows with the package.
     """
     match group:
         case "maps":
-            return tuple(name for name, rule in RULES.items() if rule.is_map and name not in HELD_OUT_RULES)
+            seen = (name for name in RULES if name not in HELD_OUT_RULES | FAMILY_RULES)
+            return tuple(name for name in seen if RULES[name].is_map)
+        case "photo-maps":
+            return tuple(name for name in rule_names("maps") or () if not RULES[name].needs_object)
+        case "families":
+            return tuple(name for name in RULES if name in FAMILY_RULES - HELD_OUT_FAMILIES)
+        case "held-out-families":
+            return tuple(name for name in RULES if name in HELD_OUT_FAMILIES)
+        case "held-out-family-chains":
+            return tuple("+".join(pair) for pair in HELD_OUT_FAMILY_CHAINS)
         case "held-out":
             return tuple(name for name in RULES if name in HELD_OUT_RULES)
         case "held-out-chains":

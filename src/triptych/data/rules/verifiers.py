@@ -10,7 +10,18 @@ from triptych.data.drawing import COLOURS, PALE
 from triptych.errors import PageError
 from triptych.page import Page
 
-__all__ = ["Check", "Verdict", "alike", "all_of", "cells", "exact_colours", "ground_colour", "near", "verify_page"]
+__all__ = [
+    "Check",
+    "Verdict",
+    "alike",
+    "all_of",
+    "cells",
+    "exact_colours",
+    "ground_colour",
+    "near",
+    "verify_page",
+    "within",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +62,18 @@ def near(*, share: float = 0.25, side_px: int = 64) -> Check:
         base = max(min(trivial), 1e-6)
         ratio = float(np.mean((given - right) ** 2)) / base
         return Verdict(ok=ratio <= share, score=max(0.0, 1.0 - ratio**0.5), detail=f"error {ratio:.2f} of trivial")
+
+    return check
+
+
+def within(*, error: float = 1.4e-3) -> Check:
+    """A mean squared error of at most `error` (28.5 dB), for tasks of one family that differ by degrees."""
+
+    def check(answer: Image.Image, conditions: tuple[Image.Image, ...], picture: Image.Image) -> Verdict:  # noqa: ARG001
+        found = distance(answer, picture)
+        return Verdict(
+            ok=found <= error, score=max(0.0, 1.0 - (found / error) / 4), detail=f"squared error {found:.4f}"
+        )
 
     return check
 

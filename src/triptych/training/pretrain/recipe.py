@@ -8,9 +8,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from triptych.data.mixture import Entry, Mixture, Words
-from triptych.data.rules import HELD_OUT_RULES, RULES, rule_names
+from triptych.data.photosource import PHOTOGRAPHS, PictureKind, picture_source
+from triptych.data.rules import HELD_OUT_FAMILIES, HELD_OUT_RULES, RULES, rule_names
 from triptych.data.rules.base import Rule
-from triptych.data.sources import SpriteScenes
+from triptych.data.sources import Source, SpriteScenes
 from triptych.data.sprites import EVALUATION_STYLES, STYLES, SpriteSource, is_held_out
 from triptych.errors import TrainingError
 
@@ -34,11 +35,13 @@ class EntryRecipe(_Strict):
     first_batch: int = Field(default=0, ge=0)
     style_pairs: tuple[tuple[str, str], ...] = ()
     """The only changes of style this entry makes; empty: all."""
+    source: PictureKind = PictureKind.SPRITES
+    """Which pictures the pages are made of."""
 
     @field_validator("rules", mode="before")
     @classmethod
     def _named(cls, rules: Any) -> Any:
-        return rule_names("maps") if rules == "maps" else rules
+        return rule_names(rules) if rules in ("maps", "photo-maps", "families") else rules
 
 
 class Sizes(_Strict):
@@ -97,7 +100,7 @@ def _rules(recipe: EntryRecipe) -> tuple[Rule, ...]:
     for name in recipe.rules:
         if name not in RULES:
             raise TrainingError(f"entry {recipe.name!r} names the rule {name!r}, which does not exist.")
-        if name in HELD_OUT_RULES:
+        if name in HELD_OUT_RULES | HELD_OUT_FAMILIES:
             raise TrainingError(f"entry {recipe.name!r} names {name!r}, a rule held out for evaluation; remove it.")
     return tuple(RULES[name] for name in recipe.rules)
 
@@ -119,6 +122,22 @@ def _is_for_training(name: str) -> bool:
     return not is_held_out(name)
 
 
+def _source_of(entry: EntryRecipe, sprites: SpriteSource) -> Source | None:
+    """What the entry's pages are made of; None: the mixture's own sprites."""
+    if entry.source is PictureKind.SPRITES:
+        return training_source(sprites, entry.style_pairs) if entry.style_pairs else None
+    if entry.style_pairs:
+        raise TrainingError(
+            f"entry {entry.name!r} has style_pairs, which only sprites have; its source is {entry.source}."
+        )
+    needy = [name for name in entry.rules if RULES[name].needs_object]
+    if entry.source in PHOTOGRAPHS and needy:
+        raise TrainingError(
+            f"entry {entry.name!r}: rule {needy[0]!r} must know the object, and photographs do not tell."
+        )
+    return picture_source(entry.source, sprites, names=_is_for_training)
+
+
 def mixture_of(recipe: PretrainRecipe, sprites: SpriteSource) -> Mixture:
     """The recipe's pages over the training pictures."""
     entries = tuple(
@@ -131,7 +150,7 @@ def mixture_of(recipe: PretrainRecipe, sprites: SpriteSource) -> Mixture:
             chained=entry.chained,
             slots=entry.slots,
             first_batch=entry.first_batch,
-            source=training_source(sprites, entry.style_pairs) if entry.style_pairs else None,
+            source=_source_of(entry, sprites),
         )
         for entry in recipe.mixture
     )
