@@ -1,4 +1,3 @@
-import io
 import threading
 import time
 from pathlib import Path
@@ -6,7 +5,6 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from PIL import Image
 
 from triptych.studio.app import create_app
 from triptych.studio.studio import Studio
@@ -59,14 +57,3 @@ def quiet(tmp_path):
     transport = httpx.ASGITransport(app=create_app(studio), raise_app_exceptions=False)
     yield studio, transport
     studio.store.close()
-
-
-@pytest.fixture(scope="session")
-def red_png() -> bytes:
-    return png((200, 100), "red")
-
-
-def png(size: tuple[int, int], colour: str) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", size, colour).save(buffer, "PNG")
-    return buffer.getvalue()

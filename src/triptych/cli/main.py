@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from triptych.cli import build, evaluate, generate, models, page, pages, pocket, replay, rules, skills, train, yardstick
+from triptych.cli import mcp as mcp_command
 from triptych.cli import studio as studio_command
 from triptych.cli.console import complain, remarks
 from triptych.cli.demo import command as demo
@@ -103,6 +104,7 @@ _COMMANDS = (
     generate,
     replay,
     studio_command,
+    mcp_command,
     demo,
     build,
     rules,

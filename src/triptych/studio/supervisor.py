@@ -73,13 +73,13 @@ class Supervisor:
         """A running job is to be stopped."""
         self._send(("cancel", job))
 
-    def ask(self, name: str, **values: object) -> Any:
+    def ask(self, question: str, /, **values: object) -> Any:
         """The worker's answer to a question. Raises StudioError with what it says, or where it does not answer."""
         number, done = next(self._numbers), threading.Event()
         found: list[dict[str, Any]] = []
         self._answers[number] = (done, found)
         try:
-            sent = self._send(("ask", number, name, values))
+            sent = self._send(("ask", number, question, values))
             if not sent or not done.wait(_ASK_S) or not found:
                 raise StudioError(
                     "the worker does not answer; it is starting, or busy. Try again in a moment.",

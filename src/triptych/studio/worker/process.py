@@ -23,7 +23,7 @@ from triptych.studio.worker.job import Claim, StopJob
 
 __all__ = ["work"]
 
-_RENEW_S = 4.0
+_RENEW_S = 1.0
 _LOOK_S = 1.0
 _LEAVE_S = 20.0
 _log = logging.getLogger(__name__)
