@@ -13,6 +13,7 @@ from triptych.studio.errors import StudioError
 from triptych.studio.files import FileStore
 from triptych.studio.folders import DataFolder
 from triptych.studio.jobs import Jobs, State
+from triptych.studio.pages import page_of
 from triptych.studio.shelf import Shelf, file_stem
 from triptych.studio.store import Store
 from triptych.studio.worker.job import Claim, StopJob
@@ -85,7 +86,7 @@ def _pages(claim: Claim, maker: Maker, run: Path) -> list[Page]:
     """The job's pages, as they were written when the run began."""
     kept = run / "pages"
     if not kept.is_dir():
-        pages = [finished_page(maker.page(data), number) for number, data in enumerate(claim.body["pages"], 1)]
+        pages = [finished_page(page_of(data, maker.read), number) for number, data in enumerate(claim.body["pages"], 1)]
         save_pageset(pages, kept)
     return list(load_pageset(kept))
 
