@@ -1,6 +1,6 @@
 """Findings: each problem is made on purpose and found, and clean page sets have none."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -100,3 +100,22 @@ def test_find_leaks_picture_of_both_splits_is_named() -> None:
 def test_find_problems_edits_that_move_nothing_are_no_shifts(name: str) -> None:
     pages = [RULES[name].draw(Random(seed), SOURCE).page(Random(seed)) for seed in range(12)]
     assert [finding for finding in find_problems(pages) if finding.problem is Problem.SHIFT] == []
+
+
+def test_find_problems_of_a_panel_one_pixel_wide_does_not_fail() -> None:
+    thin = Image.new("RGB", (1, 64), "red")
+    find_problems([Page(panels=(condition(thin), slot("x", answer=Image.new("RGB", (64, 1)))))])
+
+
+def test_find_problems_reads_each_page_once() -> None:
+    picture = Image.effect_noise((32, 32), 60).convert("RGB")
+    asked = []
+
+    def pages() -> Iterator[Page]:
+        for number in range(8):
+            asked.append(number)
+            yield Page(panels=(condition(picture), slot("x", answer=picture)), page_id=str(number))
+
+    found = find_problems(pages())
+    assert asked == list(range(8))
+    assert sum(finding.problem is Problem.DUPLICATE for finding in found) == 7

@@ -1,5 +1,6 @@
 """`triptych pages`: page sets looked over, and to and from the formats of other trainers and the Hugging Face Hub."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from triptych.cli import console
 from triptych.cli.importing import import_pages
+from triptych.page import Page
 
 __all__ = ["add_to"]
 
@@ -36,12 +38,20 @@ def check(pageset: _PageSet, held_out: _HeldOut = None) -> None:
       triptych pages check my-pages --held-out others
     """
     from triptych.data.pagesets import load_pageset
-    from triptych.data.validation import find_leaks, find_problems
+    from triptych.data.validation import find_leaks, survey
 
     pages = load_pageset(pageset)
-    found = find_problems(pages)
+    with console.progress("pages", total=len(pages)) as bar:
+
+        def seen() -> Iterator[Page]:
+            for page in pages:
+                yield page
+                bar.advance(bar.task_ids[0])
+
+        looked = survey(seen())
+    found = list(looked.findings)
     if held_out is not None:
-        found = [*found, *find_leaks(pages, load_pageset(held_out))]
+        found += find_leaks(looked, load_pageset(held_out))
     for finding in found:
         console.out(f"page {finding.page} ({finding.page_id}): {finding.problem}: {finding.reason}")
     console.say(f"{len(pages)} pages, {len(found)} findings")

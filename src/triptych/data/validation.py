@@ -1,6 +1,6 @@
 """What may be wrong with page sets from the user's own pictures, each finding with its reason and its numbers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,9 +9,11 @@ from PIL import Image
 
 from triptych.page import Page
 
-__all__ = ["Finding", "Problem", "find_leaks", "find_problems"]
+__all__ = ["Finding", "Problem", "Survey", "find_leaks", "find_problems", "survey"]
 
 _SIDE = 128
+_BITS = 4
+"""Most bits in which the hashes of one picture differ."""
 
 
 class Problem(StrEnum):
@@ -36,8 +38,8 @@ class Finding:
     reason: str
 
 
-def _grey(image: Image.Image, side_px: int = _SIDE) -> np.ndarray:
-    return np.asarray(image.convert("L").resize((side_px, side_px), Image.Resampling.BOX), dtype=np.float32)
+def _grey(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX), dtype=np.float32)
 
 
 def _fingerprint(image: Image.Image) -> int:
@@ -47,21 +49,69 @@ def _fingerprint(image: Image.Image) -> int:
     return int("".join("1" if bit else "0" for bit in bits), 2)
 
 
-def _alike(a: Image.Image, b: Image.Image) -> bool:
-    """Same picture up to compression: equal hashes but for four bits, and a small difference in colour."""
-    if (_fingerprint(a) ^ _fingerprint(b)).bit_count() > 4:
-        return False
-    first, second = (np.asarray(p.resize((32, 32), Image.Resampling.BOX), dtype=np.float32) for p in (a, b))
-    return float(np.abs(first - second).mean()) < 4.0
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What is kept of a picture to know it again."""
+
+    fingerprint: int
+    colours: np.ndarray
+    """32x32 pixels, 8 bits."""
+
+    @staticmethod
+    def of(image: Image.Image) -> "_Mark":
+        return _Mark(_fingerprint(image), np.asarray(image.resize((32, 32), Image.Resampling.BOX)))
+
+    def is_like(self, other: "_Mark") -> bool:
+        """Same picture up to compression: equal hashes but for four bits, and a small difference in colour."""
+        if (self.fingerprint ^ other.fingerprint).bit_count() > _BITS:
+            return False
+        return float(np.abs(self.colours.astype(np.float32) - other.colours).mean()) < 4.0
 
 
-def _edges(image: Image.Image) -> np.ndarray:
+class _Known:
+    """Marks seen so far, each with whatever it belongs to: what has nearly one's hash is found in one sweep."""
+
+    def __init__(self) -> None:
+        self._hashes = np.zeros(64, dtype=np.uint64)
+        self._entries: list[tuple[_Mark, int]] = []
+
+    def add(self, mark: _Mark, owner: int) -> None:
+        if len(self._entries) == len(self._hashes):
+            self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
+        self._hashes[len(self._entries)] = mark.fingerprint
+        self._entries.append((mark, owner))
+
+    def like(self, mark: _Mark) -> Iterator[int]:
+        """Owners of the marks that are like it, in the order in which they came."""
+        hashes = self._hashes[: len(self._entries)]
+        near = np.bitwise_count(hashes ^ np.uint64(mark.fingerprint)) <= _BITS
+        yield from (owner for found, owner in (self._entries[i] for i in np.flatnonzero(near)) if found.is_like(mark))
+
+
+_NOTHING = _Mark(0, np.full((32, 32, 3), 255, dtype=np.uint8))
+"""Stands for a slot without an answer."""
+
+
+def _edges(grey: np.ndarray) -> np.ndarray:
     """Strength of edges, softened so that a line and the two sides of it agree."""
-    grey = _grey(image)
     strong = np.hypot(*np.gradient(grey))
     for axis in (0, 1) * 4:
         strong = (np.roll(strong, 1, axis) + 2 * strong + np.roll(strong, -1, axis)) / 4
     return strong
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is computed of a picture while its page is looked at."""
+
+    grey: np.ndarray
+    edges: np.ndarray
+    mark: _Mark
+
+    @staticmethod
+    def of(image: Image.Image) -> "_Seen":
+        grey = _grey(image)
+        return _Seen(grey, _edges(grey), _Mark.of(image))
 
 
 def _agreement(a: np.ndarray, b: np.ndarray) -> float:
@@ -70,13 +120,12 @@ def _agreement(a: np.ndarray, b: np.ndarray) -> float:
     return float((a * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-6))
 
 
-def _shift(first: Image.Image, second: Image.Image) -> tuple[int, int] | None:
-    """Shift of `second` against `first` in 128ths of the sides (down, right), or None where nothing says so.
+def _shift(before: np.ndarray, after: np.ndarray) -> tuple[int, int] | None:
+    """Shift of the edges `after` against `before` in 128ths of the sides (down, right); None where nothing says so.
 
     Phase correlation of the edges (Kuglin and Hines 1975) proposes the shift; it is believed when the edges agree
     well after it is undone and clearly less before.
     """
-    before, after = _edges(first), _edges(second)
     window = np.outer(np.hanning(_SIDE), np.hanning(_SIDE))
     a, b = (np.fft.rfft2((edges - edges.mean()) * window) for edges in (before, after))
     cross = b * np.conj(a)
@@ -101,6 +150,9 @@ def _seam(image: Image.Image) -> str | None:
         "lower": pixels[::-1].swapaxes(0, 1),
     }
     for side, view in views.items():
+        if min(view.shape[:2]) < 3:
+            # A panel of a pixel or two has no border.
+            continue
         reach = max(2, round(view.shape[1] * 0.06))
         jumps = np.abs(np.diff(view[:, : reach + 1], axis=1)).max(axis=2) > 40
         share = jumps.mean(axis=0)
@@ -109,87 +161,112 @@ def _seam(image: Image.Image) -> str | None:
     return None
 
 
-def _traits(image: Image.Image) -> np.ndarray:
+def _traits(image: Image.Image, edges: np.ndarray) -> np.ndarray:
     """Brightness, saturation, contrast, edges: what a consistent edit changes in a consistent direction."""
-    hsv = np.asarray(image.convert("HSV").resize((_SIDE, _SIDE), Image.Resampling.BOX), dtype=np.float32) / 255
-    return np.array([hsv[..., 2].mean(), hsv[..., 1].mean(), hsv[..., 2].std(), _edges(image).mean() / 64])
+    small = image.resize((_SIDE, _SIDE), Image.Resampling.BOX).convert("HSV")
+    hsv = np.asarray(small, dtype=np.float32) / 255
+    return np.array([hsv[..., 2].mean(), hsv[..., 1].mean(), hsv[..., 2].std(), edges.mean() / 64])
 
 
-def _swapped(pages: Sequence[Page]) -> Iterator[Finding]:
-    """Pages whose change runs against that of all others: leave-one-out cosine below -0.5 where the others agree."""
-    steps: dict[int, np.ndarray] = {}
-    for number, page in enumerate(pages, 1):
-        first, answer = page.panels[0].image, page.slots[0].answer
-        if len(page.conditions) == 1 and first is not None and answer is not None:
-            steps[number] = _traits(answer) - _traits(first)
+def _step(page: Page, seen: Sequence[_Seen | None]) -> np.ndarray | None:
+    """How the traits change from the only condition, where it stands first, to the first slot."""
+    first, before = page.panels[0].image, seen[0]
+    place = next(index for index, panel in enumerate(page.panels) if panel.is_slot)
+    answer, after = page.panels[place].answer, seen[place]
+    if len(page.conditions) != 1 or first is None or answer is None or before is None or after is None:
+        return None
+    return _traits(answer, after.edges) - _traits(first, before.edges)
+
+
+def _swapped(steps: dict[int, np.ndarray], page_ids: Sequence[str]) -> Iterator[Finding]:
+    """Pairs whose change runs against that of all others: leave-one-out cosine below -0.5 where the others agree."""
     if len(steps) < 5:
         return
     table = np.stack(list(steps.values()))
     table = table / (table.std(axis=0) + 1e-3)
     units = table / (np.linalg.norm(table, axis=1, keepdims=True) + 1e-6)
-    for row, number in enumerate(steps):
-        others = np.delete(units, row, axis=0)
-        mean = others.mean(axis=0)
-        agreement, cosine = float(np.linalg.norm(mean)), float(units[row] @ mean / (np.linalg.norm(mean) + 1e-6))
+    means = (units.sum(axis=0) - units) / (len(units) - 1)
+    for number, unit, mean in zip(steps, units, means, strict=True):
+        agreement, cosine = float(np.linalg.norm(mean)), float(unit @ mean / (np.linalg.norm(mean) + 1e-6))
         if agreement > 0.6 and cosine < -0.5:
             reason = f"its change runs against that of the other pages (cosine {cosine:.2f}); are the two swapped?"
-            yield Finding(page=number, page_id=pages[number - 1].page_id, problem=Problem.SWAPPED, reason=reason)
+            yield Finding(page=number, page_id=page_ids[number - 1], problem=Problem.SWAPPED, reason=reason)
 
 
-def _one_page(page: Page) -> Iterator[tuple[Problem, str]]:
+def _one_page(page: Page, seen: Sequence[_Seen | None]) -> Iterator[tuple[Problem, str]]:
     for position, panel in enumerate(page.panels, 1):
         if panel.picture is not None and (seam := _seam(panel.picture)):
             yield Problem.SEAM, f"panel {position}: {seam}"
-    given = [panel.image for panel in page.conditions if panel.image is not None]
-    for panel in page.slots:
-        for image in given:
-            if panel.answer is None:
-                continue
-            error = float(np.abs(_grey(image) - _grey(panel.answer)).mean())
-            if _alike(image, panel.answer) and error < 1.5:
+    shown = [(panel.is_slot, one) for panel, one in zip(page.panels, seen, strict=True) if one is not None]
+    given = [one for is_slot, one in shown if not is_slot]
+    for answer in (one for is_slot, one in shown if is_slot):
+        for one in given:
+            error = float(np.abs(one.grey - answer.grey).mean())
+            if one.mark.is_like(answer.mark) and error < 1.5:
                 yield Problem.UNCHANGED, f"answer and condition differ by {error:.1f} of 255 on average"
-            elif len(given) == 1 and (shift := _shift(image, panel.answer)):
+            elif len(given) == 1 and (shift := _shift(one.edges, answer.edges)):
                 down, right = shift
                 moved = f"{right / _SIDE:+.1%} of the width, {down / _SIDE:+.1%} of the height"
                 yield Problem.SHIFT, f"the answer lies {moved} from the condition"
 
 
-def find_problems(pages: Sequence[Page]) -> list[Finding]:
-    """Suspicions about a page set: shifts of pairs, seams, unchanged answers, duplicates, swapped directions."""
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A page set looked over once: what was found, and the marks by which its pictures are known again."""
+
+    findings: tuple[Finding, ...]
+    page_ids: tuple[str, ...]
+    marks: tuple[tuple[_Mark, ...], ...]
+    """Of each page, one a panel."""
+
+
+def survey(pages: Iterable[Page]) -> Survey:
+    """Look a page set over; each picture is decoded and hashed once, and none is kept."""
     found: list[Finding] = []
+    ids: list[str] = []
+    marks: list[tuple[_Mark, ...]] = []
+    steps: dict[int, np.ndarray] = {}
+    known = _Known()
     for number, page in enumerate(pages, 1):
+        seen = [None if panel.picture is None else _Seen.of(panel.picture) for panel in page.panels]
+        own = tuple(_NOTHING if one is None else one.mark for one in seen)
         found += [
             Finding(page=number, page_id=page.page_id, problem=problem, reason=reason)
-            for problem, reason in _one_page(page)
+            for problem, reason in _one_page(page, seen)
         ]
-        for earlier, other in enumerate(pages[: number - 1], 1):
-            if _repeats(page, other):
-                reason = f"its pictures are those of page {earlier} ({other.page_id!r})"
+        for earlier in known.like(own[0]):
+            other = marks[earlier - 1]
+            if len(other) == len(own) and all(a.is_like(b) for a, b in zip(own, other, strict=True)):
+                reason = f"its pictures are those of page {earlier} ({ids[earlier - 1]!r})"
                 found.append(Finding(page=number, page_id=page.page_id, problem=Problem.DUPLICATE, reason=reason))
                 break
-    return [*found, *_swapped(pages)]
+        known.add(own[0], number)
+        step = _step(page, seen)
+        if step is not None:
+            steps[number] = step
+        ids.append(page.page_id)
+        marks.append(own)
+    return Survey((*found, *_swapped(steps, ids)), tuple(ids), tuple(marks))
 
 
-def _repeats(page: Page, other: Page) -> bool:
-    mine = [panel.picture for panel in page.panels if panel.picture is not None]
-    theirs = [panel.picture for panel in other.panels if panel.picture is not None]
-    return len(mine) == len(theirs) and all(_alike(a, b) for a, b in zip(mine, theirs, strict=True))
+def find_problems(pages: Iterable[Page]) -> list[Finding]:
+    """Suspicions about a page set: shifts of pairs, seams, unchanged answers, duplicates, swapped directions."""
+    return list(survey(pages).findings)
 
 
-def find_leaks(train: Sequence[Page], held_out: Sequence[Page]) -> list[Finding]:
+def find_leaks(train: Iterable[Page] | Survey, held_out: Iterable[Page] | Survey) -> list[Finding]:
     """Pictures of `held_out` that are in `train` too, as a condition or an answer."""
-    known = [
-        (number, panel.picture)
-        for number, page in enumerate(train, 1)
-        for panel in page.panels
-        if panel.picture is not None
-    ]
+    train, held_out = (each if isinstance(each, Survey) else survey(each) for each in (train, held_out))
+    known = _Known()
+    for number, marks in enumerate(train.marks, 1):
+        for mark in marks:
+            if mark is not _NOTHING:
+                known.add(mark, number)
     found: list[Finding] = []
-    for number, page in enumerate(held_out, 1):
-        for position, panel in enumerate(page.panels, 1):
-            picture = panel.picture
-            source = next((n for n, other in known if picture is not None and _alike(picture, other)), None)
+    for number, (page_id, marks) in enumerate(zip(held_out.page_ids, held_out.marks, strict=True), 1):
+        for position, mark in enumerate(marks, 1):
+            source = None if mark is _NOTHING else next(known.like(mark), None)
             if source is not None:
                 reason = f"panel {position} is in page {source} of the training pages"
-                found.append(Finding(page=number, page_id=page.page_id, problem=Problem.LEAK, reason=reason))
+                found.append(Finding(page=number, page_id=page_id, problem=Problem.LEAK, reason=reason))
     return found
