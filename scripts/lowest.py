@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "lowest"
+LOCK = ROOT / "requirements.lock"
 LEFT_OUT = {"gpu", "all", "dev"}
 
 
@@ -39,13 +40,15 @@ def main() -> None:
     python = FOLDER / "bin" / "python"
     if "--keep" not in sys.argv:
         venv.create(FOLDER, clear=True, with_pip=True)
-        # `~=` takes the newest patch of the lowest release: a bound of 2.10 means 2.10.6 as well.
-        pins = [
-            f"{name}~={version}" if version.count(".") >= 2 else f"{name}=={version}.*"
-            for name, version in bounds.items()
-        ]
+        # `==2.10.*` takes the newest patch of the lowest release. What the bounds say nothing of is as in the lock,
+        # unless that does not go with them.
+        pins = [f"{name}=={version}" + ".*" * (version.count(".") < 2) for name, version in bounds.items()]
         tools = [text for text in extras["dev"] if not text.startswith("triptych")]
         install = [python, "-m", "pip", "install", "--quiet", *pins, *tools]
+        locked = [line for line in LOCK.read_text().splitlines() if line.partition("==")[0] not in bounds]
+        FOLDER.with_suffix(".txt").write_text("\n".join(locked))
+        if subprocess.run([*install, "--constraint", FOLDER.with_suffix(".txt")], check=False).returncode == 0:
+            install = [python, "--version"]
         if subprocess.run(install, check=False).returncode:
             raise SystemExit("the lowest versions do not go together; raise the bounds that pip names above.")
     run = subprocess.run(

@@ -199,3 +199,11 @@ def test_generate_stopped_by_ctrl_c_leaves_only_whole_files(triptych, pocket_fil
     assert "Ctrl-C" in result.stderr
     assert _names(out) == ["page-seed0-preview.png"]
     Image.open(out / "page-seed0-preview.png").load()
+
+
+def test_generate_step_cache_is_chosen_by_name_and_refused_where_it_cannot_work(triptych, pocket_file, tmp_path):
+    asked = ("generate", "--slot", "a red fox", "--backbone", pocket_file, "--out", tmp_path)
+    unknown, pocket = (triptych(*asked, "--step-cache", name) for name in ("nothing", "taylorseer"))
+    assert "none of none, first-block, taylorseer, magcache" in unknown.stderr
+    assert pocket.exit_code == 2
+    assert "step cache 'taylorseer'" in pocket.stderr or "step_cache" in pocket.stderr

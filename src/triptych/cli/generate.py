@@ -103,6 +103,7 @@ def generate(
     guidance: options.Guidance = None,
     backbone: _Backbone = None,
     skill: options.SkillFiles = None,
+    step_cache: options.StepCacheName = None,
     preview: _Preview = False,
     canvas: _Canvas = False,
     overwrite: Overwrite = False,
@@ -164,14 +165,16 @@ def generate(
         return print_plan(request)
     prepare_folder(out)
     stem = file_stem(request.page.page_id or (page.stem if page else "page"))
-    _make(request, out=out, stem=stem, preview=preview, canvas=canvas, overwrite=overwrite)
+    with console.working(f"loading {request.backbone}"):
+        engine = tt.Engine(options.load_backbone(request.backbone, step_cache))
+    _make(engine, request, out=out, stem=stem, preview=preview, canvas=canvas, overwrite=overwrite)
 
 
-def _make(request: Request, *, out: Path, stem: str, preview: bool, canvas: bool, overwrite: bool) -> None:
+def _make(
+    engine: "tt.Engine", request: Request, *, out: Path, stem: str, preview: bool, canvas: bool, overwrite: bool
+) -> None:
     from triptych.sampling.record import recorded_request, result_text
 
-    with console.working(f"loading {request.backbone}"):
-        engine = tt.Engine(tt.load(request.backbone))
     card, record = engine.backbone.card, None
     steps = request.settled(card).steps or 0
     with console.progress("steps", total=steps * request.number) as bar, ctrl_c_cancels(CancelToken()) as cancel:

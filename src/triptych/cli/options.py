@@ -14,6 +14,7 @@ from triptych.sampling.request import SkillUse
 
 if TYPE_CHECKING:
     from triptych.models.adapters import Skills
+    from triptych.models.backbone import Backbone
 
 __all__ = [
     "BackboneName",
@@ -25,7 +26,9 @@ __all__ = [
     "SkillFiles",
     "SolverName",
     "SpriteFolder",
+    "StepCacheName",
     "Steps",
+    "load_backbone",
     "parse_conditioning",
     "parse_size",
     "read_skills",
@@ -61,6 +64,30 @@ SpriteFolder = Annotated[
     ),
 ]
 Steps = Annotated[int | None, typer.Option(min=1, max=1000, help="Solver steps; by default the backbone's own.")]
+
+
+StepCacheName = Annotated[
+    str | None,
+    typer.Option(
+        "--step-cache",
+        metavar="NAME",
+        help="Leave out work between steps, which changes the picture: first-block, taylorseer or magcache.",
+    ),
+]
+
+
+def load_backbone(name: str, step_cache: str | None = None) -> "Backbone":
+    """The backbone of that name, with the step cache asked for. Raises BackboneError."""
+    import triptych as tt
+
+    if step_cache is None:
+        return tt.load(name)
+    from triptych.models.options import LoadOptions, StepCache
+
+    known = [one.value for one in StepCache]
+    if step_cache not in known:
+        raise typer.BadParameter(f"{step_cache!r} is none of {', '.join(known)}.", param_hint="--step-cache")
+    return tt.load(name, LoadOptions(step_cache=StepCache(step_cache)))
 
 
 def parse_size(text: str | None) -> tuple[int, int] | int | None:

@@ -34,6 +34,7 @@ def replay(
     out: _Out = Path("replayed"),
     backbone: _Other = None,
     skill: options.SkillFiles = None,
+    step_cache: options.StepCacheName = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Make pictures again from the page and the seed that they carry, and compare the pixels.
@@ -47,12 +48,20 @@ def replay(
     """
     prepare_folder(out)
     uses = options.skill_uses(skill)
-    same = [_replay(path, out, backbone, uses, overwrite=overwrite) for path in pictures]
+    same = [_replay(path, out, backbone, uses, step_cache=step_cache, overwrite=overwrite) for path in pictures]
     if not all(same):
         raise typer.Exit(1)
 
 
-def _replay(path: Path, out: Path, other: str | None, given: tuple[SkillUse, ...], *, overwrite: bool) -> bool:
+def _replay(
+    path: Path,
+    out: Path,
+    other: str | None,
+    given: tuple[SkillUse, ...],
+    *,
+    step_cache: str | None,
+    overwrite: bool,
+) -> bool:
     from triptych.sampling.record import read_record, recorded_request, result_text
 
     recorded = read_record(path)
@@ -62,7 +71,7 @@ def _replay(path: Path, out: Path, other: str | None, given: tuple[SkillUse, ...
     asked = recorded.request
     request = replace(asked, backbone=other or asked.backbone, skills=_found(path, asked.skills, given))
     with console.working(f"loading {request.backbone}"):
-        engine = tt.Engine(tt.load(request.backbone))
+        engine = tt.Engine(options.load_backbone(request.backbone, step_cache))
     with console.progress("steps", total=request.steps or 1) as bar, ctrl_c_cancels(CancelToken()) as cancel:
         (result,) = engine.generate(request, cancel=cancel, on_event=lambda event: console.advance(bar, event))
     if result.skill != asked.skill:
