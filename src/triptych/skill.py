@@ -56,7 +56,7 @@ _ALIKE = 0.02
 
 
 class SkillCard(BaseModel):
-    """What a skill says of itself: enough to use it again, and to know where it came from."""
+    """A skill's metadata: enough to use it again and to know where it came from."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -70,7 +70,7 @@ class SkillCard(BaseModel):
     rank_stabilised: bool = False
     """Scale by alpha / sqrt(rank) in place of alpha / rank (Kalajdzievski 2023, arXiv:2312.03732)."""
     frozen_conditions: bool = False
-    """The adapter is not heard while the conditions' keys and values are computed."""
+    """The adapter is off while the conditions' keys and values are computed."""
     template: Template
     """Prompt template, and in `template.page` the panels with roles, sizes and layout."""
     trigger: str = ""
@@ -87,7 +87,7 @@ class SkillCard(BaseModel):
     data_sha256: str = ""
     """Of the training pages."""
     date: str = ""
-    """Day of training, ISO 8601."""
+    """Date of training, ISO 8601."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,13 +109,13 @@ class Skill:
 
     @property
     def scale(self) -> float:
-        """What the product of B and A is multiplied with."""
+        """Factor on the product of B and A."""
         divisor = sqrt(self.card.rank) if self.card.rank_stabilised else self.card.rank
         return self.card.alpha / divisor
 
     @cached_property
     def modules(self) -> tuple[str, ...]:
-        """Names of the adapted modules, as they are called in the transformer."""
+        """Names of the adapted modules in the transformer."""
         found = {match["module"] for key in self.tensors if (match := _KEY.fullmatch(key))}
         return tuple(sorted(found))
 
@@ -189,7 +189,7 @@ def _is_alike(first: tuple[int, int], second: tuple[int, int]) -> bool:
 
 
 def save_skill(skill: Skill, path: str | Path) -> None:
-    """Write the skill as one file, whole or not at all."""
+    """Write the skill as one file, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(skill.tensors.items())}
     digest = payload_sha256(save(tensors))
     metadata = {_METADATA: _written(skill.card), **_model_spec(skill.card, digest), **_peft_metadata(skill)}
@@ -237,7 +237,7 @@ def shipped_skills() -> tuple[str, ...]:
 
 
 def payload_sha256(data: bytes) -> str:
-    """SHA-256 of all that stands behind the header of a safetensors file, as ModelSpec wants it."""
+    """SHA-256 of everything after the header of a safetensors file, as ModelSpec defines it."""
     header = int.from_bytes(data[:8], "little")
     return hashlib.sha256(memoryview(data)[8 + header :]).hexdigest()
 

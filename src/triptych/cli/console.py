@@ -1,4 +1,4 @@
-"""What the commands say: results on stdout, everything else on stderr."""
+"""Console output: results on stdout, everything else on stderr."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def out(text: str) -> None:
-    """A line of a command's result, as it is: scripts read it."""
+    """One line of a command's result, unformatted, for scripts to read."""
     # Not rich: it would wrap, and colour brackets.
     print(text)
 
@@ -55,7 +55,7 @@ def complain(text: str) -> None:
 
 @contextmanager
 def working(text: str) -> Iterator[None]:
-    """A sign of life while something of unknown length goes on."""
+    """A spinner while something of unknown length runs."""
     with _err.status(text):
         yield
 

@@ -18,7 +18,7 @@ __all__ = ["add_to", "evaluate_pocket", "report_scores", "shot_numbers", "tracke
 _What = Annotated[
     str, typer.Argument(metavar="PAGESET", help="A page set's folder, a suite's name (pocket, smoke) or a suite file.")
 ]
-_Shots = Annotated[str, typer.Option(metavar="N,N", help="Numbers of examples to ask a page set with.")]
+_Shots = Annotated[str, typer.Option(metavar="N,N", help="How many examples to show, for page sets.")]
 _Count = Annotated[int | None, typer.Option(min=1, help="Pages a row; by default the suite's own, or all.")]
 _Rows = Annotated[
     str | None, typer.Option(metavar="NAME,NAME", help="Only these rows of the suite.", show_default=False)
@@ -27,10 +27,10 @@ _Weights = Annotated[
     Path | None, typer.Option("--weights", metavar="FILE", help="By default the released weights.", show_default=False)
 ]
 _Run = Annotated[Path, typer.Argument(metavar="DIR", help="A folder written by `triptych evaluate`.")]
-_Every = Annotated[bool, typer.Option("--all", help="Also the figures that chance explains.")]
+_Every = Annotated[bool, typer.Option("--all", help="Also list differences that chance explains.")]
 _Trust = Annotated[
     bool,
-    typer.Option("--trust-rules", help="Let the suite run the Python files that it names; read them before."),
+    typer.Option("--trust-rules", help="Let the suite run the Python files it names; read them first."),
 ]
 _COLUMN = {"row": 24, "arm": 28, "figure": 12, "goal": 40}
 
@@ -57,8 +57,8 @@ def evaluate(
 ) -> None:
     """Score a backbone, and a skill on it: scores.json, report.html and contact-sheet.png.
 
-    Every row stands beside the copied input, white, another object's answer, and wrong examples or words. What was
-    stopped goes on with the same command. Several processes may score different rows into one folder.
+    Every row stands beside the copied input, white, another object's answer, and wrong examples or words. The same
+    command continues a stopped run. Several processes may score different rows into one folder.
 
     \b
     Examples:
@@ -110,7 +110,7 @@ def evaluate_pocket(
     conditioning: options.ConditioningWay = None,
     seed: options.Seed = 0,
 ) -> None:
-    """Measure the pocket on what it must do: the suite `pocket`, on objects, rules and sets it never saw.
+    """Measure the pocket on the suite `pocket`: objects, rules and picture sets that it never saw.
 
     \b
     Examples:
@@ -185,7 +185,7 @@ def shot_numbers(text: str) -> tuple[int, ...]:
     try:
         found = tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no list of numbers. Write 0,1,3.", param_hint="--shots") from None
+        raise typer.BadParameter(f"{text!r} is not a list of numbers. Write 0,1,3.", param_hint="--shots") from None
     if found[0] < 0 or found[-1] > 8:
         raise typer.BadParameter(f"{text!r}: 0 to 8 examples can be asked.", param_hint="--shots")
     return found

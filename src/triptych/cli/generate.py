@@ -1,4 +1,4 @@
-"""`triptych generate`: a page in, its pictures out."""
+"""`triptych generate`: fill the slots of a page with pictures."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,19 +29,18 @@ _Panels = Annotated[list[str] | None, typer.Option(CARRIER, hidden=True)]
 # The parser never sees these four: PanelCommand makes panels of them. They are declared for --help.
 _Condition = Annotated[
     list[str] | None,
-    typer.Option("--condition", metavar="FILE [TEXT]", help="A panel with a picture, and what is said of it."),
+    typer.Option("--condition", metavar="FILE [TEXT]", help="A panel with a picture, and its text."),
 ]
 _Slot = Annotated[
     list[str] | None, typer.Option("--slot", metavar="[TEXT]", help="A panel to be made, and what it should show.")
 ]
 _As = Annotated[
-    list[str] | None, typer.Option("--as", metavar="TEXT", help="The text of the panel before it, dashes and all.")
+    list[str] | None,
+    typer.Option("--as", metavar="TEXT", help="The text of the preceding panel, even if it starts with dashes."),
 ]
 _Role = Annotated[
     list[str] | None,
-    typer.Option(
-        "--role", metavar="ROLE", help="What the condition before it is for: subject, edit, control, example."
-    ),
+    typer.Option("--role", metavar="ROLE", help="Role of the preceding condition: subject, edit, control or example."),
 ]
 _Overview = Annotated[str | None, typer.Option(metavar="TEXT", help="The text about the whole page.")]
 _Template = Annotated[str | None, typer.Option(metavar="NAME", help="Prompt template, such as film-storyboard.")]
@@ -69,7 +68,7 @@ _RequestOut = Annotated[
     Path | None,
     typer.Option("--save-request", metavar="FILE", help="Also write the request as one JSON file."),
 ]
-_Preview = Annotated[bool, typer.Option("--preview", help="After every step write a picture of how far it is.")]
+_Preview = Annotated[bool, typer.Option("--preview", help="After every step, write a picture of the progress so far.")]
 _Canvas = Annotated[bool, typer.Option("--canvas", help="Also write all panels as one picture, and its mask.")]
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print layout, prompt, tokens, expected memory and time; make nothing.")

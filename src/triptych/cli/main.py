@@ -86,7 +86,9 @@ def _root(
     version: Annotated[  # noqa: ARG001
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Also show what the libraries below remark.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Also show messages from the libraries underneath.")
+    ] = False,
 ) -> None:
     """Pages in, pictures out: in-context image generation.
 

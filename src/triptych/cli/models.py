@@ -19,7 +19,9 @@ _Name = Annotated[str, typer.Argument(metavar="NAME", help="pocket, a hub name, 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Backbones: what is known, what it needs, whether it works here.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Backbones: which are known, what they need, whether they work here."
+    )
     group.command("list")(list_models)
     group.command("show")(show)
     group.command("check")(check)
@@ -51,7 +53,7 @@ def list_models() -> None:
 
 
 def show(name: _Name) -> None:
-    """Tell what a backbone can do and what memory its pages take; nothing is fetched for a name that is known.
+    """Show what a backbone can do and how much memory its pages take; known names are not downloaded.
 
     \b
     Examples:

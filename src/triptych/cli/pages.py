@@ -1,4 +1,4 @@
-"""`triptych pages`: page sets looked over, and to and from the formats of other trainers and the Hugging Face Hub."""
+"""`triptych pages`: check page sets, and exchange them with other trainers and the Hugging Face Hub."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +16,12 @@ _PageSet = Annotated[Path, typer.Argument(metavar="PAGESET", help="A folder with
 _Format = Annotated[str, typer.Option("--format", metavar="NAME", help="See `triptych pages formats`.")]
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write; must be new.")]
 _License = Annotated[str, typer.Option("--license", metavar="NAME", help="As the Hub names it, for the data card.")]
-_HeldOut = Annotated[Path | None, typer.Option(metavar="DIR", help="A page set that must not share pictures with it.")]
+_HeldOut = Annotated[Path | None, typer.Option(metavar="DIR", help="A page set that it must share no pictures with.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Page sets: looked over, exported and imported.")
+    group = typer.Typer(no_args_is_help=True, help="Page sets: check, export, import.")
     group.command("check", no_args_is_help=True)(check)
     group.command("formats")(formats)
     group.command("export", no_args_is_help=True)(export)
@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def check(pageset: _PageSet, held_out: _HeldOut = None) -> None:
-    """Name what may be wrong with a page set, each with its reason; nothing is dropped. Exit code 1 if anything is.
+    """List possible problems of a page set with their reasons; nothing is dropped. Exit code 1 if there are any.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`triptych pocket`: making the small backbone from nothing: pictures, codec, pretraining."""
+"""`triptych pocket`: build the small backbone from scratch: pictures, codec, pretraining."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,15 +12,15 @@ from triptych.errors import TrainingError
 __all__ = ["add_to"]
 
 _Recipe = Annotated[str, typer.Argument(metavar="[RECIPE]", help="A shipped recipe or a YAML file.")]
-_Run = Annotated[Path, typer.Option("--run", metavar="DIR", help="Folder of the run; an unfinished one goes on.")]
+_Run = Annotated[Path, typer.Option("--run", metavar="DIR", help="Folder of the run; an unfinished run continues.")]
 _Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for the pictures.")]
 _Packages = Annotated[
     Path | None,
-    typer.Option("--packages", metavar="DIR", help="Folder with node_modules, where that is there already."),
+    typer.Option("--packages", metavar="DIR", help="Folder with an existing node_modules."),
 ]
 _Debs = Annotated[
     Path | None,
-    typer.Option("--packages", metavar="DIR", help="Folder with the .deb files, where they are there already."),
+    typer.Option("--packages", metavar="DIR", help="Folder with the .deb files, if already downloaded."),
 ]
 _Codec = Annotated[
     Path | None,
@@ -31,7 +31,7 @@ _Start = Annotated[Path | None, typer.Option("--start", metavar="FILE", help="An
 _Compile = Annotated[
     bool, typer.Option("--compile/--eager", help="Compile the blocks, which needs a C++ compiler; 2-3x faster.")
 ]
-_Workers = Annotated[int, typer.Option(min=1, max=64, help="Processes that make pages.")]
+_Workers = Annotated[int, typer.Option(min=1, max=64, help="Number of processes that make pages.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -70,7 +70,7 @@ def sprites(out: _Out = None, packages: _Packages = None) -> None:
 def pictures(
     out: _Out = None,
     packages: _Debs = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that render drawings.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Number of processes that render drawings.")] = 1,
 ) -> None:
     """Fetch photographs and clip art with apt-get and cut them, once, beside the sprites.
 
@@ -118,7 +118,7 @@ def pretrain_pocket(
     workers: _Workers = 1,
     compiled: _Compile = True,
 ) -> None:
-    """Train the pocket backbone from nothing, on pages made on the fly. Takes hours; a stopped run goes on.
+    """Train the pocket backbone from scratch, on pages made on the fly. Takes hours; a stopped run continues.
 
     Writes DIR/pocket.safetensors, which --backbone takes, and DIR/log.jsonl.
 

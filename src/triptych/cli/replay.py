@@ -1,4 +1,4 @@
-"""`triptych replay`: a generated PNG made again from what it says of itself."""
+"""`triptych replay`: make a generated PNG again from the request recorded in it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ __all__ = ["add_to"]
 _Pictures = Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="PNG files that triptych generated.")]
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the pictures made again.")]
 _Other = Annotated[
-    str | None, typer.Option("--backbone", metavar="NAME", help="Another backbone than the one that is recorded.")
+    str | None, typer.Option("--backbone", metavar="NAME", help="A backbone other than the recorded one.")
 ]
 
 

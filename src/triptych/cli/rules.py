@@ -1,4 +1,4 @@
-"""`triptych rules`: what rules there are, what they do, and whether their verifiers tell right from wrong."""
+"""`triptych rules`: which rules there are, what they do, and whether their verifiers work."""
 
 from pathlib import Path
 from random import Random
@@ -17,7 +17,7 @@ _RuleName = Annotated[str, typer.Argument(metavar="RULE", help="A name, `a+b` fo
 _RuleNames = Annotated[list[str] | None, typer.Argument(metavar="[RULE]...", help="Rules; by default all.")]
 _Count = Annotated[int, typer.Option("--count", min=1, max=10_000, help="Pages a rule.")]
 _Seed = Annotated[int, typer.Option(help="Seed of the pages.")]
-_Sheet = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write a sheet of example pages there.")]
+_Sheet = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for a sheet of example pages.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -76,7 +76,7 @@ def show(rule: _RuleName, out: _Sheet = None, source: SourceName = "shapes", see
 
 
 def check_rules(rules: _RuleNames = None, count: _Count = 20, source: SourceName = "shapes", seed: _Seed = 0) -> None:
-    """Prove verifiers: right answers are accepted, wrong ones and copied inputs are not. Exit code 1 if one fails.
+    """Test the verifiers: they must accept right answers and reject wrong ones and copies. Exit code 1 if one fails.
 
     \b
     Examples:

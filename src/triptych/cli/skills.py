@@ -1,4 +1,4 @@
-"""`triptych skills`: those in a folder, what one says of itself, and LoRAs of other programs."""
+"""`triptych skills`: list and show skills, and exchange LoRAs with other programs."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["add_to"]
 
 _Folder = Annotated[Path, typer.Argument(metavar="[DIR]", help="A folder of skills.")]
-_File = Annotated[Path, typer.Argument(metavar="FILE", help="A skill.")]
+_File = Annotated[Path, typer.Argument(metavar="FILE", help="A skill file, or the name of a shipped skill.")]
 
 
 _Keys = Annotated[str, typer.Option("--format", metavar="KEYS", help="diffusers, kohya or comfyui.")]
@@ -29,12 +29,14 @@ _Beside = Annotated[bool, typer.Option("--card", help="Also write README.md for 
 _Gallery = Annotated[
     list[Path] | None,
     typer.Option(
-        "--picture", metavar="PNG", help="A picture made with the skill, for the card's gallery; may stand again."
+        "--picture", metavar="PNG", help="A picture made with the skill, for the card's gallery; may be repeated."
     ),
 ]
 _Family = Annotated[str, typer.Option(metavar="NAME", help="Family of the backbone: flux1, flux2 or pocket.")]
-_Base = Annotated[str, typer.Option("--backbone", metavar="NAME", help="The backbone that the LoRA was made for.")]
-_TemplateName = Annotated[str, typer.Option("--template", metavar="NAME", help="The page that it is used with.")]
+_Base = Annotated[str, typer.Option("--backbone", metavar="NAME", help="The backbone the LoRA was trained on.")]
+_TemplateName = Annotated[
+    str, typer.Option("--template", metavar="NAME", help="Prompt template of the pages it is used with.")
+]
 _IgnoreText = Annotated[
     bool, typer.Option("--ignore-text-encoder", help="Leave out layers of text encoders; the report counts them.")
 ]
@@ -43,7 +45,9 @@ _SkillOut = Annotated[Path, typer.Option("--out", metavar="FILE", help="The skil
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Skills: trained adapters with the page that they were made for.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Skills: trained adapters together with the page they were trained for."
+    )
     group.command("list")(list_skills)
     group.command("show")(show)
     group.command("export", no_args_is_help=True)(export)
@@ -52,7 +56,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_skills(folder: _Folder = Path()) -> None:
-    """List the skills in a folder; files that are none are named with the reason.
+    """List the skills in a folder; other .safetensors files are named with the reason they are not skills.
 
     \b
     Example:
@@ -76,7 +80,7 @@ def list_skills(folder: _Folder = Path()) -> None:
 
 
 def show(file: _File) -> None:
-    """Tell what a skill was made for: its page, its prompt, how it was trained.
+    """Show what a skill was made for: its page, its prompt, how it was trained.
 
     \b
     Example:
@@ -188,7 +192,7 @@ def import_lora(
 ) -> None:
     """Make a skill from a LoRA of diffusers, PEFT, kohya, OneTrainer, ComfyUI, XLabs, BFL, fal or DiffSynth.
 
-    All of it is taken or nothing: a report tells which keys were matched, unmatched and unusable. The scale is each
+    All of it is imported or nothing: a report lists matched, unmatched and unusable keys. The scale is each
     layer's own alpha, else what PEFT's adapter_config.json beside the file says.
 
     \b

@@ -28,7 +28,7 @@ def find_source(name: str) -> "Source":
     folder = sprite_folder(None) if name == "sprites" else Path(name)
     if not folder.is_dir():
         hint = "run `triptych pocket sprites` first" if name == "sprites" else "name shapes, sprites or a folder"
-        raise SourceError(f"no pictures to draw from: {folder} is no folder; {hint}.")
+        raise SourceError(f"no pictures to draw from: {folder} is not a folder; {hint}.")
     if any(folder.glob("*.npy")):
         return SpriteScenes(SpriteSource(folder))
     return FolderSource(folder=folder)

@@ -32,15 +32,13 @@ _Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe, such as adapter.rank=32."),
 ]
-_HeldOut = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="A page set that is measured and shown, and not trained on.")
-]
+_HeldOut = Annotated[Path | None, typer.Option(metavar="DIR", help="A page set to measure and show, not to train on.")]
 _Steps = Annotated[int | None, typer.Option(min=1, help="Steps; by default the recipe's.")]
-_Backbone = Annotated[str | None, typer.Option(metavar="NAME", help="By default the recipe's.")]
+_Backbone = Annotated[str | None, typer.Option(metavar="NAME", help="Default: the recipe's.")]
 _DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only look for problems and tell what the training will need; train nothing.")
+    bool, typer.Option("--dry-run", help="Only look for problems and say what the training will need; train nothing.")
 ]
-_Resume = Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint of this run.")]
+_Resume = Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint of this run.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -61,7 +59,7 @@ def train_skill(
 ) -> None:
     """Train a skill: an adapter that makes one kind of page reliable, from about ten finished pages.
 
-    Checkpoints, samples and the log go to FILE's folder, under FILE.run. Ctrl-C saves; --resume goes on.
+    Checkpoints, samples and the log go to FILE's folder, under FILE.run. Ctrl-C saves; --resume continues.
 
     \b
     Examples:
@@ -88,7 +86,7 @@ def train_skill(
         try:
             train(pages, out, chosen, loaded, held_out=unseen, resume=resume, on_progress=on_progress)
         except KeyboardInterrupt:
-            console.say(f"saved in {run_folder(out)}; the same command with --resume goes on from there.")
+            console.say(f"saved in {run_folder(out)}; the same command with --resume continues from there.")
             raise
     console.out(str(out))
     console.say(f"summary, samples and log: {run_folder(out)}")
@@ -158,7 +156,7 @@ def _recipe(name: str, changes: list[str] | None, steps: int | None, backbone: s
     for change in changes or ():
         key, equals, value = change.partition("=")
         if not equals or not key:
-            raise typer.BadParameter(f"{change!r} is no change. Write KEY=VALUE.", param_hint="--set")
+            raise typer.BadParameter(f"{change!r} is not a change. Write KEY=VALUE.", param_hint="--set")
         asked[key] = yaml.safe_load(value)
     asked |= {key: value for key, value in (("steps", steps), ("backbone", backbone)) if value is not None}
     return load_recipe(name, asked)

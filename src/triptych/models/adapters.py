@@ -1,4 +1,4 @@
-"""LoRA on a backbone's transformer: put in for training, put on for sampling, and taken off without a trace."""
+"""LoRA on a backbone's transformer: injected for training, applied for sampling, removed without a trace."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -158,7 +158,7 @@ def unheard_by_conditions(backbone: Backbone) -> Iterator[None]:
     """
     if backbone.keeps is not Keeps.CONDITIONS:
         raise SkillError(
-            "the skill leaves the conditions' path as it was; this backbone reads conditions and slots in one pass. "
+            "the skill leaves the processing of conditions unchanged; this backbone reads all panels in one pass. "
             "Train with `frozen_conditions: false`."
         )
     backbone.shared.reads_bare = True
@@ -186,7 +186,7 @@ def check_fit(skill: Skill, module: nn.Module) -> None:
 
 
 class Skills:
-    """One skill or several, each with a weight, put on together; see `triptych.models.backbone.Adapter`."""
+    """One or more skills, each with a weight, applied together; see `triptych.models.backbone.Adapter`."""
 
     def __init__(self, skills: Skill | Sequence[Skill], *, weights: Sequence[float] | None = None) -> None:
         self.skills = (skills,) if isinstance(skills, Skill) else tuple(skills)
@@ -201,8 +201,8 @@ class Skills:
                 )
         if len({skill.card.frozen_conditions for skill in self.skills}) > 1:
             raise SkillError(
-                f"{self.name}: some of these skills leave the conditions' path as it was and some change it; "
-                "they cannot be put on together. Train them alike."
+                f"{self.name}: some of these skills leave the processing of conditions unchanged and some change it; "
+                "they cannot be applied together. Train them alike."
             )
 
     def __eq__(self, other: object) -> bool:
@@ -232,7 +232,7 @@ class Skills:
 
 
 def _is_small(transformer: nn.Module) -> bool:
-    """Whether a second copy of the weights is a light price for steps without extra operations."""
+    """Whether a second copy of the weights is cheap enough to save extra operations at every step."""
     plain = all(
         parameter.is_floating_point() and parameter.dtype.itemsize > 1 for parameter in transformer.parameters()
     )
@@ -241,7 +241,7 @@ def _is_small(transformer: nn.Module) -> bool:
 
 @contextmanager
 def _merged(transformer: nn.Module, skills: Sequence[Skill], weights: Sequence[float]) -> Iterator[None]:
-    """Each adapted layer gets a new weight, and afterwards its own again."""
+    """Each adapted layer gets a merged weight, and its own back afterwards."""
     kept: dict[str, nn.Parameter] = {}
     try:
         for name in sorted({module for skill in skills for module in skill.modules}):
@@ -268,7 +268,7 @@ def _merged(transformer: nn.Module, skills: Sequence[Skill], weights: Sequence[f
 
 @contextmanager
 def _beside(backbone: Backbone, skills: Sequence[Skill], weights: Sequence[float]) -> Iterator[None]:
-    """The layers' own weights stay; what the adapters compute is added."""
+    """The layers keep their own weights; the adapters' output is added."""
     transformer = backbone.transformer
     names = [f"skill{number}" for number in range(len(skills))]
     frozen = skills[0].card.frozen_conditions
@@ -303,6 +303,6 @@ def _lora_layers(module: nn.Module) -> "Iterator[tuple[str, LoraLayer]]":
 
 
 def _forget_config(module: nn.Module) -> None:
-    """peft notes its configuration on the module, and warns of a second one."""
+    """peft stores its configuration on the module and warns about a second one."""
     if hasattr(module, "peft_config"):
         del module.peft_config

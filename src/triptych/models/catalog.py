@@ -137,7 +137,7 @@ CHECKPOINTS: tuple[Checkpoint, ...] = (
 
 
 def find_checkpoint(name: str) -> Checkpoint | None:
-    """By its name on the Hub, or the part of it after the slash; case is not minded."""
+    """By its name on the Hub, or the part of it after the slash; case-insensitive."""
     asked = name.lower().rstrip("/")
     for checkpoint in CHECKPOINTS:
         known = checkpoint.card.name.lower()

@@ -1,4 +1,4 @@
-"""What goes beside a skill when it is shared: a model card for the Hub, and a sidecar for LoRA managers."""
+"""Files that accompany a shared skill: a model card for the Hub, and a sidecar for LoRA managers."""
 
 from collections.abc import Sequence
 

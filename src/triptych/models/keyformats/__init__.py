@@ -1,4 +1,4 @@
-"""LoRA keys of other programs: written for them, and read from them, whole or not at all."""
+"""LoRA keys of other programs: read and written, completely or not at all."""
 
 from triptych.models.keyformats.reading import Report, inspect_lora, read_lora
 from triptych.models.keyformats.writing import KeyFormat, exported, save_exported

@@ -34,7 +34,7 @@ _TEXT_ENCODER = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What became of every key of a file."""
+    """What happened to every key of a file."""
 
     matched: tuple[str, ...]
     unmatched: tuple[str, ...]
@@ -75,7 +75,7 @@ def inspect_lora(
     *,
     ignore_text_encoder: bool = False,
 ) -> Report:
-    """What `read_lora` would make of every key; `transformer`, where given, is what shapes are compared with."""
+    """What `read_lora` would make of every key; shapes are compared with `transformer` if given."""
     return _collect(tensors, family, transformer, PeftConfig(), ignore_text_encoder)[0]
 
 

@@ -34,7 +34,7 @@ def exported(skill: Skill, keys: KeyFormat) -> dict[str, Tensor]:
     """
     if skill.card.frozen_conditions:
         raise SkillError(
-            f"skill {skill.name!r} leaves the conditions' path as it was, which other programs cannot do. "
+            f"skill {skill.name!r} leaves the processing of conditions unchanged, which other programs cannot do. "
             "Train with `frozen_conditions: false` to export."
         )
     if keys is not KeyFormat.DIFFUSERS and skill.card.family == "pocket":
@@ -64,7 +64,7 @@ def exported(skill: Skill, keys: KeyFormat) -> dict[str, Tensor]:
 
 
 def save_exported(skill: Skill, path: str | Path, keys: KeyFormat) -> None:
-    """Write the skill for another program, whole or not at all, with the metadata that such programs show."""
+    """Write the skill for another program, atomically, with the metadata that such programs show."""
     card = skill.card
     trigger = " ".join(filter(None, (card.template.opening, card.trigger)))
     metadata = {
