@@ -47,8 +47,8 @@ Seconds a page of n conditions and m slots, beside diffusers' own pipelines driv
 threads, {steps} steps, {words} tokens of text a slot, panels of 128 px, the best of {repeats}, each in a process of its
 own. Made by `benchmarks/pocket_sampling.py`. Back to [the card](../pocket.md).
 
-**In bfloat16**, which the pocket runs in by default where the processor has it, the lead is smaller: packed weights help
-float32 alone. A machine that has it gave, with the same weights, two threads and eight steps, over
+**In bfloat16**, which the pocket runs in by default where the processor has it, the lead is smaller: packed weights
+help float32 alone. A machine that has it gave, with the same weights, two threads and eight steps, over
 `Flux2KleinPipeline` 1.8x (n = 3, m = 1), 3.4x (n = 3, m = 4) and 5.6x (n = 8, m = 4), and over `Flux2KleinKVPipeline`
 1.1x, 1.9x and 2.2x. Those figures were reported to us, and are not from the machine of the float32 table below, which
 has no bfloat16.
