@@ -65,7 +65,8 @@ export class CommandPalette extends LitElement {
     static styles = [shared, css`
         .box { display: flex; flex-direction: column; height: min(480px, 70dvh); }
         .ask { display: flex; align-items: center; gap: var(--space-3); padding: 0 var(--space-4); border-bottom: 1px solid var(--line); color: var(--ink-3); }
-        input { flex: 1; min-width: 0; height: 54px; border: 0; background: transparent; color: var(--ink); font: 400 var(--type-4)/1 var(--serif); outline: 0; }
+        input { flex: 1; min-width: 0; height: 54px; border: 0; background: transparent; color: var(--ink); font: 400 var(--type-4)/1 var(--serif); }
+        input:focus-visible { outline: 0; }
         input::placeholder { color: var(--ink-3); font-style: italic; opacity: 1; }
         ul { flex: 1; overflow-y: auto; padding: var(--space-2); }
         li { display: flex; align-items: center; gap: var(--space-3); min-height: 38px; padding: 0 var(--space-3); border-radius: 5px; cursor: pointer; font-size: var(--type-2); }

@@ -50,10 +50,10 @@ export class CompareDialog extends LitElement {
         if (this.error) return html`<p class="problem">${this.error}</p>`;
         if (this.requests.length < 2) return html`<p class="quiet">Reading their requests</p>`;
         const [left, right] = this.requests.map((one) => new Map(flat({...one.request, seed: one.seed, slot: one.slot + 1})));
-        const keys = [...new Set([...left.keys(), ...right.keys()])].filter((key) => left.get(key) !== right.get(key));
+        const keys = [...new Set([...left.keys(), ...right.keys()])].filter((key) => left.get(key) !== right.get(key) && !key.endsWith(' answer') && key !== 'number');
         if (!keys.length) return html`<p>Their requests are the same.</p>`;
         return html`<table><caption>How their requests differ</caption><thead><tr><th scope="col"><span class="for-readers">Part</span></th><th scope="col">First</th><th scope="col">Second</th></tr></thead>
-            <tbody>${keys.map((key) => html`<tr><th scope="row">${key}</th><td>${cell(left.get(key))}</td><td>${cell(right.get(key))}</td></tr>`)}</tbody></table>`;
+            <tbody>${keys.map((key) => html`<tr><th scope="row">${key.replace(/^page panels/, 'panel').replace(/^page context/, 'example').replace(' panels', ',')}</th><td>${cell(left.get(key))}</td><td>${cell(right.get(key))}</td></tr>`)}</tbody></table>`;
     }
 
     static styles = [shared, css`

@@ -30,7 +30,7 @@ export class GenerateDock extends LitElement {
             <div class="bar">
                 <button class="icon undo" aria-label="Undo" title=${`Undo (${keyName('mod+z')})`} ?disabled=${!steps.value.back} @click=${undo}>${icon('undo')}</button>
                 <button class="icon undo" aria-label="Redo" title=${`Redo (${keyName('mod+shift+z')})`} ?disabled=${!steps.value.forward} @click=${redo}>${icon('redo')}</button>
-                <pop-menu label="Model" .items=${() => this._backbones()}><span class="button plain"><span class="name">${backbone?.name ?? 'No model'}</span>${icon('down', 14)}</span></pop-menu>
+                <pop-menu label="Model" .items=${() => this._backbones()}><span class="button plain"><span class="name">${backbone?.name ?? info.value?.default_backbone ?? 'No model'}</span>${icon('down', 14)}</span></pop-menu>
                 <pop-menu class="skills" label="Skills" .items=${() => this._skills()}><span class="button plain">${icon('teach')}<span class="name">${settings.skills.length ? settings.skills.map((one) => skillName(one.id)).join(', ') : 'No skill'}</span></span></pop-menu>
                 <span class="fill"></span>
                 <button class="icon" aria-expanded=${this.more} aria-label="More settings" title="Seed, steps, size, layout" @click=${() => (this.more = !this.more)}>${icon('settings')}</button>

@@ -212,8 +212,8 @@ export class PageView extends LitElement {
         .nothing { padding: var(--space-7) 0; text-align: center; color: var(--ink-2); }
         .nothing .button { display: inline; text-decoration: underline; padding: 0; min-height: 0; font-size: inherit; }
         .problem, .note { margin-bottom: var(--space-4); }
-        .examples { display: grid; gap: var(--space-4); margin-bottom: var(--space-5); }
-        .rule { display: flex; align-items: center; gap: var(--space-4); font: italic 400 var(--type-3)/1 var(--serif); }
+        .examples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 310px), 1fr)); gap: var(--space-4) var(--space-5); margin-bottom: var(--space-5); }
+        .rule { grid-column: 1 / -1; display: flex; align-items: center; gap: var(--space-4); font: italic 400 var(--type-3)/1 var(--serif); }
         .rule::before, .rule::after { content: ''; flex: 1; border-top: 1px solid var(--line); }
         .adders { display: flex; flex-wrap: wrap; align-items: center; gap: var(--space-2); margin-top: var(--space-6); padding-top: var(--space-4); border-top: 1px solid var(--line); }
         .fill { flex: 1; }

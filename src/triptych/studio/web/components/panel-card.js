@@ -4,14 +4,14 @@ import {icon} from '../ui/icons.js';
 import {late} from '../ui/late.js';
 import {shared} from '../ui/styles.js';
 import {Watching} from '../state/signal.js';
-import {answer, changePanel, emptyPanel, isSlot, keepPanel, releasePanel, removePanel, shown} from '../state/doc.js';
+import {answer, changePanel, emptyPanel, isSlot, removePanel, shown} from '../state/doc.js';
 import {fileAddress} from '../state/api.js';
 import {PANEL_TYPE, PICTURE_TYPE, bring, carriesPicture, pick} from '../state/files.js';
 import {previews, reroll, trouble} from '../state/jobs.js';
 import {backboneOf} from '../state/server.js';
 import {doc, edit} from '../state/studio.js';
 import {dialog, focusedPanel} from '../state/ui.js';
-import {moveBy} from '../state/commands.js';
+import {moveBy, toggleKeep} from '../state/commands.js';
 import './panel-menu.js';
 
 /** @type {Record<string, {mark: string, name: string}>} */
@@ -83,15 +83,15 @@ export class PanelCard extends LitElement {
         const slot = isSlot(panel);
         const number = this.index + 1;
         return html`<div class="tools">
-            ${panel.kept ? html`<button class="mark kept" title="Kept: the other slots see it. Press to let go." @click=${() => edit((now) => releasePanel(now, panel.key))}
+            ${panel.kept ? html`<button class="mark kept" title="Kept: the other slots see it. Press to let go." @click=${() => toggleKeep(panel.key)}
                 aria-label=${`Panel ${number} is kept; let it go`}>${icon('pin', 14)}</button>` : nothing}
             ${!slot && !panel.kept ? html`<span class="mark" title=${ROLES[panel.role]?.name ?? panel.role}>${ROLES[panel.role]?.mark ?? '?'}</span>` : nothing}
             <button class="icon grip" draggable="true" @dragstart=${this._dragPanel} @keydown=${this._moveKeys}
                 aria-label=${`Move panel ${number}: drag, or press the arrow keys`} title="Drag to move; or arrow keys">${icon('grip')}</button>
             <span class="gap"></span>
             ${slot && answer(panel) ? html`
-                <button class="icon" title="Another picture for this slot only (R)" aria-label=${`Make slot ${number} again`} @click=${() => reroll(panel.key)}>${icon('again')}</button>
-                <button class="icon" title="Keep: it becomes a condition (K)" aria-label=${`Keep the picture of slot ${number}`} @click=${() => edit((now) => keepPanel(now, panel.key))}>${icon('pin')}</button>` : nothing}
+                <button class="icon" title="Another picture for this slot only (Alt R)" aria-label=${`Make slot ${number} again`} @click=${() => reroll(panel.key)}>${icon('again')}</button>
+                <button class="icon" title="Keep: it becomes a condition (Alt K)" aria-label=${`Keep the picture of slot ${number}`} @click=${() => toggleKeep(panel.key)}>${icon('pin')}</button>` : nothing}
             <panel-menu .panel=${panel} .index=${this.index} .count=${this.count}></panel-menu>
         </div>`;
     }

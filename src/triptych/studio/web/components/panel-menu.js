@@ -3,13 +3,13 @@ import {LitElement, css, html} from '../vendor/lit.js';
 import {icon} from '../ui/icons.js';
 import {late} from '../ui/late.js';
 import {shared} from '../ui/styles.js';
-import {answer, changePanel, emptyPanel, isSlot, keepPanel, newKey, releasePanel, removePanel} from '../state/doc.js';
+import {answer, changePanel, emptyPanel, isSlot, newKey, removePanel} from '../state/doc.js';
 import {bring, pick} from '../state/files.js';
 import {reroll} from '../state/jobs.js';
 import {backboneOf} from '../state/server.js';
 import {doc, edit} from '../state/studio.js';
 import {dialog} from '../state/ui.js';
-import {moveBy} from '../state/commands.js';
+import {moveBy, toggleKeep} from '../state/commands.js';
 import '../ui/pop-menu.js';
 
 const SHAPES = [['Square', 1], ['Landscape 4:3', 4 / 3], ['Wide 3:2', 3 / 2], ['Portrait 3:4', 3 / 4], ['Tall 2:3', 2 / 3]];
@@ -36,14 +36,14 @@ export class PanelMenu extends LitElement {
         /** @type {(import('../ui/pop-menu.js').MenuItem | null)[]} */
         const list = [];
         if (slot) {
-            list.push({icon: 'again', label: 'Make this slot again', key: 'R', run: () => reroll(key)});
+            list.push({icon: 'again', label: 'Make this slot again', key: 'Alt R', run: () => reroll(key)});
             if (answer(panel)) {
-                list.push({icon: 'pin', label: 'Keep as a condition', key: 'K', run: () => edit((now) => keepPanel(now, key))});
+                list.push({icon: 'pin', label: 'Keep as a condition', key: 'Alt K', run: () => toggleKeep(key)});
                 list.push({icon: 'picture', label: 'Look at it, its request, download', run: () => (dialog.value = {name: 'picture', about: {id: answer(panel)?.picture, file: answer(panel)?.file}})});
             }
             list.push({icon: 'picture', label: 'Put a picture here', run: () => this._pick()});
         } else {
-            if (panel.kept) list.push({icon: 'pin', label: 'Let go: a slot again', key: 'K', run: () => edit((now) => releasePanel(now, key))});
+            if (panel.kept) list.push({icon: 'pin', label: 'Let go: a slot again', key: 'Alt K', run: () => toggleKeep(key)});
             list.push({icon: 'picture', label: 'Another picture', run: () => this._pick()});
             list.push({icon: 'slot', label: 'Take the picture out', run: () => edit((now) => emptyPanel(now, key))});
         }

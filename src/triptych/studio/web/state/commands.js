@@ -1,7 +1,7 @@
 // Every command of the studio by name: the palette lists them, keys call them, buttons share their code.
 import {changePanel, continueStory, emptyDoc, exampleLike, insertPanels, isSlot, keepPanel, movePanel, newSeed, newSlot, releasePanel, removePanel} from './doc.js';
 import {bring, openFrom, pick} from './files.js';
-import {cancelAll, generate, reroll} from './jobs.js';
+import {cancelAll, generate, markMade, reroll} from './jobs.js';
 import {info, starters} from './server.js';
 import {doc, edit, measure, openNew, openPage, redo, undo} from './studio.js';
 import {dialog, focusedPanel, go, isDark, isQueueOpen, setTheme} from './ui.js';
@@ -45,9 +45,12 @@ export async function start(starter) {
     go('page');
 }
 
-function toggleKeep() {
-    const panel = focused();
-    if (panel) edit((now) => (panel.kept ? releasePanel(now, panel.key) : keepPanel(now, panel.key)));
+/** Keeps a slot's picture or lets it go; by itself no reason to make the other slots again. @param {string} key */
+export function toggleKeep(key) {
+    const panel = doc.value.panels.find((one) => one.key === key);
+    if (!panel) return;
+    edit((now) => (panel.kept ? releasePanel(now, key) : keepPanel(now, key)));
+    markMade();
 }
 
 /** @param {number} by */
@@ -65,7 +68,7 @@ export function commands() {
         {id: 'generate', label: 'Generate', group: 'Page', key: 'mod+enter', icon: 'next', run: () => generate()},
         {id: 'generate-new', label: 'Generate with a new seed', group: 'Page', key: 'mod+shift+enter', icon: 'dice', run: () => { const seed = newSeed(); setting({seed}); return generate({seed}); }},
         {id: 'reroll', label: 'Make this slot again', group: 'Panel', key: 'alt+r', icon: 'again', needs: () => Boolean(focused() && isSlot(/** @type {any} */ (focused()))), run: () => reroll(/** @type {string} */ (focusedPanel.value))},
-        {id: 'keep', label: 'Keep this slot, or let it go', group: 'Panel', key: 'alt+k', icon: 'pin', needs: hasPanel, run: toggleKeep},
+        {id: 'keep', label: 'Keep this slot, or let it go', group: 'Panel', key: 'alt+k', icon: 'pin', needs: hasPanel, run: () => toggleKeep(/** @type {string} */ (focusedPanel.value))},
         {id: 'next-variant', label: 'Next picture of this slot', group: 'Panel', key: 'alt+arrowdown', icon: 'down', needs: hasPanel, run: () => otherVariant(1)},
         {id: 'previous-variant', label: 'Previous picture of this slot', group: 'Panel', key: 'alt+arrowup', icon: 'up', needs: hasPanel, run: () => otherVariant(-1)},
         {id: 'move-back', label: 'Move this panel back', group: 'Panel', key: 'alt+arrowleft', icon: 'left', needs: hasPanel, run: () => moveBy(/** @type {string} */ (focusedPanel.value), -1)},

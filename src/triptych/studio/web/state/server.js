@@ -1,7 +1,7 @@
 // What the server has: backbones, starters, skills, and what the chosen backbone can do with the page.
 import {api, items} from './api.js';
 import {isComplete, isSlot} from './doc.js';
-import {on} from './events.js';
+import {on, worker} from './events.js';
 import {signal} from './signal.js';
 
 /** @typedef {import('./types.js').Doc} Doc */
@@ -14,6 +14,7 @@ export const rules = signal(/** @type {import('./types.js').Rule[] | null} */ (n
 
 export async function loadInfo() {
     info.value = await api.get('/api/info');
+    worker.value = {state: info.value?.worker ?? 'ready'};
 }
 
 export async function loadStarters() {
@@ -28,6 +29,10 @@ export async function loadRules() {
     rules.value = items(await api.get('/api/rules'));
 }
 
+/** What backbones can do is known once the worker stands. */
+on('worker', (said) => {
+    if (said.state === 'ready') loadInfo().catch(() => {});
+});
 on('skill', () => loadSkills().catch(() => {}));
 
 /** @param {Doc} doc @returns {Backbone | null} */

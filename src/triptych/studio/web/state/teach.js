@@ -12,6 +12,7 @@ import {say} from './ui.js';
 
 export const lesson = signal({
     name: '',
+    /** @type {number | null} */ steps: null,
     /** @type {WirePage[]} */ pages: [],
     /** @type {{level: string, text: string}[] | null} */ findings: null,
     /** @type {{seconds?: number, memory_gib?: number} | null} */ estimate: null,
@@ -113,11 +114,11 @@ export async function preflight() {
 
 /** Sends the lesson off. @returns {Promise<boolean>} */
 export async function teach() {
-    const {name, pages} = lesson.value;
+    const {name, pages, steps} = lesson.value;
     change({busy: 'Sending the pages', error: ''});
     try {
-        await api.post('/api/jobs', {kind: 'train', lane: 'batch', replaces: null, document: null, body: {name, pages, backbone: backboneOf(doc.value)?.name, steps: null, epochs: null, more_from: null}});
-        change({busy: '', name: '', pages: [], findings: null, estimate: null});
+        await api.post('/api/jobs', {kind: 'train', lane: 'batch', replaces: null, document: null, body: {name, pages, backbone: backboneOf(doc.value)?.name, steps, epochs: null, more_from: null}});
+        change({busy: '', name: '', steps: null, pages: [], findings: null, estimate: null});
         say(`"${name}" is being taught. It joins the shelf when it is done.`);
         return true;
     } catch (error) {

@@ -73,6 +73,7 @@
  * @property {string} version
  * @property {Backbone[]} backbones
  * @property {string} default_backbone
+ * @property {string} [worker]
  * @property {{upload_bytes: number, queue: number, disk_bytes: number}} limits
  *
  * @typedef {object} WirePanel

@@ -1,0 +1,54 @@
+"""What a person does at the studio's page, for the browser tests."""
+
+import io
+
+from PIL import Image, ImageDraw
+
+
+def command(page, words: str) -> None:
+    """Run a command by its words, with the keyboard."""
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox", name="Find a command").fill(words)
+    page.keyboard.press("Enter")
+
+
+def picture(colour: str, size: tuple[int, int] = (128, 128), form: str = "PNG", **more) -> bytes:
+    """A disc of a colour."""
+    image = Image.new("RGB", size, "white")
+    ImageDraw.Draw(image).ellipse((size[0] // 5, size[1] // 5, size[0] * 4 // 5, size[1] * 4 // 5), fill=colour)
+    data = io.BytesIO()
+    image.save(data, form, **more)
+    return data.getvalue()
+
+
+def drop(page, target, *files: tuple[str, str, bytes]) -> None:
+    """Let files (name, type, bytes) fall on an element, as from the desktop."""
+    transfer = page.evaluate_handle(
+        """(files) => {
+            const transfer = new DataTransfer();
+            for (const [name, type, bytes] of files) {
+                transfer.items.add(new File([new Uint8Array(bytes)], name, {type}));
+            }
+            return transfer;
+        }""",
+        [[name, media, list(data)] for name, media, data in files],
+    )
+    for event in ("dragenter", "dragover", "drop"):
+        target.dispatch_event(event, {"dataTransfer": transfer})
+
+
+def panels(page):
+    """The panels of the page, in order."""
+    return page.get_by_role("article", name="Panel")
+
+
+def made(page, number: int):
+    """The picture in panel `number` (from 0)."""
+    return panels(page).nth(number).locator(".frame > img")
+
+
+def generate(page) -> None:
+    """Press the button and wait until every slot of the page has its picture."""
+    page.get_by_role("button", name="Generate", exact=True).click()
+    page.get_by_role("button", name="Stop").wait_for()
+    page.get_by_role("button", name="Generate", exact=True).wait_for()

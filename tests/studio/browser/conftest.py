@@ -1,0 +1,97 @@
+"""The real studio with the real pocket, and a real browser in front of it."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from page_in_browser import command
+
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory) -> Iterator[str]:
+    """The address of a studio with an empty data folder."""
+    pytest.importorskip("fastapi", reason="the studio needs its extra: pip install 'triptych[studio]'")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("studio")
+    command = [sys.executable, "-m", "triptych.cli.main", "studio", "--no-browser", "--port", str(port)]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([*command, "--data", str(folder / "data")], stdout=log, stderr=log)
+        try:
+            _wait(f"http://127.0.0.1:{port}/api/health", process, folder / "log")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
+    for _ in range(240):
+        assert process.poll() is None, f"the studio ended: {log.read_text()[-2000:]}"
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                if json.load(answer)["worker"] == "ready":
+                    return
+        except OSError:
+            pass
+        time.sleep(0.5)
+    pytest.fail(f"the studio did not get ready: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, as Debian packages it."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="browser tests need playwright: pip install playwright"
+    )
+    path = next(filter(None, map(shutil.which, _NAMES)), None)
+    if path is None:
+        pytest.skip("no browser here; install one: apt-get install chromium")
+    with playwright.sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=path, args=_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, studio):
+    """A first visit, its starter page there; fails where the page reports an error of its own."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    tab = context.new_page()
+    tab.set_default_timeout(30_000)
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
+    tab.goto(studio)
+    tab.wait_for_selector("html[data-ready=true]")
+    yield tab
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def blank(page):
+    """The studio with an empty page that waits to be asked."""
+    command(page, "New page")
+    page.get_by_role("switch", name="Live").click()
+    page.get_by_role("article").nth(0).wait_for()
+    return page

@@ -1,0 +1,147 @@
+"""Gallery, skills, rules lab, and what every view owes to who cannot see it."""
+
+from pathlib import Path
+
+import pytest
+
+from page_in_browser import command, drop, generate, panels, picture
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).resolve().parents[3]
+AXE = ROOT / "scripts" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def _make(page, words: str) -> None:
+    drop(page, panels(page).nth(0), ("red.png", "image/png", picture("red")))
+    command(page, "Add a slot")
+    page.get_by_label("Instruction of panel 2").fill(words)
+    page.get_by_role("button", name="2 for each slot").click()
+    generate(page)
+
+
+def test_gallery_finds_marks_bins_and_brings_back(blank):
+    _make(blank, "a teapot of glass")
+    command(blank, "Go to the gallery")
+    blank.get_by_label("Search by words").fill("teapot")
+    items = blank.locator("gallery-item")
+    blank.get_by_text("2 pictures", exact=True).wait_for()
+    items.nth(0).hover()
+    items.nth(0).get_by_role("button", name="Favourite").click()
+    blank.get_by_role("button", name="Favourites").click()
+    blank.get_by_text("1 picture", exact=True).wait_for()
+    blank.get_by_role("button", name="All", exact=True).click()
+    blank.get_by_text("2 pictures", exact=True).wait_for()
+    items.nth(1).hover()
+    items.nth(1).get_by_role("checkbox").click()
+    blank.get_by_role("toolbar").get_by_role("button", name="Bin").click()
+    blank.get_by_text("1 picture", exact=True).wait_for()
+    blank.get_by_role("button", name="Bring back").click()
+    blank.get_by_text("2 pictures", exact=True).wait_for()
+
+
+def test_gallery_compares_two_and_says_how_their_requests_differ(blank):
+    _make(blank, "a lamp of brass")
+    command(blank, "Go to the gallery")
+    blank.get_by_label("Search by words").fill("brass")
+    blank.get_by_text("2 pictures", exact=True).wait_for()
+    for number in (0, 1):
+        item = blank.locator("gallery-item").nth(number)
+        item.hover()
+        item.get_by_role("checkbox").click()
+    blank.get_by_role("toolbar").get_by_role("button", name="Compare").click()
+    blank.get_by_role("rowheader", name="seed").wait_for()
+    slider = blank.get_by_role("slider")
+    slider.fill("90")
+    assert slider.input_value() == "90"
+
+
+def test_gallery_picture_opens_the_page_that_made_it(blank):
+    _make(blank, "a chair of straw")
+    command(blank, "New page")
+    command(blank, "Go to the gallery")
+    blank.get_by_label("Search by words").fill("straw")
+    blank.get_by_text("2 pictures", exact=True).wait_for()
+    blank.locator("gallery-item").first.locator(".look").click()
+    blank.get_by_role("button", name="Open its page").click()
+    panels(blank).nth(1).wait_for()
+    assert blank.get_by_label("Instruction of panel 2").input_value() == "a chair of straw"
+
+
+def test_rule_is_taught_and_the_skill_stands_on_the_shelf(page):
+    command(page, "Go to the rules lab")
+    page.get_by_label("Find a rule").fill("outline")
+    page.get_by_role("navigation", name="Rules").get_by_role("button", name="outline").first.click()
+    page.get_by_role("heading", name="outline").wait_for()
+    page.get_by_role("button", name="Teach it from ten").click()
+    page.get_by_text("10 of 10").wait_for()
+    page.get_by_label("Name").fill("Outlines by test")
+    page.get_by_label("Steps").fill("2")
+    page.get_by_role("button", name="Look them over").click()
+    page.get_by_text("Looked over").wait_for()
+    page.get_by_role("button", name="Teach", exact=True).click()
+    command(page, "Go to the skills")
+    page.get_by_role("heading", name="Outlines by test", exact=True).wait_for(timeout=300_000)
+    page.locator("li").filter(has_text="Outlines by test").get_by_role("button", name="Use on the page").click()
+    page.get_by_role("button", name="Skills").filter(has_text="Outlines by test").wait_for()
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The checker of accessibility."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not here; scripts/web/check installs it")
+    return AXE.read_text()
+
+
+def _serious(page, axe: str) -> list[str]:
+    page.evaluate(axe)
+    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes'][:3]]}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", ["page", "gallery", "skills", "rules"])
+def test_view_has_no_serious_finding_of_axe(page, axe, view, scheme):
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.evaluate(f"location.hash = '#/{view}'")
+    page.wait_for_timeout(1500)
+    assert _serious(page, axe) == []
+
+
+@pytest.mark.parametrize("words", ["Show the queue", "Pages to start from", "Teach a skill", "Open a page of before"])
+def test_dialog_has_no_serious_finding_of_axe(page, axe, words):
+    command(page, words)
+    page.wait_for_timeout(800)
+    assert _serious(page, axe) == []
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox", name="Find a command").wait_for()
+    assert _serious(page, axe) == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 900, 1600])
+def test_view_is_never_wider_than_the_window(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    for view in ("page", "gallery", "skills", "rules"):
+        page.evaluate(f"location.hash = '#/{view}'")
+        page.wait_for_timeout(500)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{view} at {width} px"
+
+
+def test_two_windows_on_one_page_the_second_is_told(page, studio):
+    page.get_by_label("Overview: what the page as a whole is about").fill("mine")
+    page.wait_for_timeout(1500)
+    document = page.request.get(f"{studio}/api/documents").json()["items"][0]
+    whole = page.request.get(f"{studio}/api/documents/{document['id']}").json()
+    whole["page"]["overview"] = "theirs"
+    whole["settings"] = {}
+    headers = {"X-Triptych": "1", "Origin": studio}
+    answer = page.request.put(f"{studio}/api/documents/{document['id']}", data=whole, headers=headers)
+    assert answer.ok, answer.text()
+    page.get_by_label("Overview: what the page as a whole is about").fill("mine again")
+    page.get_by_text("changed in another window").wait_for()
+    page.get_by_role("button", name="Show that version").click()
+    assert page.get_by_label("Overview: what the page as a whole is about").input_value() == "theirs"
