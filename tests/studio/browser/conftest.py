@@ -45,7 +45,7 @@ def studio(tmp_path_factory) -> Iterator[str]:
 
 
 def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
-    for _ in range(240):
+    for _ in range(600):
         assert process.poll() is None, f"the studio ended: {log.read_text()[-2000:]}"
         try:
             with urllib.request.urlopen(url, timeout=2) as answer:
