@@ -82,7 +82,7 @@ def test_rule_is_taught_and_the_skill_stands_on_the_shelf(page):
     command(page, "Go to the skills")
     page.get_by_role("heading", name="Outlines by test", exact=True).wait_for(timeout=300_000)
     page.locator("li").filter(has_text="Outlines by test").get_by_role("button", name="Use on the page").click()
-    page.get_by_role("button", name="Skills").filter(has_text="Outlines by test").wait_for()
+    page.get_by_role("button", name="Skills: Outlines by test").wait_for()
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ export class ExampleRow extends LitElement {
             <div class="pictures">${this.example.panels.map((panel, at) => html`
                 ${at && panel.role === 'slot' && this.example.panels[at - 1].role !== 'slot' ? html`<span class="arrow">${icon('arrow')}</span>` : nothing}
                 <figure>
-                    <button aria-label=${`Example ${number}, ${panel.role === 'slot' ? 'answer' : 'picture'} ${at + 1}: put a picture here`} @click=${() => this._pick(at)}
+                    <button aria-label=${`Example ${number}, ${panel.role === 'slot' ? 'after' : 'before'}, panel ${at + 1}: put a picture here`} @click=${() => this._pick(at)}
                         @dragover=${this._over} @drop=${(/** @type {DragEvent} */ event) => this._drop(event, at)}>
                         ${panel.picture ? html`<img src=${fileAddress(panel.picture, 256)} alt=${panel.instruction || ''} />` : html`<span>${icon('plus')}<small>${panel.role === 'slot' ? 'after' : 'before'}</small></span>`}
                     </button>

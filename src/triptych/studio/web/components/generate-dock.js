@@ -25,13 +25,14 @@ export class GenerateDock extends LitElement {
         const backbone = backboneOf(doc.value);
         const blocked = hindrances(doc.value).find((one) => one.blocks);
         const running = jobs.value.find((one) => one.kind === 'generate' && one.lane === 'batch' && isActive(one) && one.document === place.value.id);
+        const named = settings.skills.map((one) => skillName(one.id)).join(', ') || 'No skill';
         return html`<footer aria-label="Generate">
             ${this.more ? this._more(settings, backbone) : nothing}
             <div class="bar">
                 <button class="icon undo" aria-label="Undo" title=${`Undo (${keyName('mod+z')})`} ?disabled=${!steps.value.back} @click=${undo}>${icon('undo')}</button>
                 <button class="icon undo" aria-label="Redo" title=${`Redo (${keyName('mod+shift+z')})`} ?disabled=${!steps.value.forward} @click=${redo}>${icon('redo')}</button>
-                <pop-menu label="Model" .items=${() => this._backbones()}><span class="button plain"><span class="name">${backbone?.name ?? info.value?.default_backbone ?? 'No model'}</span>${icon('down', 14)}</span></pop-menu>
-                <pop-menu class="skills" label="Skills" .items=${() => this._skills()}><span class="button plain">${icon('teach')}<span class="name">${settings.skills.length ? settings.skills.map((one) => skillName(one.id)).join(', ') : 'No skill'}</span></span></pop-menu>
+                <pop-menu label=${`Model: ${backbone?.name ?? ''}`} .items=${() => this._backbones()}><span class="button plain"><span class="name">${backbone?.name ?? info.value?.default_backbone ?? 'No model'}</span>${icon('down', 14)}</span></pop-menu>
+                <pop-menu class="skills" label=${`Skills: ${named}`} .items=${() => this._skills()}><span class="button plain">${icon('teach')}<span class="name">${named}</span></span></pop-menu>
                 <span class="fill"></span>
                 <button class="icon" aria-expanded=${this.more} aria-label="More settings" title="Seed, steps, size, layout" @click=${() => (this.more = !this.more)}>${icon('settings')}</button>
                 <button class="switch" role="switch" aria-checked=${settings.live} aria-label="Live: pictures while you type" title="Make pictures while you type (Alt L)" @click=${() => set({live: !settings.live})}>${icon('live')}<span>Live</span></button>

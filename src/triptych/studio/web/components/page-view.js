@@ -45,6 +45,7 @@ export class PageView extends LitElement {
     render() {
         const page = doc.value;
         return html`<main @dragover=${this._dragOver} @dragleave=${this._dragLeave} @drop=${this._drop}>
+            <h1 class="for-readers">Page</h1>
             <section class="sheet" aria-label="Page">
                 <textarea class="overview" rows="1" aria-label="Overview: what the page as a whole is about" maxlength="4000"
                     placeholder="What is this page about?" .value=${live(page.overview)} @input=${this._overview}></textarea>
@@ -89,7 +90,7 @@ export class PageView extends LitElement {
         const shares = rows.map((those) => those.reduce((sum, index) => sum + aspects[index], 0));
         const widest = Math.max(...shares);
         const wanted = widest * this._side(rows.length) + 24 * (rows[0].length - 1);
-        const most = Math.min(1144, panels.length > 1 ? Math.max(632, wanted) : wanted);
+        const most = this.width < 960 && panels.length > 1 ? 1144 : Math.min(1144, panels.length > 1 ? Math.max(632, wanted) : wanted);
         /** @type {HTMLElement | null} */ (this.renderRoot.querySelector('.sheet'))?.style.setProperty('--most', `${most}px`);
         return html`<div class="panels" role="list" aria-label="Panels" ${vars({'--most': `${most}px`})}>
             ${repeat(panels, (panel) => panel.key, (panel, index) => {

@@ -68,8 +68,8 @@ export class PanelCard extends LitElement {
         const file = shown(panel);
         const url = preview?.urls.find(Boolean) ?? (file ? fileAddress(file, 1024) : '');
         if (!url) {
-            return html`<button class="empty" @click=${this._pick} aria-label=${`Panel ${this.index + 1}: put a picture here`}>
-                ${icon('slot', 24)}<span class="invite">An empty slot</span><span class="hint">Generate fills it. Or drop a picture here.</span>
+            return html`<button class="empty" @click=${this._pick}>
+                <span class="for-readers">Panel ${this.index + 1}: </span>${icon('slot', 24)}<span class="invite">An empty slot</span><span class="hint">Generate fills it. Or drop a picture here.</span>
             </button>`;
         }
         return html`<img src=${url} alt=${panel.instruction || (isSlot(panel) ? 'Made picture' : 'Condition')}

@@ -44,7 +44,7 @@ export class RulesView extends LitElement {
                 <button class="button" @click=${this._teach}>${icon('teach')}Teach it from ten</button>
                 <button class="button" @click=${() => this._job('build', {rule: rule.name, count: 100, seed: this.seed})}>${icon('stack')}Build a set of 100</button>
                 <button class="button" @click=${() => this._job('evaluate', {backbone: backboneOf(doc.value)?.name, skills: doc.value.settings.skills.map((one) => one.id), rule: rule.name, count: 8})}>${icon('check')}Evaluate ${backboneOf(doc.value)?.name ?? ''}</button></div>
-            <ul class="pages">${this.pages.map((page) => html`<li>${page.panels.map((panel) => html`<figure class=${panel.answer ? 'answer' : ''}><img src=${fileAddress(panel.image ?? panel.answer ?? null, 256)} alt=${panel.instruction || (panel.answer ? 'the right answer' : 'condition')} loading="lazy" />${panel.instruction ? html`<figcaption>${panel.instruction}</figcaption>` : nothing}</figure>`)}</li>`)}</ul>`;
+            <ul class="pages">${this.pages.map((page) => html`<li>${page.panels.map((panel) => html`<figure class=${panel.answer ? 'answer' : ''}><img src=${fileAddress(panel.image ?? panel.answer ?? null, 256)} alt=${panel.answer ? 'The right answer' : panel.instruction ? '' : 'Condition'} loading="lazy" />${panel.instruction ? html`<figcaption>${panel.instruction}</figcaption>` : nothing}</figure>`)}</li>`)}</ul>`;
     }
 
     _reports() {

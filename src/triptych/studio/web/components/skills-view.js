@@ -40,7 +40,7 @@ export class SkillsView extends LitElement {
             ${this.editing === one.id ? html`<form @submit=${(/** @type {Event} */ event) => this._save(event, one.id)}><input class="field" name="name" aria-label="Name" maxlength="80" required .value=${one.name} />
                 <textarea class="field" name="summary" aria-label="What it does" rows="3" maxlength="400" .value=${one.summary ?? ''}></textarea>
                 <div class="row"><button class="button main">Save</button><button type="button" class="button plain" @click=${() => (this.editing = '')}>Cancel</button></div></form>` : html`
-            <div class="head"><h3>${one.name}</h3><pop-menu label=${`More for ${one.name}`} .items=${() => this._more(one)}><span class="icon">${icon('more')}</span></pop-menu></div>
+            <div class="head"><h2 class="name">${one.name}</h2><pop-menu label=${`More for ${one.name}`} .items=${() => this._more(one)}><span class="icon">${icon('more')}</span></pop-menu></div>
             <p class="summary">${one.summary || 'No description yet.'}</p>
             <p class="quiet small">${[one.backbone, one.pages ? `${one.pages} pages` : '', one.steps ? `${one.steps} steps` : ''].filter(Boolean).join(' · ')}</p>
             <button class="button" @click=${() => this._use(one, isOn)}>${isOn ? 'In use: to the page' : 'Use on the page'}</button>`}</li>`;
@@ -105,6 +105,7 @@ export class SkillsView extends LitElement {
     }
 
     static styles = [shared, css`
+        .name { font: 500 var(--type-4)/1.3 var(--serif); letter-spacing: 0; }
         main { max-width: 1240px; margin: 0 auto; padding: var(--space-6) var(--space-5) var(--space-8); }
         header { display: flex; flex-wrap: wrap; align-items: flex-end; justify-content: space-between; gap: var(--space-4); margin-bottom: var(--space-6); }
         h1 { font-size: var(--type-7); }
@@ -114,7 +115,7 @@ export class SkillsView extends LitElement {
         .picture { display: grid; place-items: center; aspect-ratio: 4 / 3; background: var(--well); color: var(--ink-3); overflow: hidden; border-radius: var(--corner-picture); }
         .picture img { width: 100%; height: 100%; object-fit: contain; }
         .head { display: flex; align-items: center; justify-content: space-between; gap: var(--space-2); min-width: 0; }
-        .head h3 { overflow: hidden; text-overflow: ellipsis; }
+        .head h2 { overflow: hidden; text-overflow: ellipsis; }
         .summary { flex: 1; font-size: var(--type-2); color: var(--ink-2); }
         .shelf .button { align-self: flex-start; }
         form { display: grid; gap: var(--space-2); }

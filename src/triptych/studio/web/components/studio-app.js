@@ -35,7 +35,7 @@ export class StudioApp extends LitElement {
     }
 
     render() {
-        return html`<a class="skip button" href="#content" @click=${this._skip}>To the content</a>
+        return html`<nav aria-label="Skip"><a class="skip button" href="#content" @click=${this._skip}>To the content</a></nav>
             <top-bar></top-bar>
             <div id="content" tabindex="-1">${this._view()}</div>
             ${isQueueOpen.value ? html`<queue-drawer></queue-drawer>` : nothing}

@@ -22,7 +22,7 @@ export class TopBar extends LitElement {
             <nav aria-label="Views">${VIEWS.map(([name, label]) => html`<a href=${`#/${name}`} aria-current=${view.value === name ? 'page' : nothing}>${label}</a>`)}</nav>
             <span class="fill"></span>
             ${this._queue()}
-            <button class="button plain palette" aria-label="Commands" @click=${() => (dialog.value = {name: 'palette'})}>${icon('command')}<kbd>${keyName('mod+k')}</kbd></button>
+            <button class="button plain palette" aria-label=${`Commands, ${keyName('mod+k')}`} @click=${() => (dialog.value = {name: 'palette'})}>${icon('command')}<kbd>${keyName('mod+k')}</kbd></button>
             <button class="icon" aria-label=${isDark() ? 'Light' : 'Dark'} title=${isDark() ? 'Light' : 'Dark'} @click=${() => setTheme(isDark() ? 'light' : 'dark')}>${icon(isDark() ? 'sun' : 'moon')}</button>
         </header>`;
     }
@@ -34,7 +34,7 @@ export class TopBar extends LitElement {
         const {step = 0, steps = 0} = running?.progress ?? {};
         const state = connection.value === 'lost' ? 'No connection' : worker.value.state === 'starting' ? 'Starting' : worker.value.state === 'crashed' ? 'Restarting' : running ? `${running.kind === 'train' ? 'Teaching' : 'Making'}${steps ? ` ${step}/${steps}` : ''}` : waiting ? 'Waiting' : 'Idle';
         return html`<button class="button plain queue" aria-expanded=${isQueueOpen.value} aria-label=${`Queue: ${state}${waiting ? `, ${waiting} waiting` : ''}`} @click=${() => (isQueueOpen.value = !isQueueOpen.value)}>
-            <span class=${running ? 'dot on' : connection.value === 'lost' ? 'dot lost' : 'dot'}></span><span class="state">${state}</span>${waiting && running ? html`<span class="quiet">+${waiting}</span>` : nothing}
+            <span class=${running ? 'dot on' : connection.value === 'lost' ? 'dot lost' : 'dot'}></span><span class="state">${state}</span>${waiting && running ? html`<span class="quiet">${waiting} waiting</span>` : nothing}
             ${running && steps ? html`<progress aria-hidden="true" .value=${step} max=${steps}></progress>` : nothing}
         </button>`;
     }

@@ -26,7 +26,7 @@ export class TrainingCard extends LitElement {
         const loss = log?.losses.at(-1);
         const runs = isActive(job);
         return html`<article aria-label=${job.title}>
-            <div class="what"><h3>${job.title}</h3>
+            <div class="what"><h2 class="name">${job.title}</h2>
                 <p class="quiet">${job.state === 'queued' ? 'Waits for its turn' : runs ? `${phase || 'training'} · step ${step} of ${steps || '?'}` : job.state === 'failed' ? 'Failed' : `Stopped at step ${step}`}${loss === undefined ? '' : ` · loss ${loss.toFixed(3)}`}${runs && left ? ` · ${duration(left)} left` : ''}</p>
                 ${job.state === 'failed' ? html`<p class="problem" role="alert">${icon('warning', 16)}<span>${words(job.error)}</span></p>` : nothing}
                 <div class="row">${runs ? html`<button class="button" @click=${() => cancel(job.id)}>${icon('close', 16)}Stop</button>` : html`<button class="button" @click=${() => goOn(job)}>${icon('next', 16)}Go on from there</button>`}</div></div>
@@ -44,6 +44,7 @@ export class TrainingCard extends LitElement {
     }
 
     static styles = [shared, css`
+        .name { font: 500 var(--type-4)/1.3 var(--serif); letter-spacing: 0; }
         article { position: relative; display: flex; flex-wrap: wrap; align-items: center; gap: var(--space-5); margin-bottom: var(--space-4); padding: var(--space-4) var(--space-4) var(--space-5); background: var(--sheet); border-radius: var(--corner-sheet); box-shadow: var(--shadow-sheet); overflow: hidden; }
         .what { flex: 1 1 260px; display: grid; gap: var(--space-2); }
         .line { width: 200px; height: 60px; border-bottom: 1px solid var(--line); }

@@ -16,7 +16,7 @@ export class ModalBox extends LitElement {
 
     render() {
         return html`<dialog aria-label=${this.heading} @close=${this._closed} @click=${this._outside}>
-            ${this.bare ? nothing : html`<header><h2>${this.heading}</h2><button class="icon" aria-label="Close" @click=${() => this.close()}>${icon('close')}</button></header>`}
+            ${this.bare ? nothing : html`<div class="head"><h2>${this.heading}</h2><button class="icon" aria-label="Close" @click=${() => this.close()}>${icon('close')}</button></div>`}
             <div class="body"><slot></slot></div></dialog>`;
     }
 
@@ -46,10 +46,10 @@ export class ModalBox extends LitElement {
         dialog[open] { display: flex; flex-direction: column; }
         :host([wide]) dialog { width: min(1080px, calc(100vw - 2 * var(--space-4))); }
         dialog::backdrop { background: var(--shade); }
-        header { display: flex; align-items: center; justify-content: space-between; gap: var(--space-3); padding: var(--space-4) var(--space-4) var(--space-3) var(--space-5); }
+        .head { display: flex; align-items: center; justify-content: space-between; gap: var(--space-3); padding: var(--space-4) var(--space-4) var(--space-3) var(--space-5); }
         .body { padding: 0 var(--space-5) var(--space-5); overflow-y: auto; }
         :host([bare]) .body { padding: 0; }
-        @media (max-width: 640px) { dialog, :host([wide]) dialog { width: 100vw; max-width: 100vw; margin: auto 0 0; border-radius: 12px 12px 0 0; } header, .body { padding-left: var(--space-4); padding-right: var(--space-4); } }
+        @media (max-width: 640px) { dialog, :host([wide]) dialog { width: 100vw; max-width: 100vw; margin: auto 0 0; border-radius: 12px 12px 0 0; } .head, .body { padding-left: var(--space-4); padding-right: var(--space-4); } }
     `];
 }
 customElements.define('modal-box', ModalBox);
