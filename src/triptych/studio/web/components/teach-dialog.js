@@ -43,7 +43,7 @@ export class TeachDialog extends LitElement {
     }
 
     async _teach() {
-        if (await teach()) dialog.value = null;
+        if ((await teach()) && dialog.value?.name === 'teach') dialog.value = null;
     }
 
     async _pair() {
