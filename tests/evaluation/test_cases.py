@@ -7,13 +7,15 @@ from random import Random
 import numpy as np
 import pytest
 
+from tiny_photographs import write_photographs
 from triptych.data.mixture import shape_of
+from triptych.data.photosource import PictureKind
 from triptych.data.rules import RULES
 from triptych.data.sources import ShapeSource
 from triptych.data.sprites import is_held_out
 from triptych.evaluation.asking import asked_page, noise_seed
 from triptych.evaluation.cases import Case, NotedSprites, cases_of_pages, cases_of_row
-from triptych.evaluation.suites import Arm, Control, Suite
+from triptych.evaluation.suites import Arm, Control, Objects, Row, Suite
 from triptych.page import Page
 
 
@@ -133,3 +135,23 @@ def test_cases_of_pages_takes_examples_of_the_same_rule_and_never_the_page_itsel
         assert [example.rule for example in case.examples] == [page.rule] * 2
         assert {example.rule for example in case.wrong}.isdisjoint({page.rule})
         assert all(_answers(example) != _answers(page) for example in case.examples)
+
+
+def test_cases_of_row_on_photographs_shows_whole_pictures_and_a_wrong_rule_that_fits(tmp_path: Path) -> None:
+    row = Row(
+        name="photos",
+        title="Photos",
+        rules=("tone-curve", "turn"),
+        source=PictureKind.PHOTOS,
+        objects=Objects.ANY,
+        shots=(1,),
+        controls=(Control.OTHER_RULE,),
+    )
+    sprites = NotedSprites(write_photographs(tmp_path))
+    groups = list(cases_of_row(row, sprites, pages=4, candidates=6, size_px=64))
+    assert [group[0].page.rule for group in groups] == ["tone-curve", "turn"]
+    for case in (case for group in groups for case in group):
+        assert case.page.conditions[0].image is not None
+        assert case.page.conditions[0].image.size == (64, 64)
+        assert case.wrong[0].rule not in (case.page.rule, None)
+        assert not RULES[case.wrong[0].rule or ""].needs_object

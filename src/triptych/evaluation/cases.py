@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from triptych.data.mixture import Words, shape_of
+from triptych.data.photosource import PHOTOGRAPHS, PictureKind, picture_source
 from triptych.data.rules import FAMILY_RULES, HELD_OUT_RULES, LATER_RULES, RULES, Rule, Task
-from triptych.data.sources import SpriteScenes
+from triptych.data.sources import Source, SpriteScenes
 from triptych.data.sprites import EVALUATION_STYLES, SpriteSource, is_held_out
 from triptych.errors import SourceError
 from triptych.evaluation.retrieval import embed
@@ -54,7 +55,7 @@ class NotedSprites(SpriteSource):
     """Sprites that remember which objects were drawn, so that candidates and examples show different ones."""
 
     drawn: list[str] = field(default_factory=list, compare=False)
-    scenes: dict[tuple[object, ...], SpriteScenes] = field(default_factory=dict, compare=False)
+    scenes: dict[tuple[object, ...], Source] = field(default_factory=dict, compare=False)
 
     def sprite(self, style: str, name: str) -> Image.Image:
         self.drawn.append(name)
@@ -71,10 +72,18 @@ def _keeps(objects: Objects) -> Callable[[str], bool] | None:
             return None
 
 
-def _scenes(sprites: NotedSprites, objects: Objects, pair: tuple[str, str] | None, style: str | None) -> SpriteScenes:
+def _scenes(
+    sprites: NotedSprites,
+    objects: Objects,
+    pair: tuple[str, str] | None,
+    style: str | None,
+    kind: PictureKind = PictureKind.SPRITES,
+) -> Source:
     """Kept with the sprites, whose memory of what was drawn it shares."""
-    key = (objects, pair, style)
-    if key not in sprites.scenes:
+    key = (objects, pair, style, kind)
+    if key not in sprites.scenes and kind is not PictureKind.SPRITES:
+        sprites.scenes[key] = picture_source(kind, sprites, names=_keeps(objects))
+    elif key not in sprites.scenes:
         styles = pair if style is None else (style,)
         pairs = () if pair is None else (pair,)
         sprites.scenes[key] = SpriteScenes(sprites, names=_keeps(objects), styles=styles, style_pairs=pairs)
@@ -114,12 +123,12 @@ def _group(
     seed: int,
 ) -> list[Case]:
     pair, style = _styles(row, sprites, Random(f"{seed}:{group}:styles"))
-    task = rule.draw(Random(f"{seed}:{group}:task"), _scenes(sprites, row.objects, pair, style))
+    task = rule.draw(Random(f"{seed}:{group}:task"), _scenes(sprites, row.objects, pair, style, row.source))
     rng = Random(f"{seed}:{group}:pages")
     pool = _different_pages(task, sprites, rng, max(candidates, wanted + max(row.shots)), size_px)
     features = _features(pool[:candidates])
     wrong = _wrong_pages(row, rule, pool[0], sprites, Random(f"{seed}:{group}:wrong"), size_px)
-    trained = _trained(task, sprites, pair, style, f"{seed}:{group}", size_px) if row.nearest else ()
+    trained = _trained(row, task, sprites, pair, style, f"{seed}:{group}", size_px) if row.nearest else ()
     trained_features = _features_of(trained) if trained else None
     cases = []
     for index in range(min(wanted, len(pool))):
@@ -186,9 +195,11 @@ def _wrong_pages(
     """Pages of one task of another rule with the shape of `like`: of the row's rules, or else of trained ones."""
     if not {Control.OTHER_RULE, Control.OTHER_WORDS} & set(row.controls):
         return ()
-    shape, source = shape_of(like), _scenes(sprites, row.objects, None, None)
+    shape, source = shape_of(like), _scenes(sprites, row.objects, None, None, row.source)
     unseen = HELD_OUT_RULES | LATER_RULES | FAMILY_RULES
     trained = [other for name, other in RULES.items() if name not in unseen and (other.is_map or shape != (1, 1))]
+    if row.source in PHOTOGRAPHS:
+        trained = [other for other in trained if other.is_map and not other.needs_object]
     own = [other for other in rules_of(row) if other.name != rule.name] or trained
     for attempt in range(_OTHER_TRIES):
         other = rng.choice(own if attempt < _OTHER_TRIES // 4 else trained)
@@ -200,6 +211,7 @@ def _wrong_pages(
 
 
 def _trained(
+    row: Row,
     task: Task,
     sprites: NotedSprites,
     pair: tuple[str, str] | None,
@@ -208,7 +220,7 @@ def _trained(
     size_px: int,
 ) -> tuple[tuple[Image.Image, ...], ...]:
     """Answers of the same task on training objects; none where its parameters cannot be drawn again."""
-    source = _scenes(sprites, Objects.TRAINING, pair, style)
+    source = _scenes(sprites, Objects.TRAINING, pair, style, row.source)
     again = task.rule.draw(Random(f"{key}:task"), source)
     if again.instruction != task.instruction:
         return ()

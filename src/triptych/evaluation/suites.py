@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from triptych.data.mixture import Words
+from triptych.data.photosource import PictureKind
 from triptych.data.rules import Rule, find_rule, rule_names
 from triptych.errors import SourceError
 
@@ -87,10 +88,12 @@ class Row(BaseModel):
     title: str
     note: str = ""
     rules: tuple[str, ...]
-    """Names; in a file also `maps`, `held-out`, `held-out-chains` or `all`, which become the names they stand for."""
+    """Names; in a file also a group of `rule_names`, such as `maps`, which becomes the names it stands for."""
     styles: tuple[tuple[str, str], ...] = ()
     """Directed pairs for `restyle`; empty takes what the source offers."""
     objects: Objects = Objects.HELD_OUT
+    source: PictureKind = PictureKind.SPRITES
+    """Which pictures the pages are made of."""
     same_style: bool = False
     """Objects of one task are all of one style, so that candidates differ by object only."""
     shots: tuple[int, ...] = (0,)
@@ -115,7 +118,10 @@ class Row(BaseModel):
         if not isinstance(rules, str):
             return rules
         if (names := rule_names(rules)) is None:
-            raise ValueError(f"{rules!r} is not a group of rules; write maps, held-out, held-out-chains, all or a list")
+            raise ValueError(
+                f"{rules!r} is not a group of rules; write maps, photo-maps, families, held-out, held-out-families, "
+                "held-out-chains, held-out-family-chains, all or a list"
+            )
         return names
 
     @property
