@@ -119,6 +119,7 @@ def test_a_killed_worker_loses_no_job(served):
     assert served.studio.supervisor.pid != pid
 
 
+@pytest.mark.slow
 def test_teach_puts_a_skill_on_the_shelf_and_it_can_be_used(served):
     made = served.client.post("/api/rules/negative/pages", json={"count": 3}).raise_for_status().json()["items"]
     checked = served.client.post("/api/preflight", json={"pages": made, "steps": 3}).raise_for_status().json()
@@ -130,15 +131,17 @@ def test_teach_puts_a_skill_on_the_shelf_and_it_can_be_used(served):
     assert renamed["name"] == "dark" and renamed["pages"] == 3
     used = served.ended(add(served, body(served, skills=[{"id": skill, "weight": 0.5}])))
     assert used["state"] == "done"
-    url = served.client.post(f"/api/skills/{skill}/export", json={"to": "diffusers"}).raise_for_status().json()["url"]
-    assert len(served.client.get(url).content) > 1000
+    refused = served.client.post(f"/api/skills/{skill}/export", json={"to": "diffusers"})
+    assert refused.status_code == 422 and "pocket" in refused.json()["error"]["message"]
+    assert len(served.client.get(f"/api/skills/{skill}/download").content) > 1000
     assert served.client.delete(f"/api/skills/{skill}").status_code == 204
     assert served.client.get(f"/api/skills/{skill}/download").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_cancelled_training_stops_within_a_step_and_is_continued(served):
     made = served.client.post("/api/rules/negative/pages", json={"count": 2}).raise_for_status().json()["items"]
-    job = add(served, {"name": "long", "pages": made, "steps": 4}, kind="train")
+    job = add(served, {"name": "long", "pages": made, "steps": 6}, kind="train")
     until = time.monotonic() + 300
     while (served.client.get(f"/api/jobs/{job}").json()["progress"] or {}).get("phase") != "train":
         assert time.monotonic() < until
@@ -150,6 +153,7 @@ def test_a_cancelled_training_stops_within_a_step_and_is_continued(served):
         assert more["state"] == "done", more
 
 
+@pytest.mark.slow
 def test_build_and_evaluate_make_a_page_set_and_a_report(served):
     built = served.ended(add(served, {"rule": "negative", "count": 2, "seed": 5}, kind="build"))
     page_set = built["results"]["page_set"]

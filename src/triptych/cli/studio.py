@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from triptych.cli import console
 from triptych.errors import TriptychError
 
 __all__ = ["add_to", "studio_needed"]
@@ -63,8 +62,13 @@ def studio(
         backbones=tuple(dict.fromkeys(("pocket", *(backbone or ())))),
         names=tuple(allow_host or ()),
         browser=not no_browser,
-        say=console.out,
+        say=_say,
     )
+
+
+def _say(text: str) -> None:
+    # At once, also where another program reads the address.
+    print(text, flush=True)
 
 
 def studio_needed() -> None:

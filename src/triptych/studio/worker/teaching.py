@@ -65,20 +65,17 @@ def recipe_of(body: Mapping[str, Any], pages: int) -> Any:
 
     name = "pocket" if (body.get("backbone") or "pocket") == "pocket" else "flux2-klein"
     changes: dict[str, object] = {"backbone": body.get("backbone") or "pocket"}
-    if body.get("steps"):
-        changes["steps"] = int(body["steps"])
-    elif body.get("epochs"):
-        recipe = load_recipe(name)
-        # An epoch shows every page alone and behind each other one.
+    recipe = load_recipe(name)
+    steps = int(body.get("steps") or recipe.steps)
+    if body.get("epochs") and not body.get("steps"):
+        # An epoch shows every page alone and, where pages stand behind examples, behind each other one.
         shown = pages * (pages if 1 in recipe.variety.shots else 1)
-        changes["steps"] = max(1, round(int(body["epochs"]) * shown / recipe.batch))
+        steps = max(1, round(int(body["epochs"]) * shown / recipe.batch))
+    changes |= {"steps": steps, "optimizer.warmup": min(recipe.optimizer.warmup, steps)}
     if pages < 2:
         changes["variety.shots"] = [0]
-    recipe = load_recipe(name, {"steps": changes["steps"]} if "steps" in changes else None)
-    if recipe.optimizer.warmup > recipe.steps:
-        changes["optimizer.warmup"] = 0
     if recipe.watch.sample_every:
-        changes["watch.sample_every"] = max(1, min(recipe.watch.sample_every, recipe.steps // _SAMPLES))
+        changes["watch.sample_every"] = max(1, min(recipe.watch.sample_every, steps // _SAMPLES))
     return load_recipe(name, changes)
 
 
