@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -324,3 +325,15 @@ def test_save_page_quotes_what_yaml_would_read_as_something_else(tmp_path: Path,
     save_page(page, tmp_path / "page.yaml")
     assert load_page(tmp_path / "page.yaml") == page
     assert yaml.safe_load((tmp_path / "page.yaml").read_text())["overview"] == value
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+def test_load_page_with_a_linked_folder_says_that_it_is_a_link(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    Image.new("RGB", (3, 3)).save(tmp_path / "far" / "fox.png")
+    (tmp_path / "near").mkdir()
+    (tmp_path / "near" / "images").symlink_to(tmp_path / "far")
+    path = tmp_path / "near" / "page.json"
+    path.write_text(json.dumps({"panels": [{"image": "images/fox.png"}, {}]}))
+    with pytest.raises(PageError, match=r"'images/fox.png' leaves the folder .*near; 'images' is a link to .*far"):
+        load_page(path)

@@ -269,5 +269,5 @@ def test_find_template_in_a_file_that_is_none_says_why(tmp_path: Path, text: str
     (tmp_path / "bad.yaml").write_text(text)
     with pytest.raises(PromptError, match=reason):
         find_template(tmp_path / "bad.yaml")
-    with pytest.raises(PromptError, match="cannot be read"):
+    with pytest.raises(PromptError, match="does not exist"):
         find_template(tmp_path / "none.yaml")

@@ -122,15 +122,23 @@ def page_from_entry(entry: PageEntry, name: str, resolve: Callable[[str], Image.
 def confined_path(folder: Path, name: str, where: str) -> Path:
     """The file `name` within `folder`, symbolic links followed. Raises PageError beginning with `where`."""
     if not name or PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or PureWindowsPath(name).root:
-        raise PageError(f"{where}: {reprlib.repr(name)} is no relative path. Put the image into {folder}.")
+        raise PageError(f"{where}: {reprlib.repr(name)} is no relative path. Put the image into {_told(folder)}.")
     try:
         path = (folder / name).resolve()
         inside = path.is_relative_to(folder.resolve())
     except (OSError, ValueError, RuntimeError) as error:
         raise PageError(f"{where}: {reprlib.repr(name)} is no usable path: {error}.") from error
     if not inside:
-        raise PageError(f"{where}: {reprlib.repr(name)} leaves the folder {folder}. Put the image into it.")
+        steps = [folder.joinpath(*Path(name).parts[: count + 1]) for count in range(len(Path(name).parts))]
+        link = next((step for step in steps if step.is_symlink()), None)
+        why = f"; {link.name!r} is a link to {link.resolve()}" if link is not None else ""
+        raise PageError(f"{where}: {reprlib.repr(name)} leaves the folder {_told(folder)}{why}. Put the image into it.")
     return path
+
+
+def _told(folder: Path) -> Path:
+    """A folder by a name that says something."""
+    return folder if folder.name else folder.resolve()
 
 
 def _place(example: int) -> str:

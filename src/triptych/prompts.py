@@ -13,11 +13,11 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-import yaml
 from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from triptych.errors import PromptError
+from triptych.files import parse_yaml, read_text
 from triptych.page import MAX_CONDITIONS, MAX_SLOTS, Layout, Page, Panel, Role, slot
 
 __all__ = [
@@ -147,10 +147,7 @@ def find_template(name: str | Path) -> Template:
     """The template of that name in the package, or in a YAML file where `name` ends in .yaml or .yml."""
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
-        try:
-            return _parse_template(path.read_text(encoding="utf-8"), str(path))
-        except (OSError, UnicodeDecodeError) as error:
-            raise PromptError(f"template file {path} cannot be read: {error}.") from error
+        return _parse_template(read_text(path, error=PromptError), str(path))
     return _packaged(str(name))
 
 
@@ -270,10 +267,10 @@ def _packaged(name: str) -> Template:
 
 def _parse_template(text: str, where: str) -> Template:
     try:
-        return Template.model_validate(yaml.safe_load(text))
+        return Template.model_validate(parse_yaml(text))
     except ValidationError as error:
         raise PromptError(f"template {where}: {'; '.join(_problems(error))}.") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except ValueError as error:
         raise PromptError(f"template {where} is no YAML: {error}.") from error
 
 

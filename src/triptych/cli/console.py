@@ -1,6 +1,7 @@
 """Console output: results on stdout, everything else on stderr."""
 
 import logging
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -17,7 +18,12 @@ _err = Console(stderr=True, highlight=False, soft_wrap=True)
 def out(text: str) -> None:
     """One line of a command's result, unformatted, for scripts to read."""
     # Not rich: it would wrap, and colour brackets.
-    print(text)
+    try:
+        print(text)
+    except UnicodeEncodeError:
+        # A terminal or a pipe in ASCII: the letters that it lacks are spelt out.
+        encoding = sys.stdout.encoding or "ascii"
+        print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -6,10 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from triptych.errors import TrainingError
+from triptych.files import read_yaml
 from triptych.models.backbone import Conditioning
 
 __all__ = [
@@ -235,10 +235,7 @@ def _read(name: str, *, parents: int) -> dict[str, Any]:
         if name not in recipe_names():
             raise TrainingError(f"no recipe {name!r}; there are {', '.join(recipe_names())}, or name a .yaml file.")
         path = Path(str(files("triptych.training") / "recipes" / f"{name}.yaml"))
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise TrainingError(f"recipe {path} cannot be read: {error}.") from error
+    data = read_yaml(path, error=TrainingError)
     if not isinstance(data, dict):
         raise TrainingError(f"recipe {path} is no list of keys and values.")
     parent = data.pop("extends", None)
