@@ -17,8 +17,12 @@ export class CommandPalette extends LitElement {
     }
 
     get _found() {
-        const parts = this.query.toLowerCase().split(/\s+/).filter(Boolean);
-        return this._all.filter((one) => parts.every((part) => `${one.label} ${one.group}`.toLowerCase().includes(part)));
+        const query = this.query.toLowerCase().trim();
+        const parts = query.split(/\s+/).filter(Boolean);
+        const found = this._all.filter((one) => parts.every((part) => `${one.label} ${one.group}`.toLowerCase().includes(part)));
+        // What begins with the words stands first, then what holds them together; the rest keeps its order.
+        const rank = (/** @type {{label: string}} */ {label}) => (label.toLowerCase().startsWith(query) ? 0 : label.toLowerCase().includes(query) ? 1 : 2);
+        return query ? found.sort((a, b) => rank(a) - rank(b)) : found;
     }
 
     render() {
