@@ -1,4 +1,4 @@
-"""Write the studio's ready pages to src/triptych/studio/starters: pages of rules, drawn from our own shapes."""
+"""Write the studio's ready pages to src/triptych/studio/starters: pages of rules in our own shapes, two of the demo."""
 
 import io
 import json
@@ -10,6 +10,7 @@ from random import Random
 from PIL import Image
 
 from triptych.canvas import arrange, fit, stitch
+from triptych.cli.demo.exhibits import exhibits
 from triptych.data.rules import few_shot, find_rule
 from triptych.data.sources import ShapeSource
 from triptych.files import write_atomic
@@ -27,7 +28,7 @@ STARTERS = (
         0,
         5,
     ),
-    ("restyle", "Style by example", "Two pairs show the change of style; the last picture gets it.", 2, 3),
+    ("restyle", "Style by example", "Three pairs show the change of style; the last picture gets it.", 2, 3),
     ("mirror-line", "A rule by example", "No words at all: three pairs show the rule, and the page follows it.", 3, 4),
     ("put-there", "Put this there", "One picture is the thing, the other the place.", 0, 2),
     ("sticker", "Sticker", "A white rim around anything. Add slots for a whole set.", 2, 1),
@@ -41,8 +42,7 @@ def main() -> None:
     shutil.rmtree(OUT, ignore_errors=True)
     entries = []
     for rule, title, summary, shots, seed in STARTERS:
-        task = find_rule(rule).draw(Random(f"{rule}:{seed}"), ShapeSource())
-        page = few_shot(task, shots, Random(f"{rule}:{seed}:pages"), _SIDE_PX)
+        page = _of_demo(title) or _of_rule(rule, shots, seed)
         words = "" if title == "A rule by example" else None
         page = replace(_plain(page, words), context=tuple(_plain(each, words) for each in page.context))
         name = f"{rule}.webp"
@@ -51,6 +51,17 @@ def main() -> None:
         entries.append({"id": rule, "title": title, "summary": summary, "page": data, "picture": name})
     write_atomic(OUT / "starters.json", (json.dumps(entries, ensure_ascii=False, indent=1) + "\n").encode())
     print(f"{len(entries)} pages, {sum(path.stat().st_size for path in OUT.iterdir()) / 1024:.0f} KiB")
+
+
+def _of_demo(title: str) -> Page | None:
+    """The demo's page where it has one: objects that people know, which the pocket never saw in training."""
+    style, _, storyboard, _ = exhibits()
+    return {"Storyboard": storyboard.pages[0], "Style by example": style.pages[0]}.get(title)
+
+
+def _of_rule(rule: str, shots: int, seed: int) -> Page:
+    task = find_rule(rule).draw(Random(f"{rule}:{seed}"), ShapeSource())
+    return few_shot(task, shots, Random(f"{rule}:{seed}:pages"), _SIDE_PX)
 
 
 def _plain(page: Page, words: str | None) -> Page:
