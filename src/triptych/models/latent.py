@@ -1,5 +1,6 @@
 """What all families of latent diffusion transformers share: codec, schedule and where tensors live."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -117,8 +118,13 @@ class LatentBackbone(ABC):
     def _levels(self, steps: int, *, mu: float | None, sigmas: Sequence[float] | None = None) -> tuple[float, ...]:
         """The checkpoint's own scheduler on `sigmas`, or else on evenly spaced noise levels."""
         even = np.linspace(1.0, 1 / steps, steps)
-        self._scheduler.set_timesteps(sigmas=list(sigmas or even.tolist()), mu=mu)
-        return tuple(self._scheduler.sigmas.tolist())
+        return self._spaced(sigmas=list(sigmas or even.tolist()), mu=mu)
+
+    def _spaced(self, **how: Any) -> tuple[float, ...]:
+        """Noise levels as the checkpoint's scheduler spaces them; the scheduler itself stays as it is."""
+        scheduler = copy.copy(self._scheduler)
+        scheduler.set_timesteps(**how)
+        return tuple(scheduler.sigmas.tolist())
 
 
 def guided(context: Context, velocity: Callable[[Context, bool], Tensor]) -> Tensor:

@@ -79,8 +79,7 @@ class SD3(LatentBackbone):
         config = self._scheduler.config
         mu = linear_mu(tokens, config) if config.use_dynamic_shifting else None
         # Not from evenly spaced noise levels: SD3 spaces its timesteps, whose last is just above 0.
-        self._scheduler.set_timesteps(num_inference_steps=steps, mu=mu)
-        return tuple(self._scheduler.sigmas.tolist())
+        return self._spaced(num_inference_steps=steps, mu=mu)
 
     def velocity(
         self,

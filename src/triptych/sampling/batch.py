@@ -73,10 +73,10 @@ def run(
     with computing("conditions"):
         working = [working_page(request.page, backbone.card, first.size_px) for request in requests]
         plan = WAYS[first.conditioning].plan(backbone, working, [request.seed for request in requests])
+        levels = backbone.schedule(first.steps, plan.noise.shape[1])
     with computing("text"):
         read = read_lanes(backbone, worn, working, plan, first)
     yield Phase(name="steps", steps=first.steps)
-    levels = backbone.schedule(first.steps, plan.noise.shape[1])
     steps = denoise(partial(read.velocity, backbone), plan, levels, first.solver or Solver.EULER)
     reached = Reached(t=1.0, tokens=plan.start, clean=plan.start)
     for step in range(1, first.steps + 1):
