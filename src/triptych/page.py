@@ -38,7 +38,8 @@ class Panel:
     """One cell of a page.
 
     A condition has an `image`. A slot has none; its `answer` is the right picture where one is known (page sets,
-    examples) and is never shown to the model that fills the slot. Images are RGB.
+    examples) and is never shown to the model that fills the slot; `rejected` are pictures that somebody preferred the
+    answer to. Images are RGB.
     """
 
     role: Role
@@ -47,6 +48,7 @@ class Panel:
     instruction: str = ""
     size_px: tuple[int, int] | None = None
     """Width and height wanted of a slot; None takes the page's size."""
+    rejected: tuple[Image, ...] = ()
 
     def __post_init__(self) -> None:
         if self.is_slot and self.image is not None:
@@ -55,7 +57,10 @@ class Panel:
             raise PageError(f"a panel of role {self.role.value!r} needs an image; an empty panel has the role 'slot'.")
         if not self.is_slot and (self.answer is not None or self.size_px is not None):
             raise PageError("only a slot can have an answer or a size; a condition has the size of its image.")
-        for name, picture in (("image", self.image), ("answer", self.answer)):
+        if self.rejected and not self.is_slot:
+            raise PageError("only a slot can have rejected pictures; a condition has the picture that is given.")
+        rejected = (("rejected", picture) for picture in self.rejected)
+        for name, picture in (("image", self.image), ("answer", self.answer), *rejected):
             if picture is not None and picture.mode != "RGB":
                 raise PageError(f"{name} has mode {picture.mode!r}; panels hold RGB. Read files with triptych.images.")
         if self.size_px is not None and min(self.size_px) < 1:
@@ -124,6 +129,13 @@ class Page:
         return all(panel.answer is not None for panel in self.slots)
 
     @property
+    def rejections(self) -> tuple[tuple[Image, ...], ...]:
+        """Pictures for all slots that were rejected together; a slot with fewer than another has its answer there."""
+        most = max(len(panel.rejected) for panel in self.slots)
+        rows = [(panel.rejected + (panel.answer,) * most)[:most] for panel in self.slots if panel.answer]
+        return tuple(zip(*rows, strict=True))
+
+    @property
     def all_panels(self) -> tuple[Panel, ...]:
         """The page's own panels, then those of its example pages, in order."""
         return self.panels + tuple(panel for example in self.context for panel in example.panels)
@@ -134,7 +146,7 @@ class Page:
 
     def without_answers(self) -> "Page":
         """The page as it is asked: the slots' answers removed, the examples kept."""
-        return replace(self, panels=tuple(replace(panel, answer=None) for panel in self.panels))
+        return replace(self, panels=tuple(replace(panel, answer=None, rejected=()) for panel in self.panels))
 
     def with_answers(self, images: Iterator[Image] | tuple[Image, ...] | list[Image]) -> "Page":
         """The page with `images` as the answers of its slots, in order."""

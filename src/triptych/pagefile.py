@@ -195,6 +195,8 @@ def _panel(entry: PanelEntry, where: str, decode: _Decode) -> Panel:
         wrong = "image", f"a panel of role {role.value!r} needs one; a panel to be generated has the role 'slot'"
     elif role is not Role.SLOT and entry.answer is not None:
         wrong = "answer", f"only a slot can have an answer, and the role is {role.value!r}"
+    elif role is not Role.SLOT and entry.rejected:
+        wrong = "rejected", f"only a slot can have rejected pictures, and the role is {role.value!r}"
     elif role is not Role.SLOT and entry.size_px is not None:
         wrong = "size_px", f"only a slot can have a size, and the role is {role.value!r}"
     if wrong:
@@ -203,6 +205,9 @@ def _panel(entry: PanelEntry, where: str, decode: _Decode) -> Panel:
         role=role,
         image=None if entry.image is None else decode(entry.image, f"{where}, key 'image'"),
         answer=None if entry.answer is None else decode(entry.answer, f"{where}, key 'answer'"),
+        rejected=tuple(
+            decode(name, f"{where}, key 'rejected', picture {number}") for number, name in enumerate(entry.rejected, 1)
+        ),
         instruction=entry.instruction,
         size_px=entry.size_px,
     )
@@ -229,6 +234,10 @@ def _entry(page: Page, encode: _Encode, prefix: str) -> dict[str, Any]:
                 "role": panel.role,
                 "image": None if panel.image is None else encode(panel.image, f"{prefix}{number}"),
                 "answer": None if panel.answer is None else encode(panel.answer, f"{prefix}{number}-answer"),
+                "rejected": [
+                    encode(picture, f"{prefix}{number}-rejected-{place}")
+                    for place, picture in enumerate(panel.rejected, 1)
+                ],
                 "instruction": panel.instruction,
                 "size_px": panel.size_px,
             }

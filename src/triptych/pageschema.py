@@ -54,6 +54,8 @@ class PanelEntry(_Entry):
     """A condition's image: a path relative to the page file and within its folder, or a data URI."""
     answer: str | None = None
     """A slot's right picture where it is known, like `image`."""
+    rejected: Annotated[tuple[str, ...], Field(max_length=64)] = ()
+    """Pictures of a slot that the answer was preferred to, like `image`."""
     instruction: Text = ""
     """What this panel shows or should show."""
     size_px: tuple[_Side, _Side] | None = None

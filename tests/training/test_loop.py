@@ -1,4 +1,5 @@
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -6,11 +7,14 @@ import torch
 from safetensors.torch import load_file
 
 from tiny_training import made_page, recipe, tiny_pocket
-from triptych.errors import TrainingError
+from triptych.errors import SkillError, TrainingError
+from triptych.events import CancelToken, Step
 from triptych.models.adapters import Skills
 from triptych.sampling import generate
 from triptych.skill import load_skill
-from triptych.training.loop import run_folder, train
+from triptych.training.claim import claimed, run_folder
+from triptych.training.loop import train
+from triptych.training.running import Stopped
 
 
 class _KilledError(Exception):
@@ -124,7 +128,7 @@ def test_train_over_a_run_without_resume_is_refused(tmp_path, pages):
 def test_train_interrupted_saves_the_step_it_was_in(tmp_path, pages):
     out, plan = tmp_path / "s.safetensors", recipe(watch={"save_every": 100, "samples": 0})
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped) as stopped:
         train(
             pages,
             out,
@@ -132,7 +136,8 @@ def test_train_interrupted_saves_the_step_it_was_in(tmp_path, pages):
             tiny_pocket(),
             on_progress=lambda progress: signal.raise_signal(signal.SIGINT) if progress.step == 2 else None,
         )
-    assert [path.name for path in _checkpoints(out)] == ["step-00000002.safetensors"]
+    assert _checkpoints(out) == [stopped.value.checkpoint]
+    assert stopped.value.checkpoint.name == "step-00000002.safetensors"
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -173,3 +178,126 @@ def test_trained_skill_changes_pictures_and_configures_the_page(tmp_path, pages,
     without = generate(pocket, page, steps=2)
     assert with_skill.skill == "s"
     assert with_skill.images[0].tobytes() != without.images[0].tobytes()
+
+
+def test_train_interrupted_twice_stops_in_the_middle_and_saves_nothing(tmp_path, pages):
+    def press(progress):
+        if progress.step == 2:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    plan = recipe(watch={"save_every": 100, "samples": 0})
+    with pytest.raises(KeyboardInterrupt):
+        train(pages, tmp_path / "s.safetensors", plan, tiny_pocket(), on_progress=press)
+    assert _checkpoints(tmp_path / "s.safetensors") == []
+
+
+def test_train_cancelled_off_the_main_thread_saves_and_resumes_to_the_same_weights(tmp_path, pages):
+    plan, out, token = recipe(watch={"save_every": 100, "samples": 0}), tmp_path / "s.safetensors", CancelToken()
+
+    def hear(event):
+        if isinstance(event, Step) and event.step == 2:
+            token.cancel()
+
+    whole = train(pages, tmp_path / "whole.safetensors", plan, tiny_pocket())
+
+    def work():
+        train(pages, out, plan, tiny_pocket(), cancel=token, on_event=hear)
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(Stopped) as stopped:
+        pool.submit(work).result()
+    assert stopped.value.checkpoint.name == "step-00000002.safetensors"
+    _same(whole, train(pages, out, plan, tiny_pocket(), resume=True))
+
+
+def test_train_to_the_same_out_at_the_same_time_is_refused(tmp_path, pages):
+    out = tmp_path / "s.safetensors"
+    with claimed(out), pytest.raises(TrainingError, match="another training"):
+        train(pages, out, recipe(), tiny_pocket())
+    train(pages, out, recipe(steps=1), tiny_pocket())
+
+
+def test_train_resume_with_nothing_to_resume_is_refused(tmp_path, pages):
+    with pytest.raises(TrainingError, match="nothing to resume"):
+        train(pages, tmp_path / "s.safetensors", recipe(), tiny_pocket(), resume=True)
+
+
+def test_train_over_a_skill_is_refused_and_replaces_it_where_asked(tmp_path, pages):
+    out = tmp_path / "s.safetensors"
+    out.write_bytes(b"somebody's work")
+    with pytest.raises(TrainingError, match="--overwrite"):
+        train(pages, out, recipe(steps=1), tiny_pocket())
+    assert out.read_bytes() == b"somebody's work"
+    first = train(pages, out, recipe(steps=1), tiny_pocket(), overwrite=True)
+    _same(first, train(pages, out, recipe(steps=1), tiny_pocket(), overwrite=True))
+
+
+def test_train_more_steps_is_the_longer_training(tmp_path, pages):
+    out = tmp_path / "s.safetensors"
+    longer = train(pages, tmp_path / "longer.safetensors", recipe(steps=6), tiny_pocket())
+    train(pages, out, recipe(steps=3), tiny_pocket())
+    with pytest.raises(_KilledError):
+        train(pages, out, recipe(steps=3), tiny_pocket(), more_steps=3, on_progress=_until(5))
+    more = train(pages, out, recipe(steps=3), tiny_pocket(), resume=True)
+    _same(longer, more)
+    assert more.card.steps == 6
+
+
+def test_train_from_a_skill_begins_with_its_weights(tmp_path, pages):
+    plan = recipe(steps=3)
+    first = train(pages, tmp_path / "first.safetensors", plan, tiny_pocket())
+    still = plan.model_copy(
+        update={"steps": 1, "optimizer": plan.optimizer.model_copy(update={"learning_rate": 1e-30})}
+    )
+    begun = train(pages, tmp_path / "begun.safetensors", still, tiny_pocket(), start=first)
+    _same(first, begun)
+    with pytest.raises(SkillError, match="rank 2"):
+        other = recipe(adapter={"rank": 3, "alpha": 3})
+        train(pages, tmp_path / "other.safetensors", other, tiny_pocket(), start=first)
+
+
+def test_train_sampling_that_fails_costs_no_step(tmp_path, pages, monkeypatch):
+    out, notes = tmp_path / "s.safetensors", []
+    plan = recipe(steps=2, watch={"save_every": 1, "sample_every": 1, "samples": 1})
+
+    def full(*_, **__):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("triptych.training.watch.generate", full)
+    train(pages, out, plan, tiny_pocket(), on_progress=lambda progress: notes.append(progress.note))
+    assert load_skill(out).card.steps == 2
+    assert [path.name for path in _checkpoints(out)] == ["step-00000001.safetensors", "step-00000002.safetensors"]
+    assert sum("drawing samples failed: out of memory" in note for note in notes) == 3
+
+
+def test_train_damaged_contact_sheet_and_unwritable_log_cost_no_step(tmp_path, pages):
+    out, notes = tmp_path / "s.safetensors", []
+    plan = recipe(steps=2, watch={"save_every": 1, "sample_every": 1, "samples": 1})
+
+    def spoil(progress):
+        notes.append(progress.note)
+        if progress.step == 1 and not progress.note:
+            (run_folder(out) / "contact-sheet.png").write_bytes(b"damaged")
+            (run_folder(out) / "log.jsonl").unlink(missing_ok=True)
+            (run_folder(out) / "log.jsonl").mkdir(exist_ok=True)
+
+    train(pages, out, plan, tiny_pocket(), on_progress=spoil)
+    assert load_skill(out).card.steps == 2
+    assert any("a new contact sheet is begun" in note for note in notes)
+    assert sum("log.jsonl cannot be written" in note for note in notes) == 1
+
+
+def test_train_removes_what_a_killed_run_was_writing(tmp_path, pages):
+    out = tmp_path / "s.safetensors"
+    left = [
+        run_folder(out) / "checkpoints" / ".step-00000001.safetensors.0123456789ab.tmp",
+        run_folder(out) / ".contact-sheet.png.0123456789ab.tmp",
+        tmp_path / ".s.safetensors.0123456789ab.tmp",
+    ]
+    other = tmp_path / ".other.safetensors.0123456789ab.tmp"
+    for path in (*left, other):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    train(pages, out, recipe(steps=1), tiny_pocket())
+    assert not any(path.exists() for path in left)
+    assert other.exists()

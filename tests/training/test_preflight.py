@@ -70,3 +70,14 @@ def test_preflight_condition_dropout_with_named_tags_is_an_error(folder):
     plan = recipe(template="left-right", variety={"condition_dropout": 0.1})
     errors = _texts(preflight(folder, plan), Severity.ERROR)
     assert any("condition_dropout" in error for error in errors)
+
+
+def test_preflight_answer_of_another_shape_is_warned_of_once(tmp_path):
+    square = disc(0.3, 20)
+    wide = disc(0.6, 50).resize((160, 128))
+    apart = [Page(panels=(condition(square), slot(answer=wide)), page_id=name) for name in ("a", "b")]
+    save_pageset([made_page(1), *apart], tmp_path / "set")
+    warnings = [text for text in _texts(preflight(tmp_path / "set", recipe())) if "shape" in text]
+    assert len(warnings) == 1
+    assert "line 2: a condition of 128x128 and an answer of 160x128 px" in warnings[0]
+    assert "2 of 3 pages" in warnings[0]

@@ -54,3 +54,37 @@ def test_load_recipe_circle_of_extends_is_refused(tmp_path):
     path.write_text(f"extends: {path}\n")
     with pytest.raises(TrainingError, match="circle"):
         load_recipe(path)
+
+
+def test_load_recipe_extends_a_file_beside_it_from_any_folder(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "base.yaml").write_text("extends: pocket\nsteps: 33\n")
+    (tmp_path / "mine" / "over.yaml").write_text("extends: base.yaml\nbatch: 2\n")
+    (tmp_path / "base.yaml").write_text("extends: pocket\nsteps: 99\n")
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe("mine/over.yaml").steps == 33
+
+
+def test_load_recipe_fewer_steps_shorten_the_warm_up_by_the_same_share():
+    planned = load_recipe("pocket")
+    assert (planned.steps, planned.optimizer.warmup) == (110, 4)
+    assert load_recipe("pocket", {"steps": 2}).optimizer.warmup == 0
+    assert load_recipe("pocket", {"steps": 55}).optimizer.warmup == 2
+    assert load_recipe("pocket", {"steps": 1000}).optimizer.warmup == 4
+    assert load_recipe("pocket", {"steps": 55, "optimizer.warmup": 7}).optimizer.warmup == 7
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 2, "optimizer.warmup": 4}, "recipe pocket: optimizer.warmup is 4, more than the 2 steps"),
+        ({"adapter.rnak": 4}, "key 'adapter.rnak' does not exist; did you mean 'adapter.rank'?"),
+        ({"batch": 0}, "key 'batch' is 0: input should be greater than or equal to 1"),
+        ({"sides_px": [8, 512]}, "sides_px has 8; every value must be 16 or more"),
+    ],
+)
+def test_load_recipe_error_names_the_key_and_its_value(changes, message):
+    with pytest.raises(TrainingError) as caught:
+        load_recipe("pocket", changes)
+    assert message in str(caught.value)
+    assert "Value error" not in str(caught.value)

@@ -7,7 +7,8 @@ from triptych.training.variants import prepared_by
 
 
 def _card(pages, plan, backbone):
-    return card_of("s", [prepared_by(page, plan) for page in pages], plan, backbone.card, datetime.date(2026, 1, 2))
+    date = datetime.date(2026, 1, 2)
+    return card_of("s", [prepared_by(page, plan) for page in pages], plan, backbone.card, date, steps=plan.steps)
 
 
 def test_card_of_keeps_the_words_that_all_pages_share_without_the_trigger(pocket):

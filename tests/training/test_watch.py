@@ -3,7 +3,8 @@ import json
 from PIL import Image
 
 from tiny_training import made_page, recipe
-from triptych.training.loop import run_folder, train
+from triptych.training.claim import run_folder
+from triptych.training.loop import train
 from triptych.training.watch import Watcher
 
 

@@ -39,6 +39,15 @@ _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only look for problems and say what the training will need; train nothing.")
 ]
 _Resume = Annotated[bool, typer.Option("--resume", help="Continue from the newest checkpoint of this run.")]
+_More = Annotated[
+    int,
+    typer.Option("--more-steps", min=0, metavar="N", help="Continue, and train N steps longer than planned."),
+]
+_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start again where there is a run or a skill already.")]
+_From = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="SKILL", help="A skill to begin from, of the recipe's rank and layers."),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -54,26 +63,36 @@ def train_skill(
     steps: _Steps = None,
     backbone: _Backbone = None,
     changes: _Changes = None,
+    start: _From = None,
     resume: _Resume = False,
+    more_steps: _More = 0,
+    overwrite: _Overwrite = False,
     dry_run: _DryRun = False,
 ) -> None:
     """Train a skill: an adapter that makes one kind of page reliable, from about ten finished pages.
 
-    Checkpoints, samples and the log go to FILE's folder, under FILE.run. Ctrl-C saves; --resume continues.
+    Checkpoints, samples and the log go to FILE's folder, under FILE.run. Ctrl-C saves; --resume continues. A second
+    Ctrl-C stops at once, without saving. With fewer --steps the recipe's warm-up is shortened by the same share.
 
     \b
     Examples:
       triptych train outlines --out outline.safetensors
       triptych train outlines --out outline.safetensors --held-out more --set adapter.rank=32 --steps 200
       triptych train outlines --out outline.safetensors --resume
+      triptych train outlines --out outline.safetensors --more-steps 100
       triptych train outlines --out outline.safetensors --dry-run
     """
     from triptych.data.pagesets import load_pageset
-    from triptych.training.loop import run_folder, train
+    from triptych.skill import load_skill
+    from triptych.training.claim import check_out, run_folder
+    from triptych.training.loop import train
+    from triptych.training.running import Stopped
 
     if out.suffix != ".safetensors":
         raise typer.BadParameter(f"{out} must end in .safetensors.", param_hint="--out")
     chosen = _recipe(recipe, changes, steps, backbone)
+    begun = load_skill(start) if start else None
+    check_out(out, resume=resume or more_steps > 0, overwrite=overwrite)
     _look_ahead(pageset, chosen, held_out)
     if dry_run:
         return
@@ -82,21 +101,45 @@ def train_skill(
     with console.working(f"loading {chosen.backbone}"):
         loaded = _loaded(chosen)
     with console.progress("training", total=chosen.steps) as bar:
-        on_progress = _Teller(bar, chosen.steps)
         try:
-            train(pages, out, chosen, loaded, held_out=unseen, resume=resume, on_progress=on_progress)
+            train(
+                pages,
+                out,
+                chosen,
+                loaded,
+                held_out=unseen,
+                resume=resume,
+                more_steps=more_steps,
+                overwrite=overwrite,
+                start=begun,
+                on_progress=_Teller(bar),
+            )
+        except Stopped as stopped:
+            console.say(f"saved as {stopped.checkpoint}; the same command with --resume continues from there.")
+            raise
         except KeyboardInterrupt:
-            console.say(f"saved in {run_folder(out)}; the same command with --resume continues from there.")
+            console.say(_unsaved(run_folder(out)))
             raise
     console.out(str(out))
     console.say(f"summary, samples and log: {run_folder(out)}")
 
 
+def _unsaved(folder: Path) -> str:
+    """What is left of a run that was stopped in the middle of a step."""
+    from triptych.training.checkpoint import newest_checkpoint
+    from triptych.training.claim import CHECKPOINTS
+
+    checkpoint, _ = newest_checkpoint(folder / CHECKPOINTS)
+    if checkpoint is None:
+        return "stopped before anything was saved."
+    return f"stopped without saving; --resume continues from the checkpoint after step {checkpoint.step}."
+
+
 class _Teller:
     """Shows where a run is: on the bar, or as about ten lines where there is no terminal to draw one on."""
 
-    def __init__(self, bar: "Bar", steps: int) -> None:
-        self._bar, self._every = bar, max(1, steps // _LINES)
+    def __init__(self, bar: "Bar") -> None:
+        self._bar = bar
         self._losses: deque[float] = deque(maxlen=_LINES)
         self._told = 0
 
@@ -110,8 +153,9 @@ class _Teller:
         unseen = "" if reached.held_out_loss is None else f", held out {reached.held_out_loss:.4f}"
         loss = sum(self._losses) / max(1, len(self._losses))
         text = f"loss {loss:.4f}{unseen}, rate {reached.learning_rate:.1e}"
-        self._bar.update(self._bar.task_ids[0], completed=reached.step, description=text)
-        if self._bar.disable and reached.step > self._told and reached.step % self._every == 0:
+        self._bar.update(self._bar.task_ids[0], completed=reached.step, total=reached.steps, description=text)
+        every = max(1, reached.steps // _LINES)
+        if self._bar.disable and reached.step > self._told and reached.step % every == 0:
             console.say(f"step {reached.step} of {reached.steps}: {text}, {_duration(reached.seconds_left)} left")
         self._told = reached.step
 

@@ -273,6 +273,7 @@ def _test_time_training(model: "Backbone", out: Path, steps: int) -> "Callable[[
     from triptych.evaluation.yardsticks.arc import training_pages
     from triptych.models.adapters import Skills
     from triptych.skill import load_skill
+    from triptych.training.claim import can_resume
     from triptych.training.loop import train
     from triptych.training.recipe import load_recipe
 
@@ -283,7 +284,8 @@ def _test_time_training(model: "Backbone", out: Path, steps: int) -> "Callable[[
         if path.is_file():
             return Skills([load_skill(path)])
         path.parent.mkdir(exist_ok=True)
-        return Skills([train(training_pages(task, model.card.side_px), path, recipe, model, resume=True)])
+        pages = training_pages(task, model.card.side_px)
+        return Skills([train(pages, path, recipe, model, resume=can_resume(path))])
 
     return skill_for
 

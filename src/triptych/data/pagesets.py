@@ -243,6 +243,8 @@ def _write_page(page: Page, number: int, folder: Path) -> _Line:
     for position, (panel, name) in enumerate(zip(page.panels, names, strict=True), 1):
         if panel.picture is None:
             raise PageError(f"{where}, panel {position} is a slot without an answer; a page set holds finished pages.")
+        if panel.rejected:
+            raise PageError(f"{where}, panel {position} has rejected pictures, which only page files can hold.")
         if panel.size_px not in (None, panel.picture.size):
             raise PageError(
                 f"{where}, panel {position} asks for {panel.size_px} px and its answer has {panel.picture.size}. "

@@ -27,6 +27,7 @@ __all__ = [
     "ejecting",
     "inject",
     "linear_names",
+    "put_skill",
     "shard_frozen",
     "unheard",
     "unheard_by_conditions",
@@ -281,6 +282,19 @@ def _beside(backbone: Backbone, skills: Sequence[Skill], weights: Sequence[float
                 layer.set_scale(adapter, weight)
         with unheard_by_conditions(backbone) if frozen else nullcontext():
             yield
+
+
+def put_skill(skill: Skill, parameters: Mapping[str, nn.Parameter]) -> None:
+    """Give an injected adapter the values of a skill of the same layers and rank. Raises SkillError for another."""
+    own = {key: tuple(value.shape) for key, value in skill.tensors.items()}
+    wanted = {key: tuple(value.shape) for key, value in parameters.items()}
+    differing = sorted(key for key in own.keys() | wanted.keys() if own.get(key) != wanted.get(key))
+    if differing:
+        raise SkillError(
+            f"skill {skill.name!r} (rank {skill.card.rank}, {len(skill.modules)} layers) is not of the recipe's shape: "
+            f"{len(differing)} tensors differ, {differing[0]} is one. Set adapter.rank and adapter.targets alike."
+        )
+    _fill(parameters, skill.tensors)
 
 
 def _put(transformer: nn.Module, skill: Skill, adapter: str) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from triptych.errors import OutputError
 from triptych.files import write_atomic
 from triptych.models.backbone import Backbone, Conditions, Grid, Targets, Text
 from triptych.page import Page, condition, slot
@@ -24,6 +26,7 @@ from triptych.training.variants import page_sha256
 
 __all__ = ["PageCache", "fingerprint"]
 
+_log = logging.getLogger(__name__)
 _IN_MEMORY = 512
 _SAMPLED = 64
 
@@ -56,6 +59,7 @@ class PageCache:
         self._backbone, self._folder = backbone, folder
         self._fingerprint = fingerprint(backbone)
         self._recent: OrderedDict[str, Prepared] = OrderedDict()
+        self._is_full = False
         self.made = 0
         """How many pages had to be encoded."""
 
@@ -83,7 +87,12 @@ class PageCache:
         tensors, facts = _flat(prepared)
         digest = payload_sha256(save(tensors))
         metadata = {"key": key, "sha256": digest, "facts": json.dumps(facts)}
-        write_atomic(self._path(key), save(tensors, metadata=metadata))
+        if not self._is_full:
+            try:
+                write_atomic(self._path(key), save(tensors, metadata=metadata))
+            except OutputError as error:
+                self._is_full = True
+                _log.info("%s Pages are kept in memory only, and encoded again by the next run.", error)
         return prepared
 
     def _read(self, key: str) -> Prepared | None:

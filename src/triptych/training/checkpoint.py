@@ -96,7 +96,7 @@ def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, tuple[Path, ...]
             return checkpoint, tuple(damaged)
         damaged.append(path)
     if damaged:
-        raise TrainingError(f"all {len(damaged)} checkpoints in {folder} are damaged. Remove the folder to start anew.")
+        raise TrainingError(f"all {len(damaged)} checkpoints in {folder} are damaged. Begin anew with --overwrite.")
     return None, ()
 
 

@@ -1,42 +1,47 @@
 """Training of a skill: `train` takes pages and a recipe and gives a skill file."""
 
 import datetime
-import random
-import time
+import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import cast
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from triptych.errors import TrainingError
-from triptych.models.adapters import AdapterSpec, ejecting, inject, linear_names, shard_frozen, unheard_by_conditions
+from triptych.errors import Cancelled, TrainingError, TriptychError
+from triptych.events import CancelToken, Done, Event, ctrl_c_cancels
+from triptych.models.adapters import (
+    AdapterSpec,
+    ejecting,
+    inject,
+    linear_names,
+    put_skill,
+    shard_frozen,
+    unheard_by_conditions,
+)
 from triptych.models.backbone import Backbone
 from triptych.page import Page
 from triptych.skill import Skill, save_skill
+from triptych.training.batches import Batches
 from triptych.training.cache import PageCache, fingerprint
 from triptych.training.channels import backbone_weights
-from triptych.training.checkpoint import Identity, newest_checkpoint, write_checkpoint
+from triptych.training.checkpoint import Identity, newest_checkpoint
+from triptych.training.claim import CHECKPOINTS, check_out, claimed, run_folder
+from triptych.training.core import Core
 from triptych.training.measure import held_out_loss
-from triptych.training.objective import Item, draw_item, group_items, group_losses
-from triptych.training.optimizers import make_optimizer, rate_share, set_rate
-from triptych.training.prepare import Setting
+from triptych.training.objective import FlowMatching, group_items
+from triptych.training.optimizers import make_optimizer
+from triptych.training.preferences import Preferences
 from triptych.training.recipe import Recipe
-from triptych.training.release import card_of, page_names
-from triptych.training.running import arithmetic, stopping
+from triptych.training.release import card_of, page_names, skill_sha256
+from triptych.training.running import Stopped, arithmetic
 from triptych.training.state import TrainingState
-from triptych.training.variants import item_seed, page_sha256, prepared_by, varied
-from triptych.training.watch import Progress, Watcher
+from triptych.training.variants import page_sha256, prepared_by
+from triptych.training.watch import Progress, Watcher, event_of
 
 __all__ = ["run_folder", "train"]
-
-
-def run_folder(out: Path) -> Path:
-    """Where a run to `out` keeps checkpoints, caches, samples and its log."""
-    return out.with_name(f"{out.stem}.run")
 
 
 def train(
@@ -47,21 +52,44 @@ def train(
     *,
     held_out: Sequence[Page] = (),
     resume: bool = False,
+    more_steps: int = 0,
+    overwrite: bool = False,
+    start: Skill | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    on_event: Callable[[Event[Skill]], None] = lambda _: None,
+    cancel: CancelToken | None = None,
 ) -> Skill:
     """Train an adapter on answered pages, save it to `out` and return it; the backbone is left as it was.
 
-    With `resume` the newest whole checkpoint of the run is continued, to the same weights bit for bit on a CPU.
-    Ctrl-C saves a checkpoint first. Raises TrainingError for a run that is there already, a changed recipe or page
-    set, and losses that stay NaN or infinite.
+    With `resume` the newest whole checkpoint of the run is continued, to the same weights bit for bit on a CPU;
+    `more_steps` continues it for that many steps beyond its end, with warm-up and decay of their own. `start` is a
+    skill of the same shape to begin from. `overwrite` begins anew where a run or a skill is there already.
+
+    `on_event` hears steps with their losses, warnings, and the skill when it is done; `on_progress` the same in the
+    words of training. What they raise ends the run. `cancel`, from any thread, and Ctrl-C on the main one
+    end the step, save a checkpoint and raise Stopped, which is Cancelled. Raises TrainingError for a run that is there
+    already or still running, a changed recipe or page set, and losses that stay NaN or infinite.
     """
-    out = Path(out)
-    trainer = _Trainer(pages, out, recipe, backbone, held_out=held_out, on_progress=on_progress)
-    with trainer.adapted():
-        trainer.begin(resume=resume)
-        with stopping() as stopped:
-            trainer.run(stopped)
-        return trainer.finish()
+    out, resume = Path(out), resume or more_steps > 0
+    check_out(out, resume=resume, overwrite=overwrite)
+
+    def tell(progress: Progress) -> None:
+        on_progress(progress)
+        on_event(event_of(progress))
+
+    accelerator = Accelerator(cpu=backbone.device.type == "cpu")
+    with claimed(out) if accelerator.is_main_process else nullcontext():
+        accelerator.wait_for_everyone()
+        trainer = _Trainer(pages, out, recipe, backbone, accelerator, start=start, held_out=held_out, on_progress=tell)
+        with trainer.adapted(), ctrl_c_cancels(cancel or CancelToken()) as token:
+            trainer.begin(resume=resume, more_steps=more_steps, overwrite=overwrite)
+            try:
+                trainer.run(token)
+                skill = trainer.finish(token)
+            except Cancelled:
+                raise Stopped(trainer.core.save()) from None
+        on_event(Done(result=skill))
+        return skill
 
 
 class _Trainer:
@@ -71,22 +99,37 @@ class _Trainer:
         out: Path,
         recipe: Recipe,
         backbone: Backbone,
+        accelerator: Accelerator,
         *,
+        start: Skill | None,
         held_out: Sequence[Page],
         on_progress: Callable[[Progress], None],
     ) -> None:
-        self.out, self.recipe, self.backbone = out, recipe, backbone
+        self.out, self.recipe, self.backbone, self.accelerator = out, recipe, backbone, accelerator
+        self.start = start
         self.pages = [prepared_by(page, recipe) for page in pages]
         self.held_out = [prepared_by(page, recipe) for page in held_out]
         if not self.pages or not all(page.is_answered for page in self.pages):
             raise TrainingError("training needs pages, and an answer in every slot of them.")
-        self.accelerator = Accelerator(cpu=backbone.device.type == "cpu")
         self.folder = run_folder(out)
         # Before the adapter is there: it would change the names and the samples of the weights.
         self.cache = PageCache(backbone, self.folder / "cache")
-        self.weights = backbone_weights(backbone) if recipe.decoder_weights else None
+        self.objective = FlowMatching(
+            backbone=backbone,
+            make_ready=self.cache.get,
+            draws=recipe.draws,
+            levels=recipe.levels,
+            space=recipe.loss,
+            channel_weights=backbone_weights(backbone) if recipe.decoder_weights else None,
+        )
+        self.learned = (
+            Preferences(flow=self.objective, preference=recipe.preference, as_begun=lambda: self.state.as_begun())
+            if recipe.preference
+            else self.objective
+        )
+        self.batches = Batches(self.pages, recipe, backbone, self.learned)
         self.identity = Identity(
-            recipe=recipe.deciding(),
+            recipe=recipe.deciding() | ({"start": skill_sha256(start)} if start else {}),
             pages={name: page_sha256(page) for name, page in zip(page_names(self.pages), self.pages, strict=True)},
             backbone=fingerprint(backbone),
             pages_per_step=recipe.batch * recipe.accumulation * self.accelerator.num_processes,
@@ -95,9 +138,8 @@ class _Trainer:
 
     @contextmanager
     def adapted(self) -> Iterator[None]:
-        """The backbone with the adapter in it, and afterwards as before."""
+        """The backbone with the adapter in it, out of reach of other threads, and afterwards as before."""
         recipe, transformer = self.recipe, self.backbone.transformer
-        self.backbone.shared.release(self.backbone)
         was_training = transformer.training
         spec = AdapterSpec(
             rank=recipe.adapter.rank,
@@ -107,10 +149,13 @@ class _Trainer:
         )
         names = linear_names(transformer, recipe.adapter.targets)
         with ExitStack() as stack:
+            stack.enter_context(self.backbone.shared.using(self.backbone, None))
             stack.enter_context(self.backbone.shared.changing())
             stack.enter_context(ejecting(transformer))
             stack.callback(transformer.train, was_training)
             parameters = inject(transformer, names, spec, seed=recipe.seed)
+            if self.start is not None:
+                put_skill(self.start, parameters)
             if recipe.frozen_conditions:
                 stack.enter_context(unheard_by_conditions(self.backbone))
             if recipe.gradient_checkpointing:
@@ -119,141 +164,90 @@ class _Trainer:
             if recipe.sharded:
                 shard_frozen(transformer, parameters.values())
             self.state = TrainingState(parameters, make_optimizer(parameters, recipe.optimizer), ema=recipe.ema)
+            self.core = Core(
+                state=self.state,
+                losses=self._losses,
+                optimizer=recipe.optimizer,
+                accelerator=self.accelerator,
+                identity=self.identity,
+                folder=self.folder / CHECKPOINTS,
+                keep=recipe.watch.keep,
+                most_bad_steps=recipe.most_bad_steps,
+            )
             transformer.train()
             torch.manual_seed(recipe.seed)
             yield
 
-    def begin(self, *, resume: bool) -> None:
-        checkpoint, damaged = newest_checkpoint(self.folder / "checkpoints")
-        if checkpoint is not None and not resume:
-            raise TrainingError(
-                f"{self.folder} has a run of {checkpoint.step} steps. Continue it with --resume, or remove the folder."
-            )
+    def begin(self, *, resume: bool, more_steps: int, overwrite: bool) -> None:
+        folder = self.folder / CHECKPOINTS
+        if overwrite and self.accelerator.is_main_process:
+            shutil.rmtree(folder, ignore_errors=True)
+        checkpoint, damaged = newest_checkpoint(folder) if resume else (None, ())
         for path in damaged:
             self.watcher.note(f"checkpoint {path.name} is damaged; continuing from the one before it.")
-        if checkpoint is None:
-            self.watcher.begin()
-            self._look(0)
-        else:
+        self.state.spans = [self.recipe.steps]
+        if checkpoint is not None:
             checkpoint.identity.refuse_changes(self.identity)
             self.state.resume(checkpoint)
+        if more_steps:
+            self.state.spans.append(more_steps)
+        self.watcher.steps = self.state.steps
+        if checkpoint is None:
+            self.watcher.begin()
 
-    def run(self, stopped: Callable[[], bool]) -> None:
-        bad, began, first = 0, time.monotonic(), self.state.step
-        while self.state.step < self.recipe.steps:
-            loss = self._step()
-            bad = bad + 1 if loss is None else 0
-            if bad > self.recipe.most_bad_steps:
-                raise TrainingError(
-                    f"{bad} steps in a row ended in NaN or infinity, the last at step {self.state.step}. "
-                    "Lower the learning rate, then start from the beginning or resume an earlier checkpoint."
+    def run(self, cancel: CancelToken) -> None:
+        if self.state.step == 0:
+            self._look(0, cancel)
+        for taken in self.core.run(cancel):
+            if taken.loss is not None:
+                self.watcher.step(
+                    taken.step, taken.loss, learning_rate=taken.rate, seconds_per_step=taken.seconds_per_step
                 )
-            step = self.state.step
-            if loss is not None:
-                rate = self.recipe.optimizer.learning_rate * rate_share(
-                    step - 1, self.recipe.steps, self.recipe.optimizer
-                )
-                pace = (time.monotonic() - began) / (step - first)
-                self.watcher.step(step, loss, learning_rate=rate, seconds_per_step=pace)
             else:
-                self.watcher.note(f"step {step}: not finite; left out.")
-            self._at_intervals(step)
-            if stopped():
-                self._save()
-                raise KeyboardInterrupt
+                self.watcher.note(f"step {taken.step}: not finite; left out.")
+            if not cancel.is_cancelled:
+                self._at_intervals(taken.step, cancel)
 
-    def finish(self) -> Skill:
-        """Write the skill and the summary."""
+    def finish(self, cancel: CancelToken) -> Skill:
+        """Write the skill, and then what only shows how it was trained."""
         with self._evaluating():
             tensors = {name: value.detach().cpu().clone() for name, value in self.state.parameters.items()}
-            skill = Skill(
-                card=card_of(self.out.stem, self.pages, self.recipe, self.backbone.card, datetime.date.today()),
-                tensors=tensors,
-            )
-            self._measure(self.state.step)
-            self._sample(self.state.step)
+        date, steps = datetime.date.today(), self.state.steps
+        card = card_of(self.out.stem, self.pages, self.recipe, self.backbone.card, date, steps=steps)
+        skill = Skill(card=card, tensors=tensors)
         if self.accelerator.is_main_process:
-            self._save()
             save_skill(skill, self.out)
-            self.watcher.summarise(skill)
+            with self._harmless("writing the last checkpoint"):
+                self.core.save()
+        with self._evaluating():
+            self._measure(self.state.step)
+            self._sample(self.state.step, cancel)
+        if self.accelerator.is_main_process:
+            with self._harmless("writing the summary"):
+                self.watcher.summarise(skill)
         self.accelerator.wait_for_everyone()
         return skill
 
-    def _step(self) -> float | None:
-        """One optimizer step and its loss; None where it was not finite, and all is as before but the count."""
-        state, recipe = self.state, self.recipe
-        before = state.snapshot()
-        state.optimizer.zero_grad()
-        total = torch.zeros((), device=self.backbone.device)
+    def _losses(self, step: int) -> Iterator[Tensor]:
+        """The parts of a step's loss, a group of pages at a time."""
+        recipe, here = self.recipe, self.accelerator
         for micro in range(recipe.accumulation):
-            for group in group_items(self.backbone, self._items(micro)):
+            batch = step * recipe.accumulation + micro
+            items = self.batches.items(batch, process=here.process_index, processes=here.num_processes)
+            for group in group_items(self.backbone, items):
                 with arithmetic(self.backbone.device, recipe.precision):
-                    losses = group_losses(self.backbone, group, space=recipe.loss, channel_weights=self.weights)
-                loss = losses.sum() / (recipe.batch * recipe.accumulation)
-                self.accelerator.backward(loss)
-                total += loss.detach()
-        self._share_gradients()
-        loss = float(cast(Tensor, self.accelerator.reduce(total, "mean")))
-        norm = torch.nn.utils.clip_grad_norm_(list(state.parameters.values()), recipe.optimizer.clip)
-        is_good = bool(torch.isfinite(norm)) and loss == loss and abs(loss) != float("inf")
-        if is_good:
-            share = rate_share(state.step, recipe.steps, recipe.optimizer)
-            set_rate(state.optimizer, recipe.optimizer.learning_rate * share)
-            state.optimizer.step()
-            is_good = state.is_finite
-        if is_good:
-            state.follow()
-        else:
-            state.restore(before)
-        state.step += 1
-        return loss if is_good else None
+                    losses = self.learned.losses(group)
+                yield losses.sum() / (recipe.batch * recipe.accumulation)
 
-    def _items(self, micro: int) -> list[Item]:
-        """This process's part of a batch. Everything drawn depends on the place in the run only."""
-        recipe, count = self.recipe, len(self.pages)
-        batch = self.state.step * recipe.accumulation + micro
-        first = (batch * self.accelerator.num_processes + self.accelerator.process_index) * recipe.batch
-        items = []
-        for place in range(first, first + recipe.batch):
-            order = list(range(count))
-            random.Random(item_seed(recipe.seed, "order", place // count)).shuffle(order)
-            index = order[place % count]
-            others = [page for number, page in enumerate(self.pages) if number != index]
-            page = varied(self.pages[index], others, recipe.variety, item_seed(recipe.seed, "variety", place))
-            prepared = self.cache.get(page, self._setting(place))
-            seed = item_seed(recipe.seed, "noise", place)
-            items.append(draw_item(prepared, draws=recipe.draws, levels=recipe.levels, seed=seed))
-        return items
-
-    def _setting(self, place: int) -> Setting:
-        sides = self.recipe.sides_px
-        side = random.Random(item_seed(self.recipe.seed, "side", place)).choice(sides) if sides else None
-        return Setting(
-            conditioning=self.recipe.conditioning or self.backbone.card.native,
-            side_px=side,
-            guidance=self.recipe.guidance,
-            canvas_loss=self.recipe.canvas_loss,
-            slot_weights=self.recipe.slot_weights,
-            frozen_conditions=self.recipe.frozen_conditions,
-        )
-
-    def _share_gradients(self) -> None:
-        """The mean over processes, in one message. The adapter is small: it needs no bucketing."""
-        if self.accelerator.num_processes == 1:
-            return
-        gradients = [value.grad for value in self.state.parameters.values() if value.grad is not None]
-        flat = self.accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
-        assert isinstance(flat, Tensor), "a tensor is reduced to a tensor"
-        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
-
-    def _at_intervals(self, step: int) -> None:
-        if step < self.recipe.steps:
-            self._look(step)
+    def _at_intervals(self, step: int, cancel: CancelToken) -> None:
+        if step < self.state.steps:
+            # Saved before anything is shown: showing may fail, and must not cost the steps.
             if step % self.recipe.watch.save_every == 0:
-                self._save()
+                with self._harmless("writing a checkpoint"):
+                    self.core.save()
+            self._look(step, cancel)
 
-    def _look(self, step: int) -> None:
+    def _look(self, step: int, cancel: CancelToken) -> None:
         """Measure and sample where it is time for it."""
         watch = self.recipe.watch
         measures = bool(watch.held_out_every) and step % watch.held_out_every == 0
@@ -263,35 +257,35 @@ class _Trainer:
                 if measures:
                     self._measure(step)
                 if samples:
-                    self._sample(step)
+                    self._sample(step, cancel)
 
     def _measure(self, step: int) -> None:
         if self.held_out:
-            with arithmetic(self.backbone.device, self.recipe.precision):
-                loss = held_out_loss(
-                    self.backbone,
-                    self.held_out,
-                    self.cache,
-                    self._setting(0),
-                    self.recipe,
-                    channel_weights=self.weights,
-                )
-            self.watcher.held_out(step, loss)
+            setting, loss = self.batches.setting(0), None
+            with self._harmless("measuring the held-out loss"), arithmetic(self.backbone.device, self.recipe.precision):
+                loss = held_out_loss(self.objective, self.held_out, setting, seed=self.recipe.seed)
+            if loss is not None:
+                self.watcher.held_out(step, loss)
 
-    def _sample(self, step: int) -> None:
+    def _sample(self, step: int, cancel: CancelToken) -> None:
         if self.accelerator.is_main_process:
-            self.watcher.sample(step, self.backbone, self.held_out or self.pages, self.pages)
+            with self._harmless("drawing samples"):
+                self.watcher.sample(step, self.backbone, self.held_out or self.pages, self.pages, cancel)
+
+    @contextmanager
+    def _harmless(self, doing: str) -> Iterator[None]:
+        """What fails inside the `with` is told, and the training goes on: the weights do not depend on it."""
+        try:
+            yield
+        # Memory that runs out is a RuntimeError in torch.
+        except (TriptychError, OSError, RuntimeError, ValueError, MemoryError) as error:
+            self.watcher.note(f"step {self.state.step}: {doing} failed: {error} The training goes on.")
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
         self.backbone.transformer.eval()
         try:
-            with self.state.released(), torch.no_grad():
+            with self.state.released(), torch.random.fork_rng(), torch.no_grad():
                 yield
         finally:
             self.backbone.transformer.train()
-
-    def _save(self) -> None:
-        if self.accelerator.is_main_process:
-            checkpoint = self.state.checkpoint(self.identity)
-            write_checkpoint(self.folder / "checkpoints", checkpoint, keep=self.recipe.watch.keep)

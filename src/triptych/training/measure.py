@@ -1,19 +1,15 @@
 """Loss on pages that are not trained on, and pictures that are too much like what they should not be like."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from PIL import Image
-from torch import Tensor
 
-from triptych.models.backbone import Backbone
 from triptych.page import Page
-from triptych.training.cache import PageCache
-from triptych.training.objective import draw_item, group_items, group_losses
+from triptych.training.objective import FlowMatching, group_items
 from triptych.training.prepare import Setting
-from triptych.training.recipe import Recipe
 from triptych.training.variants import item_seed
 
 __all__ = ["copies", "distance", "held_out_loss"]
@@ -24,28 +20,11 @@ _SAME = 0.03
 
 
 @torch.no_grad()
-def held_out_loss(
-    backbone: Backbone,
-    pages: Sequence[Page],
-    cache: PageCache,
-    setting: Setting,
-    recipe: Recipe,
-    *,
-    channel_weights: Float[Tensor, " channels"] | None = None,
-) -> float:
+def held_out_loss(objective: FlowMatching, pages: Sequence[Page], setting: Setting, *, seed: int) -> float:
     """The training loss on unchanged pages, with the same noise each time it is measured."""
-    draws = max(4, recipe.draws)
-    items = [
-        draw_item(
-            cache.get(page, setting), draws=draws, levels=recipe.levels, seed=item_seed(recipe.seed, "held out", number)
-        )
-        for number, page in enumerate(pages)
-    ]
-    losses = [
-        group_losses(backbone, group, space=recipe.loss, channel_weights=channel_weights)
-        for group in group_items(backbone, items)
-    ]
-    return float(torch.cat(losses).mean())
+    measured = replace(objective, draws=max(4, objective.draws))
+    items = [measured.prepare(page, setting, item_seed(seed, "held out", number)) for number, page in enumerate(pages)]
+    return float(torch.cat([measured.losses(group) for group in group_items(measured.backbone, items)]).mean())
 
 
 def distance(one: Image.Image, other: Image.Image) -> float:

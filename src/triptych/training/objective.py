@@ -1,7 +1,8 @@
 """The loss of a skill: flow matching on the slots' tokens, several noise draws a page; conditions are never in it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from einops import rearrange
@@ -10,10 +11,22 @@ from torch import Tensor
 
 from triptych.flow import data_from_velocity, interpolate, logit_normal, velocity
 from triptych.models.backbone import Backbone, Keeps
-from triptych.training.prepare import Prepared, join
+from triptych.page import Page
+from triptych.training.prepare import Prepared, Setting, join
 from triptych.training.recipe import Levels, LossSpace
 
-__all__ = ["Item", "draw_item", "group_items", "group_losses"]
+__all__ = [
+    "FlowMatching",
+    "Item",
+    "Objective",
+    "counted",
+    "draw_item",
+    "group_items",
+    "group_losses",
+    "noised",
+    "stacked",
+    "velocities",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +36,43 @@ class Item:
     page: Prepared
     levels: Float[Tensor, " draws"]
     noise: Float[Tensor, "draws target channels"]
+    rejected: Float[Tensor, "1 target channels"] | None = None
+    """Clean tokens of pictures that the page's answers were preferred to."""
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """What a training makes smaller. Pages come one by one; what goes through the network together is grouped later."""
+
+    @property
+    def backbone(self) -> Backbone: ...
+
+    def prepare(self, page: Page, setting: Setting, seed: int) -> Item:
+        """The page with all that is drawn for it, from `seed` alone: the same in whatever batch and process it is."""
+        ...
+
+    def losses(self, group: Sequence[Item]) -> Float[Tensor, " items"]:
+        """The loss of each item of one group of `group_items`, with its graph."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowMatching:
+    """Squared error of the velocity on the slots' tokens (Lipman et al. 2023, arXiv:2210.02747)."""
+
+    backbone: Backbone
+    make_ready: Callable[[Page, Setting], Prepared]
+    """Encodes a page, or finds it encoded."""
+    draws: int
+    levels: Levels
+    space: LossSpace
+    channel_weights: Float[Tensor, " channels"] | None = None
+
+    def prepare(self, page: Page, setting: Setting, seed: int) -> Item:
+        return draw_item(self.make_ready(page, setting), draws=self.draws, levels=self.levels, seed=seed)
+
+    def losses(self, group: Sequence[Item]) -> Float[Tensor, " items"]:
+        return group_losses(self.backbone, group, space=self.space, channel_weights=self.channel_weights)
 
 
 def draw_item(page: Prepared, *, draws: int, levels: Levels, seed: int) -> Item:
@@ -41,7 +91,7 @@ def group_items(backbone: Backbone, items: Sequence[Item]) -> Iterator[list[Item
         return
     groups: dict[object, list[Item]] = {}
     for item in items:
-        groups.setdefault(item.page.shape, []).append(item)
+        groups.setdefault((item.page.shape, item.rejected is None), []).append(item)
     yield from groups.values()
 
 
@@ -53,28 +103,54 @@ def group_losses(
     channel_weights: Float[Tensor, " channels"] | None = None,
 ) -> Float[Tensor, " items"]:
     """Each item's mean squared error over its draws and counting tokens, from one group of `group_items`."""
-    device = backbone.device
-    clean = torch.stack([item.page.clean[0] for item in items]).to(device)[:, None]
-    noise = torch.stack([item.noise for item in items]).to(device)
-    t = torch.stack([item.levels for item in items]).to(device)
-    levels = t[:, :, None, None]
-    noisy = interpolate(clean, noise, levels)
-    if items[0].page.known is not None:
-        known = torch.stack([item.page.known for item in items if item.page.known is not None]).to(device)
-        noisy = torch.lerp(noisy, clean, known)
-    predicted = _velocities(backbone, items, noisy.to(backbone.dtype), t).float()
+    clean, noise, t = stacked(backbone, items)
+    noisy = noised(items, clean, noise, t)
+    predicted = velocities(backbone, items, noisy.to(backbone.dtype), t).float()
     if space is LossSpace.DATA:
-        error = (data_from_velocity(noisy, predicted, levels) - clean).square()
+        error = (data_from_velocity(noisy, predicted, t[:, :, None, None]) - clean).square()
     else:
         error = (predicted - velocity(clean, noise)).square()
+    return counted(items, error, channel_weights).mean(dim=1)
+
+
+def stacked(
+    backbone: Backbone, items: Sequence[Item]
+) -> tuple[
+    Float[Tensor, "items 1 target channels"],
+    Float[Tensor, "items draws target channels"],
+    Float[Tensor, "items draws"],
+]:
+    """Clean tokens, noise and noise levels of one group of items."""
+    clean = torch.stack([item.page.clean[0] for item in items])[:, None]
+    noise, t = (torch.stack([getattr(item, name) for item in items]) for name in ("noise", "levels"))
+    return clean.to(backbone.device), noise.to(backbone.device), t.to(backbone.device)
+
+
+def noised(
+    items: Sequence[Item],
+    clean: Float[Tensor, "items 1 target channels"],
+    noise: Float[Tensor, "items draws target channels"],
+    t: Float[Tensor, "items draws"],
+) -> Float[Tensor, "items draws target channels"]:
+    """What the network is asked; tokens that are known get no noise."""
+    noisy = interpolate(clean, noise, t[:, :, None, None])
+    known = [item.page.known for item in items if item.page.known is not None]
+    return torch.lerp(noisy, clean, torch.stack(known).to(noisy)) if known else noisy
+
+
+def counted(
+    items: Sequence[Item],
+    error: Float[Tensor, "items draws target channels"],
+    channel_weights: Float[Tensor, " channels"] | None,
+) -> Float[Tensor, "items draws"]:
+    """Mean of an error over the tokens that count, and over channels."""
     if channel_weights is not None:
-        error = error * channel_weights.to(device)
-    weights = torch.stack([item.page.weights[0] for item in items]).to(device)
-    each = (error.mean(dim=-1) * weights[:, None]).sum(dim=-1) / weights.sum(dim=-1).clamp_min(1e-12)[:, None]
-    return each.mean(dim=1)
+        error = error * channel_weights.to(error)
+    weights = torch.stack([item.page.weights[0] for item in items]).to(error)
+    return (error.mean(dim=-1) * weights[:, None]).sum(dim=-1) / weights.sum(dim=-1).clamp_min(1e-12)[:, None]
 
 
-def _velocities(
+def velocities(
     backbone: Backbone,
     items: Sequence[Item],
     noisy: Float[Tensor, "items draws target channels"],

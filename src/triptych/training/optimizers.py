@@ -1,7 +1,7 @@
 """Optimizers and learning rates of an adapter, and their state as tensors and plain values."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from triptych.training.recipe import Decay, OptimizerKind, OptimizerRecipe
 
-__all__ = ["flat_state", "load_flat_state", "make_optimizer", "rate_share", "set_rate", "show_average"]
+__all__ = ["flat_state", "load_flat_state", "make_optimizer", "rate_share", "set_rate", "show_average", "span_of"]
 
 
 def make_optimizer(parameters: Mapping[str, nn.Parameter], recipe: OptimizerRecipe) -> Optimizer:
@@ -47,6 +47,18 @@ def rate_share(step: int, steps: int, recipe: OptimizerRecipe) -> float:
             return 1 - done
         case Decay.COSINE:
             return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def span_of(step: int, spans: Sequence[int]) -> tuple[int, int]:
+    """The place of `step` in its span and the span's length: each span has a warm-up and a decay of its own.
+
+    Loshchilov & Hutter 2017, arXiv:1608.03983: restarts.
+    """
+    for span in spans[:-1]:
+        if step < span:
+            return step, span
+        step -= span
+    return step, spans[-1]
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from triptych.data.pagesets import METADATA, pageset_problems
 from triptych.data.validation import find_leaks, find_problems
 from triptych.errors import PromptError, TriptychError
 from triptych.models.backbone import Card
-from triptych.page import Page
+from triptych.page import Page, Role
 from triptych.prompts import find_template, write_prompt
 from triptych.training.recipe import Recipe
 from triptych.training.variants import page_sha256, prepared_by
@@ -20,6 +21,8 @@ __all__ = ["Problem", "Severity", "preflight"]
 
 _MOST_ASPECT = 2.0
 """Times that a page's aspect may differ from the set's median."""
+_MOST_APART = 1.05
+"""Times that the aspect of an answer may differ from that of the picture it is made from."""
 _TOKENS_A_WORD = 1.4
 
 
@@ -97,6 +100,28 @@ def _about_pages(lines: Sequence[_Line]) -> Iterator[Problem]:
     for line, aspect in zip(lines, aspects, strict=True):
         if max(aspect / middle, middle / aspect) > _MOST_ASPECT:
             yield _warning(line.where, f"aspect {aspect:.2f}, where most have {middle:.2f}. Crop it, or leave it out")
+    yield from _about_pairs(lines)
+
+
+def _about_pairs(lines: Sequence[_Line]) -> Iterator[Problem]:
+    """An answer of another shape than its condition is cropped or scaled against it: edges no longer meet."""
+    apart: list[tuple[_Line, tuple[int, int], tuple[int, int]]] = []
+    for line in lines:
+        sources = [panel for panel in line.page.conditions if panel.role in (Role.EDIT, Role.CONTROL)]
+        if not sources and len(line.page.panels) == 2:
+            sources = list(line.page.conditions)
+        sizes = [panel.image.size for panel in sources if panel.image]
+        answers = [panel.answer.size for panel in line.page.slots if panel.answer]
+        for one, other in product(sizes, answers):
+            ratio = (one[0] * other[1]) / (one[1] * other[0])
+            if max(ratio, 1 / ratio) > _MOST_APART:
+                apart.append((line, one, other))
+                break
+    if apart:
+        line, one, other = apart[0]
+        more = f"; so it is on {len(apart)} of {len(lines)} pages" if len(apart) > 1 else ""
+        sizes = f"{one[0]}x{one[1]} and an answer of {other[0]}x{other[1]} px"
+        yield _warning(line.where, f"a condition of {sizes} differ in shape{more}. Crop both alike")
 
 
 def _about_prompts(lines: Sequence[_Line], recipe: Recipe, card: Card | None) -> Iterator[Problem]:

@@ -86,8 +86,9 @@ def join(backbone: Backbone, pages: Sequence[Prepared]) -> tuple[Context, Target
     first = pages[0]
     text, conditions, targets = first.text, first.conditions, first.targets
     if len(pages) > 1:
-        # Encoded anew: blocks of words are padded to the longest of the batch.
-        text = backbone.encode_prompts([page.prompt for page in pages], first.frames)
+        # Encoded anew only where they differ in length: blocks of words are padded to the longest of the batch.
+        joined = _cat_text([page.text for page in pages])
+        text = joined or backbone.encode_prompts([page.prompt for page in pages], first.frames)
         if conditions is not None:
             conditions = replace(conditions, tokens=_cat([page.conditions.tokens for page in pages if page.conditions]))
         if targets.extra is not None:
@@ -96,6 +97,15 @@ def join(backbone: Backbone, pages: Sequence[Prepared]) -> tuple[Context, Target
         return read(backbone, text, conditions, guidance=first.guidance), targets
     memory = _cat([page.memory for page in pages])
     return Context(text=text, conditions=conditions, memory=memory, guidance=first.guidance), targets
+
+
+def _cat_text(texts: Sequence[Text]) -> Text | None:
+    """Encoded prompts as one batch, where all are padded alike and nothing but words has to be joined."""
+    first = texts[0]
+    alike = all(
+        text.pooled is None and text.mask is None and torch.equal(text.positions, first.positions) for text in texts
+    )
+    return replace(first, embeds=torch.cat([text.embeds for text in texts])) if alike else None
 
 
 def _cat(tensors: Sequence[Tensor | None]) -> Tensor:

@@ -1,12 +1,14 @@
 """Recipes of skills, as files: everything that decides an adapter's weights besides the pages and the backbone."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from triptych.errors import TrainingError
 from triptych.files import read_yaml
@@ -20,6 +22,8 @@ __all__ = [
     "OptimizerKind",
     "OptimizerRecipe",
     "Precision",
+    "Preference",
+    "PreferenceKind",
     "Quantised",
     "Recipe",
     "Variety",
@@ -120,6 +124,21 @@ class Variety(_Strict):
     """How many other pages stand in front as examples: one of these, each as likely."""
 
 
+class PreferenceKind(StrEnum):
+    """How rejected pictures teach: DiffusionNFT (arXiv:2509.16117) or Flow-DPO (arXiv:2501.13918)."""
+
+    NFT = "nft"
+    DPO = "dpo"
+
+
+class Preference(_Strict):
+    """What pages with rejected pictures teach; begin from a skill."""
+
+    kind: PreferenceKind = PreferenceKind.NFT
+    beta: float = Field(default=1.0, gt=0)
+    """For `nft` how far the new weights are mixed in, for `dpo` how sharply differences count (there 100 and more)."""
+
+
 class Watch(_Strict):
     """What is saved and shown on the way. It decides no weights, so it may be changed between resumptions."""
 
@@ -182,22 +201,28 @@ class Recipe(_Strict):
     """Spread the frozen weights over the processes (FSDP); the adapter stays whole on each."""
     most_bad_steps: int = Field(default=5, ge=1)
     """Steps in a row that may end in NaN or infinity before training stops."""
+    preference: Preference | None = None
+    """None learns answers alone."""
     licence: str = ""
     watch: Watch = Watch()
 
     @model_validator(mode="after")
     def _check(self) -> "Recipe":
-        if self.optimizer.warmup > self.steps:
-            raise ValueError(f"warmup is {self.optimizer.warmup}, longer than all {self.steps} steps")
-        if any(weight < 0 for weight in self.slot_weights) or any(side < 16 for side in self.sides_px):
-            raise ValueError("slot_weights must not be negative, and sides_px must be 16 or more")
-        if any(count < 0 for count in self.variety.shots):
-            raise ValueError("variety.shots must not be negative")
+        if (warmup := self.optimizer.warmup) > self.steps:
+            raise ValueError(f"optimizer.warmup is {warmup}, more than the {self.steps} steps of the whole training")
+        for key, values, least in (
+            ("slot_weights", self.slot_weights, 0),
+            ("sides_px", self.sides_px, 16),
+            ("variety.shots", self.variety.shots, 0),
+        ):
+            if any(value < least for value in values):
+                raise ValueError(f"{key} has {min(values)}; every value must be {least} or more")
         return self
 
     def deciding(self) -> dict[str, Any]:
         """What decides the weights, as plain values: a run may only be resumed with the same."""
-        return self.model_dump(mode="json", exclude={"watch", "title", "description", "licence"})
+        plain = self.model_dump(mode="json", exclude={"watch", "title", "description", "licence"})
+        return plain if self.preference else {key: value for key, value in plain.items() if key != "preference"}
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -209,10 +234,14 @@ def recipe_names() -> tuple[str, ...]:
 def load_recipe(name: str | Path, changes: Mapping[str, object] | None = None) -> Recipe:
     """The recipe of that name in the package or in a YAML file; `changes` replaces values by dotted key.
 
-    A recipe may begin with `extends: NAME` and give only what differs. Raises TrainingError naming the key.
+    A recipe may begin with `extends: NAME` and give only what differs; a file is looked for beside the recipe that
+    extends it. Fewer steps in `changes` shorten the warm-up by the same share, unless it is changed too. Raises
+    TrainingError naming the key.
     """
-    data = _read(str(name), parents=0)
-    for key, value in (changes or {}).items():
+    changes = changes or {}
+    data = _read(str(name), Path(), parents=0)
+    planned = data.get("steps")
+    for key, value in changes.items():
         *way, last = key.split(".")
         place = data
         for part in way:
@@ -220,26 +249,57 @@ def load_recipe(name: str | Path, changes: Mapping[str, object] | None = None) -
             if not isinstance(place, dict):
                 raise TrainingError(f"recipe {name}: key {key!r} does not exist; {part!r} has no keys of its own.")
         place[last] = value
+    if "optimizer.warmup" not in changes:
+        _shorten_warmup(data, planned)
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
-        problems = [f"key {'.'.join(map(str, one['loc'])) or 'recipe'}: {one['msg']}" for one in error.errors()]
-        raise TrainingError(f"recipe {name}: {'; '.join(problems)}.") from error
+        raise TrainingError(f"recipe {name}: {'; '.join(_told(one) for one in error.errors())}.") from error
 
 
-def _read(name: str, *, parents: int) -> dict[str, Any]:
+def _shorten_warmup(data: dict[str, Any], planned: object) -> None:
+    steps, optimizer = data.get("steps"), data.get("optimizer")
+    warmup = optimizer.get("warmup") if isinstance(optimizer, dict) else None
+    if isinstance(steps, int) and isinstance(planned, int) and isinstance(warmup, int) and 0 < steps < planned:
+        data["optimizer"] = {**data["optimizer"], "warmup": warmup * steps // planned}
+
+
+def _told(problem: ErrorDetails) -> str:
+    """One problem that pydantic found, naming the key to change."""
+    key, message = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
+    if not key:
+        return message
+    if problem["type"] == "extra_forbidden":
+        near = get_close_matches(key, _keys(Recipe), n=1)
+        return f"key {key!r} does not exist{f'; did you mean {near[0]!r}?' if near else ''}"
+    if problem["type"] == "missing":
+        return f"key {key!r} is missing"
+    return f"key {key!r} is {problem['input']!r}: {message[:1].lower()}{message[1:]}"
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    keys = []
+    for name, field in model.model_fields.items():
+        keys.append(f"{prefix}{name}")
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += _keys(field.annotation, f"{prefix}{name}.")
+    return keys
+
+
+def _read(name: str, beside: Path, *, parents: int) -> dict[str, Any]:
+    """The values of a recipe and of those it extends; a file's name is relative to the folder `beside`."""
     if parents > _MOST_PARENTS:
         raise TrainingError(f"recipe {name}: `extends` goes round in a circle or over more than {_MOST_PARENTS} files.")
-    path = Path(name)
+    path = beside / name
     if path.suffix not in {".yaml", ".yml"}:
         if name not in recipe_names():
             raise TrainingError(f"no recipe {name!r}; there are {', '.join(recipe_names())}, or name a .yaml file.")
         path = Path(str(files("triptych.training") / "recipes" / f"{name}.yaml"))
     data = read_yaml(path, error=TrainingError)
     if not isinstance(data, dict):
-        raise TrainingError(f"recipe {path} is no list of keys and values.")
+        raise TrainingError(f"recipe {path} has no keys. Write `key: value` lines, `steps: 100` among them.")
     parent = data.pop("extends", None)
-    return data if parent is None else _merged(_read(str(parent), parents=parents + 1), data)
+    return data if parent is None else _merged(_read(str(parent), path.parent, parents=parents + 1), data)
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

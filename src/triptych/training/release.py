@@ -5,14 +5,16 @@ import hashlib
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from safetensors.torch import save
+
 from triptych.models.backbone import Card
 from triptych.page import Page
 from triptych.prompts import PageSketch, PanelSketch, Template, find_template
-from triptych.skill import SkillCard
+from triptych.skill import Skill, SkillCard, payload_sha256
 from triptych.training.recipe import Recipe
 from triptych.training.variants import page_sha256
 
-__all__ = ["card_of", "page_names", "template_of"]
+__all__ = ["card_of", "page_names", "skill_sha256", "template_of"]
 
 
 def page_names(pages: Sequence[Page]) -> tuple[str, ...]:
@@ -34,8 +36,10 @@ def template_of(page: Page) -> Template:
     return template.model_copy(update={"page": sketch})
 
 
-def card_of(name: str, pages: Sequence[Page], recipe: Recipe, backbone: Card, date: datetime.date) -> SkillCard:
-    """The card of a skill trained on `pages`, the first of which shows what its page is like."""
+def card_of(
+    name: str, pages: Sequence[Page], recipe: Recipe, backbone: Card, date: datetime.date, *, steps: int
+) -> SkillCard:
+    """The card of a skill trained for `steps` on `pages`, the first of which shows what its page is like."""
     data = hashlib.sha256("".join(page_sha256(page) for page in pages).encode()).hexdigest()
     overview = _shared([page.overview.removeprefix(recipe.trigger).strip() for page in pages])
     rows = zip_longest(*([panel.instruction for panel in page.panels] for page in pages), fillvalue="")
@@ -56,11 +60,16 @@ def card_of(name: str, pages: Sequence[Page], recipe: Recipe, backbone: Card, da
         gutter_px=pages[0].gutter_px,
         licence=recipe.licence or backbone.licence,
         recipe=recipe.model_dump(mode="json"),
-        steps=recipe.steps,
+        steps=steps,
         pages=len(pages),
         data_sha256=data,
         date=date.isoformat(),
     )
+
+
+def skill_sha256(skill: Skill) -> str:
+    """Of the adapter's values."""
+    return payload_sha256(save({key: value.contiguous() for key, value in skill.tensors.items()}))
 
 
 def _shared(texts: Sequence[str]) -> str:

@@ -1,16 +1,24 @@
 """How a run computes and how it is stopped."""
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
+from pathlib import Path
 
 import torch
 
+from triptych.errors import Cancelled
 from triptych.models.hardware import bfloat16_is_fast
 from triptych.training.recipe import Precision
 
-__all__ = ["arithmetic", "stopping"]
+__all__ = ["Stopped", "arithmetic"]
+
+
+class Stopped(Cancelled):
+    """A training was cancelled; its step was ended and saved."""
+
+    def __init__(self, checkpoint: Path | None) -> None:
+        super().__init__(f"cancelled; {checkpoint} is the place to go on from.")
+        self.checkpoint = checkpoint
+        """None in the processes that do not save."""
 
 
 def arithmetic(device: torch.device, precision: Precision) -> torch.autocast | nullcontext[None]:
@@ -18,24 +26,3 @@ def arithmetic(device: torch.device, precision: Precision) -> torch.autocast | n
     if precision is Precision.BF16 or (precision is Precision.AUTO and bfloat16_is_fast(device)):
         return torch.autocast(device.type, torch.bfloat16)
     return nullcontext()
-
-
-@contextmanager
-def stopping() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed: the step at hand may end. A second Ctrl-C stops at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def stop(*_: object) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    signal.signal(signal.SIGINT, stop)
-    try:
-        yield asked.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,15 +12,7 @@ from torch.optim import Optimizer
 from triptych.training.checkpoint import Checkpoint, Identity
 from triptych.training.optimizers import flat_state, load_flat_state, show_average
 
-__all__ = ["Snapshot", "TrainingState"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """A copy to go back to."""
-
-    parameters: Mapping[str, Tensor]
-    optimizer: Mapping[str, Any]
+__all__ = ["TrainingState"]
 
 
 class TrainingState:
@@ -29,16 +20,41 @@ class TrainingState:
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], optimizer: Optimizer, *, ema: float) -> None:
         self.parameters, self.optimizer, self.ema = parameters, optimizer, ema
+        self._begun = self._copies()
+        self._kept: dict[str, Tensor] = {}
+        self._values: dict[str, Any] = {}
         self.step = 0
+        self.spans: list[int] = []
+        """Steps planned at first, and those added each time that the run was made longer."""
         self.average = {name: value.detach().clone() for name, value in parameters.items()} if ema else {}
 
-    def snapshot(self) -> Snapshot:
-        return Snapshot(parameters=self._copies(), optimizer=copy.deepcopy(self.optimizer.state_dict()))
+    @property
+    def steps(self) -> int:
+        """All steps planned."""
+        return sum(self.spans)
 
-    def restore(self, snapshot: Snapshot) -> None:
-        """Be as at `snapshot`, bit for bit."""
-        self._put(snapshot.parameters)
-        self.optimizer.load_state_dict(dict(snapshot.optimizer))
+    @torch.no_grad()
+    def remember(self) -> None:
+        """Keep what `undo` puts back: copied into the same memory every time, so that it costs little."""
+        tensors, values = self._changing()
+        if self._kept.keys() != tensors.keys():
+            self._kept = {name: torch.empty_like(value) for name, value in tensors.items()}
+        torch._foreach_copy_([self._kept[name] for name in tensors], list(tensors.values()))
+        self._values = values
+
+    @torch.no_grad()
+    def undo(self) -> None:
+        """Be as at the last `remember`, bit for bit."""
+        for name, parameter in self.parameters.items():
+            parameter.copy_(self._kept[f"adapter.{name}"])
+        state = {name.removeprefix("optimizer."): v for name, v in self._kept.items() if name.startswith("optimizer.")}
+        load_flat_state(self.optimizer, state, self._values)
+
+    def _changing(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What a step changes, without copying it: tensors, and the optimizer's plain values."""
+        tensors, values = flat_state(self.optimizer)
+        flat = {f"adapter.{name}": value.detach() for name, value in self.parameters.items()}
+        return flat | {f"optimizer.{name}": value for name, value in tensors.items()}, copy.deepcopy(values)
 
     @property
     def is_finite(self) -> bool:
@@ -65,6 +81,16 @@ class TrainingState:
             # The way there and back is not exact in every optimizer.
             self._put(kept)
 
+    @contextmanager
+    def as_begun(self) -> Iterator[None]:
+        """Inside the `with`, the parameters have the values from before the first step."""
+        kept = self._copies()
+        self._put(self._begun)
+        try:
+            yield
+        finally:
+            self._put(kept)
+
     def checkpoint(self, identity: Identity) -> Checkpoint:
         """All that is needed to go on to the same weights."""
         tensors, values = flat_state(self.optimizer)
@@ -74,11 +100,14 @@ class TrainingState:
         flat["generator.cpu"] = torch.get_rng_state()
         if torch.cuda.is_available():
             flat["generator.cuda"] = torch.cuda.get_rng_state()
-        return Checkpoint(step=self.step, tensors=flat, identity=identity, values={"optimizer": values})
+        return Checkpoint(
+            step=self.step, tensors=flat, identity=identity, values={"optimizer": values, "spans": self.spans}
+        )
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Be as at `checkpoint`."""
         self.step = checkpoint.step
+        self.spans = list(checkpoint.values.get("spans", self.spans))
         self._put(checkpoint.part("adapter"))
         for name, value in checkpoint.part("average").items():
             self.average[name].copy_(value)

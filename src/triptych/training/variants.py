@@ -28,6 +28,8 @@ def page_sha256(page: Page) -> str:
             size = None if picture is None else picture.size
             digest.update(repr((panel.role.value, panel.instruction, panel.size_px, size)).encode())
             digest.update(b"" if picture is None else picture.tobytes())
+            for rejected in panel.rejected:
+                digest.update(repr(("rejected", rejected.size)).encode() + rejected.tobytes())
     return digest.hexdigest()
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+from triptych.errors import ImageError
+from triptych.events import CancelToken, Step, Warning
 from triptych.files import write_atomic
-from triptych.images import png_bytes
+from triptych.images import load_image, png_bytes
 from triptych.models.backbone import Backbone
 from triptych.page import Page
 from triptych.sampling import generate
@@ -18,8 +20,9 @@ from triptych.skill import Skill
 from triptych.training.measure import copies
 from triptych.training.recipe import Recipe
 from triptych.training.summary import summary_text, write_plot
+from triptych.training.trend import Trend
 
-__all__ = ["Progress", "Watcher"]
+__all__ = ["Progress", "Watcher", "event_of"]
 
 _THUMB_PX = 128
 _NAME_PX = 72
@@ -44,6 +47,16 @@ class Progress:
         return (self.steps - self.step) * self.seconds_per_step
 
 
+def event_of(progress: Progress) -> Step | Warning:
+    """The same as an event."""
+    if progress.note:
+        return Warning(text=progress.note)
+    measures = {"loss": progress.loss, "learning_rate": progress.learning_rate}
+    if progress.held_out_loss is not None:
+        measures["held_out_loss"] = progress.held_out_loss
+    return Step(step=progress.step, steps=progress.steps, measures=measures, seconds_left=progress.seconds_left)
+
+
 class Watcher:
     """Writes `log.jsonl`, `contact-sheet.png`, `summary.md` and `loss.png` into the run's folder; only on one process.
 
@@ -56,6 +69,10 @@ class Watcher:
             step=0, steps=recipe.steps, loss=0.0, learning_rate=0.0, seconds_per_step=0.0, held_out_loss=None
         )
         self._trackers = _trackers(folder) if is_main else []
+        self._trend = Trend()
+        self._is_full = False
+        self.steps = recipe.steps
+        """Of the whole run, which may be longer than the recipe says."""
 
     def begin(self) -> None:
         """Forget a run that was killed before its first checkpoint."""
@@ -66,7 +83,7 @@ class Watcher:
     def step(self, step: int, loss: float, *, learning_rate: float, seconds_per_step: float) -> None:
         self._last = Progress(
             step=step,
-            steps=self._recipe.steps,
+            steps=self.steps,
             loss=loss,
             learning_rate=learning_rate,
             seconds_per_step=seconds_per_step,
@@ -76,30 +93,37 @@ class Watcher:
             {"step": step, "loss": loss, "learning_rate": learning_rate, "seconds_per_step": round(seconds_per_step, 4)}
         )
         self._tell(self._last)
+        if said := self._trend.loss(step, loss):
+            self.note(said)
 
     def held_out(self, step: int, loss: float) -> None:
         self._last = replace(self._last, held_out_loss=loss)
         self._log({"step": step, "held_out_loss": loss})
         self._tell(self._last)
+        if said := self._trend.held_out(step, loss):
+            self.note(said)
 
     def note(self, text: str) -> None:
         self._log({"step": self._last.step, "note": text})
         self._tell(replace(self._last, note=text))
 
-    def sample(self, step: int, backbone: Backbone, pages: Sequence[Page], training: Sequence[Page]) -> None:
+    def sample(
+        self, step: int, backbone: Backbone, pages: Sequence[Page], training: Sequence[Page], cancel: CancelToken
+    ) -> None:
         """One more row of the contact sheet, its pages and seeds always the same; warns of copies."""
         shown = list(pages[: self._recipe.watch.samples])
         if not shown:
             return
-        for number, seed in enumerate(self._recipe.watch.seeds):
+        for seed in self._recipe.watch.seeds:
             results = generate(
                 backbone,
                 [_asked(page) for page in shown],
                 seed=seed,
                 conditioning=self._recipe.conditioning,
+                cancel=cancel,
             )
             pictures = [image for result in results for image in result.images]
-            self._grow(step, pictures, heading=shown if number == 0 else ())
+            self._grow(step, pictures, heading=shown)
             for page, result in zip(shown, results, strict=True):
                 for what in copies(page, result.images, training):
                     self.note(f"step {step}, page {page.page_id!r}: {what}.")
@@ -126,9 +150,16 @@ class Watcher:
     def _log(self, row: dict[str, Any]) -> None:
         if not self._is_main:
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with (self._folder / "log.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            # A full disk must not end hours of training; it may have room again at the next checkpoint.
+            if not self._is_full:
+                said = f"log.jsonl cannot be written: {error.strerror or error}. The training goes on without it."
+                self._tell(replace(self._last, note=said))
+            self._is_full = True
         for track in self._trackers:
             track(row)
 
@@ -140,9 +171,11 @@ class Watcher:
         path = self._folder / "contact-sheet.png"
         rows: list[Image.Image] = []
         if path.exists():
-            with Image.open(path) as old:
-                rows.append(old.convert("RGB"))
-        elif heading:
+            try:
+                rows.append(load_image(path))
+            except ImageError as error:
+                self.note(f"step {step}: a new contact sheet is begun: {error}")
+        if not rows:
             rows.append(_row("given", [panel.picture for page in heading for panel in page.conditions]))
             rows.append(_row("right", [panel.answer for page in heading for panel in page.slots]))
         rows.append(_row(f"step {step}", list(pictures)))

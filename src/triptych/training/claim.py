@@ -1,0 +1,77 @@
+"""Who may write to a run: one process at a time, and never over a finished skill without being asked."""
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from triptych.errors import OutputError, TrainingError
+from triptych.training.checkpoint import newest_checkpoint
+
+__all__ = ["CHECKPOINTS", "can_resume", "check_out", "claimed", "run_folder"]
+
+CHECKPOINTS = "checkpoints"
+_LOCK = "run.lock"
+
+
+def run_folder(out: Path) -> Path:
+    """Where a run to `out` keeps checkpoints, caches, samples and its log."""
+    return out.with_name(f"{out.stem}.run")
+
+
+def can_resume(out: Path) -> bool:
+    """Whether a run to `out` has a checkpoint. Raises TrainingError where all of them are damaged."""
+    return newest_checkpoint(run_folder(out) / CHECKPOINTS)[0] is not None
+
+
+def check_out(out: Path, *, resume: bool, overwrite: bool) -> None:
+    """Raise TrainingError where a run to `out` would overwrite another, or there is nothing to resume."""
+    if overwrite and resume:
+        raise TrainingError("a run is either resumed or begun anew: give --resume or --overwrite, not both.")
+    if overwrite:
+        return
+    folder = run_folder(out)
+    checkpoint, _ = newest_checkpoint(folder / CHECKPOINTS)
+    if resume and checkpoint is None:
+        raise TrainingError(f"{folder} has no checkpoint, so there is nothing to resume. Leave out --resume to start.")
+    if checkpoint is not None and not resume:
+        raise TrainingError(
+            f"{folder} has a run of {checkpoint.step} steps. Continue it with --resume, train it longer with "
+            "--more-steps, begin anew with --overwrite, or choose another --out."
+        )
+    if checkpoint is None and out.exists():
+        raise TrainingError(f"{out} is there already. Choose another --out, or replace it with --overwrite.")
+
+
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Inside the `with`, no other process trains to `out`; what an earlier one left unfinished is removed.
+
+    The lock is the operating system's: a killed run leaves none behind. Raises TrainingError where another has it.
+    """
+    folder = run_folder(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / _LOCK, blocking=False)
+        lock.acquire()
+    except Timeout:
+        raise TrainingError(f"another training to {out} is running. Wait for it, or choose another --out.") from None
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}. Choose another --out.") from error
+    try:
+        _sweep(out)
+        yield
+    finally:
+        lock.release()
+
+
+def _sweep(out: Path) -> None:
+    """Remove temporary files of runs that were killed while writing.
+
+    No matter how young they are: who holds the lock knows that their owners are dead.
+    """
+    for left in (*run_folder(out).rglob(".*.tmp"), *out.parent.glob(f".{out.name[:100]}.*.tmp")):
+        with contextlib.suppress(OSError):
+            left.unlink()

@@ -1,0 +1,113 @@
+"""The core of every training: steps that can be undone, learning rates, checkpoints, cancelling."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import cast
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from triptych.errors import TrainingError
+from triptych.events import CancelToken
+from triptych.training.checkpoint import Identity, write_checkpoint
+from triptych.training.optimizers import rate_share, set_rate, span_of
+from triptych.training.recipe import OptimizerRecipe
+from triptych.training.state import TrainingState
+
+__all__ = ["Core", "Taken"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A step that was taken: the count so far, and what to tell of it."""
+
+    step: int
+    loss: float | None
+    """None where it was not finite: the step was undone and left out."""
+    rate: float
+    seconds_per_step: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Core:
+    """Takes steps on a state; what is trained, and on what, it is told by `losses`.
+
+    `losses(step)` yields the parts of a step's loss, each with its graph; they are added. It must depend on the step
+    alone, so that a resumed run sees what the run left alone would have seen.
+    """
+
+    state: TrainingState
+    losses: Callable[[int], Iterator[Tensor]]
+    optimizer: OptimizerRecipe
+    accelerator: Accelerator
+    identity: Identity
+    folder: Path
+    """Of the checkpoints."""
+    keep: int
+    most_bad_steps: int
+
+    def run(self, cancel: CancelToken) -> Iterator[Taken]:
+        """Take all steps that are left; the caller looks, saves and tells in between.
+
+        Raises Cancelled after the step in which `cancel` was, and TrainingError after too many steps in a row that
+        are not finite.
+        """
+        state, bad, began, first = self.state, 0, time.monotonic(), self.state.step
+        while state.step < state.steps:
+            done, steps = span_of(state.step, state.spans)
+            rate = self.optimizer.learning_rate * rate_share(done, steps, self.optimizer)
+            loss = self._step(rate)
+            bad = bad + 1 if loss is None else 0
+            if bad > self.most_bad_steps:
+                raise TrainingError(
+                    f"{bad} steps in a row ended in NaN or infinity, the last at step {state.step}. "
+                    "Lower the learning rate, then start from the beginning or resume an earlier checkpoint."
+                )
+            pace = (time.monotonic() - began) / (state.step - first)
+            yield Taken(step=state.step, loss=loss, rate=rate, seconds_per_step=pace)
+            cancel.check()
+
+    def save(self) -> Path | None:
+        """Write a checkpoint; the first process does it, the others return None."""
+        if not self.accelerator.is_main_process:
+            return None
+        return write_checkpoint(self.folder, self.state.checkpoint(self.identity), keep=self.keep)
+
+    def _step(self, rate: float) -> float | None:
+        """One optimizer step and its loss; None where it was not finite, and all is as before but the count."""
+        state = self.state
+        state.optimizer.zero_grad()
+        total: Tensor | float = 0.0
+        for loss in self.losses(state.step):
+            self.accelerator.backward(loss)
+            total = total + loss.detach()
+        self._share_gradients()
+        loss = float(cast(Tensor, self.accelerator.reduce(torch.as_tensor(total), "mean")))
+        norm = torch.nn.utils.clip_grad_norm_(list(state.parameters.values()), self.optimizer.clip)
+        is_good = isfinite(loss) and bool(torch.isfinite(norm))
+        if is_good:
+            # A step that is left out before it is taken needs nothing put back.
+            state.remember()
+            set_rate(state.optimizer, rate)
+            state.optimizer.step()
+            is_good = state.is_finite
+            if is_good:
+                state.follow()
+            else:
+                state.undo()
+        state.step += 1
+        return loss if is_good else None
+
+    def _share_gradients(self) -> None:
+        """The mean over processes, in one message. An adapter is small: it needs no bucketing."""
+        if self.accelerator.num_processes == 1:
+            return
+        gradients = [value.grad for value in self.state.parameters.values() if value.grad is not None]
+        flat = self.accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
+        assert isinstance(flat, Tensor), "a tensor is reduced to a tensor"
+        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
