@@ -103,7 +103,7 @@ def test_preferences_unchanged_adapter_has_the_known_losses(pocket):
     )
 
 
-@pytest.mark.parametrize(("kind", "beta"), [("nft", 1.0)])
+@pytest.mark.parametrize(("kind", "beta"), [("nft", 1.0), ("dpo", 200.0)])
 def test_train_on_picks_prefers_what_was_kept_on_the_same_noise(tmp_path, kind, beta):
     backbone = tiny_pocket()
     plan = recipe(
