@@ -294,7 +294,9 @@ def solved(backbone: Backbone, page: Page, plan: Plan, *, steps: int = 3, guidan
     negative = encode_text(backbone, [page], negative=True) if backbone.card.negative is not None else None
     context = read(backbone, encode_text(backbone, [page]), plan.conditions, guidance=guidance, negative=negative)
     *_, last = denoise(
-        lambda tokens, t: backbone.velocity(tokens, torch.full((len(tokens),), t), context, plan.targets),
+        lambda tokens, t: backbone.velocity(
+            tokens, torch.full((len(tokens),), t, device=tokens.device), context, plan.targets
+        ),
         plan,
         backbone.schedule(steps, plan.noise.shape[1]),
     )

@@ -110,7 +110,9 @@ def test_kontext_several_wide_conditions_and_slots_never_share_a_position():
     backbone = flux1(Kontext, Conditioning.REFERENCE)
     targets = Targets(grids=(Grid(frame=0, rows=2, columns=3), Grid(frame=1, rows=4, columns=5)))
     grids = (Grid(frame=10, rows=2, columns=40), Grid(frame=20, rows=3, columns=7))
-    places = torch.cat(backbone.places(targets, Conditions(tokens=torch.zeros(1, 101, 16), grids=grids)))
+    slots, references = backbone.places(targets, Conditions(tokens=torch.zeros(1, 101, 16), grids=grids))
+    assert (slots[:, 0].unique().tolist(), references[:, 0].unique().tolist()) == ([0], [1, 2])
+    places = torch.cat((slots, references))
     assert len({tuple(place) for place in places.tolist()}) == 6 + 20 + 80 + 21
 
 

@@ -1,6 +1,8 @@
 """Checkpoints written by diffusers and read by us: folders, single files, options, and what is refused."""
 
+import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -230,3 +232,135 @@ def test_load_pocket_compiled_compiles_every_block() -> None:
 def test_load_pocket_with_an_option_of_large_backbones_names_it(options: LoadOptions) -> None:
     with pytest.raises(BackboneError, match="the pocket does without"):
         load("pocket", options)
+
+
+def original_names(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A FLUX.2 transformer under the names of its authors' code."""
+    named: dict[str, torch.Tensor] = {}
+    swaps = {
+        "x_embedder": "img_in",
+        "context_embedder": "txt_in",
+        "time_guidance_embed.timestep_embedder.linear_1": "time_in.in_layer",
+        "time_guidance_embed.timestep_embedder.linear_2": "time_in.out_layer",
+        "double_stream_modulation_img.linear": "double_stream_modulation_img.lin",
+        "double_stream_modulation_txt.linear": "double_stream_modulation_txt.lin",
+        "single_stream_modulation.linear": "single_stream_modulation.lin",
+        "proj_out": "final_layer.linear",
+        "norm_out.linear": "final_layer.adaLN_modulation.1",
+        "attn.to_out.0": "img_attn.proj",
+        "attn.to_add_out": "txt_attn.proj",
+        "ff.linear_in": "img_mlp.0",
+        "ff.linear_out": "img_mlp.2",
+        "ff_context.linear_in": "txt_mlp.0",
+        "ff_context.linear_out": "txt_mlp.2",
+        "attn.to_qkv_mlp_proj": "linear1",
+        "attn.to_out": "linear2",
+    }
+    norms = {"norm_q": "query_norm", "norm_k": "key_norm"}
+    for name, tensor in weights.items():
+        stem = name.removesuffix(".weight")
+        block, inner = "", stem
+        for ours, theirs in (
+            ("single_transformer_blocks.", "single_blocks."),
+            ("transformer_blocks.", "double_blocks."),
+        ):
+            if stem.startswith(ours):
+                number, _, inner = stem.removeprefix(ours).partition(".")
+                block = f"{theirs}{number}."
+        if inner == "norm_out.linear":
+            named["final_layer.adaLN_modulation.1.weight"] = torch.cat(tensor.chunk(2)[::-1])
+        elif inner in swaps:
+            named[f"{block}{swaps[inner]}.weight"] = tensor.clone()
+        elif inner.startswith("attn.norm_"):
+            side = "" if block.startswith("single") else ("txt_attn." if "added" in inner else "img_attn.")
+            named[f"{block}{side}norm.{norms[inner[5:].replace('added_', '')]}.scale"] = tensor.clone()
+        elif inner.endswith(("to_q", "add_q_proj")):
+            text = "add" in inner
+            sides = [stem.replace("q_proj", f"{x}_proj") if text else stem[:-1] + x for x in "qkv"]
+            named[f"{block}{'txt' if text else 'img'}_attn.qkv.weight"] = torch.cat(
+                [weights[side + ".weight"] for side in sides]
+            )
+    return named
+
+
+def test_load_single_file_of_the_authors_names_with_prefix_and_scaled_fp8(klein_folder, tmp_path):
+    exact = flux2_transformer().state_dict()
+    named = original_names(exact)
+    scaled = {}
+    for name, tensor in named.items():
+        if tensor.ndim == 2 and "blocks" in name:
+            scale = tensor.abs().max() / 448
+            scaled[f"model.diffusion_model.{name}"] = (tensor / scale).to(torch.float8_e4m3fn)
+            scaled[f"model.diffusion_model.{name.removesuffix('.weight')}.scale_weight"] = scale.reshape(1)
+        else:
+            scaled[f"model.diffusion_model.{name}"] = tensor
+    scaled["scaled_fp8"] = torch.zeros(2, dtype=torch.float8_e4m3fn)
+    save_file(scaled, tmp_path / "scaled.safetensors")
+    options = LoadOptions(device="cpu", dtype=torch.float32, base=str(klein_folder))
+    loaded = load(tmp_path / "scaled.safetensors", options).transformer.state_dict()
+    assert loaded.keys() == exact.keys()
+    for name, weight in exact.items():
+        # Eight bits: a sixteenth of a weight at most, and the smallest numbers of all.
+        assert ((loaded[name] - weight).abs() <= weight.abs() / 16 + weight.abs().max() / 448 / 64).all(), name
+
+
+def test_load_folder_with_an_original_file_as_the_error_advises(klein_folder, tmp_path):
+    shutil.copytree(klein_folder, tmp_path / "copy")
+    exact = flux2_transformer().state_dict()
+    save_file(original_names(exact), tmp_path / "copy" / "transformer" / "diffusion_pytorch_model.safetensors")
+    loaded = load(tmp_path / "copy", ON_CPU).transformer.state_dict()
+    for name, weight in exact.items():
+        torch.testing.assert_close(loaded[name], weight)
+
+
+@pytest.mark.parametrize("fault", ["missing", "size", "family"])
+def test_load_single_file_that_is_not_the_bases_says_what_is_wrong(fault, klein_folder, tmp_path):
+    weights = {name: tensor.clone() for name, tensor in flux2_transformer().state_dict().items()}
+    match fault:
+        case "missing":
+            weights = {name: tensor for name, tensor in weights.items() if "single_transformer_blocks.0." not in name}
+        case "size":
+            weights["proj_out.weight"] = torch.zeros(3, 3)
+        case _:
+            weights = {f"double_blocks.0.{name}.weight": torch.zeros(2, 2) for name in ("img_mod.lin", "vector_in")}
+    save_file(weights, tmp_path / "other.safetensors")
+    said = {"missing": r"\d missing", "size": "1 of another size .proj_out", "family": "another kind|missing"}[fault]
+    with pytest.raises(BackboneError, match=f"not the whole Flux2Transformer2DModel.*({said})"):
+        load(tmp_path / "other.safetensors", LoadOptions(device="cpu", base=str(klein_folder)))
+
+
+def test_load_refuses_from_the_index_alone(klein_folder, tmp_path):
+    for change, said in (
+        ({"_class_name": "WanPipeline"}, "is a WanPipeline; known are"),
+        ({"scheduler": ["diffusers", "UniPCMultistepScheduler"]}, "has the scheduler UniPCMultistepScheduler"),
+    ):
+        index = json.loads((klein_folder / "model_index.json").read_text()) | change
+        (tmp_path / "model_index.json").write_text(json.dumps(index))  # and no weights at all
+        with pytest.raises(BackboneError, match=said):
+            load(tmp_path, ON_CPU)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_load_on_a_device_that_is_not_there_is_refused_before_anything_is_read(device, tmp_path):
+    with pytest.raises(BackboneError, match="finds no cuda device"):
+        load(tmp_path / "nothing", LoadOptions(device=device))
+
+
+def test_load_processor_in_place_of_a_tokenizer_needs_no_torchvision(klein_folder, tmp_path):
+    shutil.copytree(klein_folder, tmp_path / "copy")
+    index = json.loads((klein_folder / "model_index.json").read_text())
+    index["tokenizer"] = ["transformers", "PixtralProcessor"]
+    (tmp_path / "copy" / "model_index.json").write_text(json.dumps(index))
+    folders = (tmp_path / "copy", klein_folder)
+    ours, expected = (load(folder, ON_CPU).text.tokenizer("a fox").input_ids for folder in folders)
+    assert ours == expected
+
+
+def test_load_gguf_without_its_package_or_base_says_what_to_do(klein_folder, tmp_path):
+    (tmp_path / "klein.gguf").write_bytes(b"GGUF")
+    with pytest.raises(BackboneError, match="Name the checkpoint"):
+        load(tmp_path / "klein.gguf", ON_CPU)
+    if importlib.util.find_spec("gguf") is None:
+        with pytest.raises(BackboneError, match="pip install gguf"):
+            load(tmp_path / "klein.gguf", LoadOptions(device="cpu", base=str(klein_folder)))

@@ -1,11 +1,13 @@
 """Memory computed from sizes, and the choice made from it."""
 
+import importlib.util
+
 import pytest
 import torch
 
 from triptych.errors import BackboneError
 from triptych.models.catalog import CHECKPOINTS, find_checkpoint
-from triptych.models.memory import choose, estimate
+from triptych.models.memory import choose, estimate, installed_kinds
 from triptych.models.options import Offload, Quantise
 
 GIB = 2**30
@@ -27,7 +29,8 @@ def test_estimate_grows_with_panels_side_and_precision():
     assert base < estimate(KLEIN, conditions=1, slots=1, side_px=512, cached=True).steps
 
 
-def test_choose_takes_the_truest_that_fits_and_says_why():
+def test_choose_takes_the_truest_that_fits_and_says_why(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
     choices = [choose(KLEIN, free=gib * GIB, device="cuda") for gib in (40, 14, 8)]
     assert (choices[0].quantise, choices[0].offload) == (Quantise.NONE, Offload.NONE)
     assert (choices[1].quantise, choices[1].offload) == (Quantise.NONE, Offload.PARTS)
@@ -60,3 +63,21 @@ def test_choose_without_room_names_the_least_that_would_do():
 @pytest.mark.parametrize("name", ["flux.2-klein-4b", "black-forest-labs/FLUX.2-klein-4B", "FLUX.2-klein-4B/"])
 def test_find_checkpoint_minds_neither_case_nor_owner(name):
     assert find_checkpoint(name).card.name == "black-forest-labs/FLUX.2-klein-4B"
+
+
+def test_choose_takes_only_what_is_installed(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert installed_kinds("cuda") == [Quantise.NONE]
+    assert choose(KLEIN, free=8 * GIB, device="cuda").quantise is Quantise.NONE
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    assert installed_kinds("cpu") == [Quantise.NONE, Quantise.INT8]
+
+
+def test_choose_treats_a_numbered_device_like_its_kind():
+    one, other = (choose(DEV, free=40 * GIB, device=device) for device in ("cuda", "cuda:0"))
+    assert (one.quantise, one.offload) == (other.quantise, other.offload)
+
+
+def test_choose_never_lends_blocks_of_nf4():
+    with pytest.raises(BackboneError, match="even the least"):
+        choose(DEV, free=4 * GIB, device="cuda", quantise=Quantise.NF4)

@@ -301,6 +301,12 @@ def _put(transformer: nn.Module, skill: Skill, adapter: str) -> None:
     card = skill.card
     spec = AdapterSpec(rank=card.rank, alpha=card.alpha, rank_stabilised=card.rank_stabilised)
     _fill(inject(transformer, skill.modules, spec, adapter=adapter), skill.tensors)
+    # float32 is for training; here it would take twice the memory, and the slower path of two types.
+    for _, layer in _lora_layers(transformer):
+        weight = layer.get_base_layer().get_parameter("weight")
+        if adapter in layer.lora_A and weight.is_floating_point() and weight.dtype.itemsize > 1:
+            layer.lora_A[adapter].to(weight.dtype)
+            layer.lora_B[adapter].to(weight.dtype)
 
 
 def _fill(parameters: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor]) -> None:

@@ -15,18 +15,21 @@ from triptych.models.backbone import Card
 from triptych.models.catalog import CHECKPOINTS, Checkpoint
 from triptych.models.flux1 import Flux1, Flux1Text
 from triptych.models.flux1_fill import Flux1Fill
-from triptych.models.flux2 import Flux2, MistralText, QwenText, References
+from triptych.models.flux2 import Flux2, MistralText, QwenText
 from triptych.models.kontext import Kontext
 from triptych.models.latent import LatentBackbone
-from triptych.models.options import LoadOptions
+from triptych.models.options import LoadOptions, Offload, References
 from triptych.models.placing import compile_blocks, enable_step_cache, place, quantisation, relief
 from triptych.models.qwen import QwenEdit, QwenEditText
 from triptych.models.qwen21 import Qwen21, Qwen21Text
 from triptych.models.sd3 import SD3, SD3Text
+from triptych.models.singlefile import is_original, load_transformer
 
-__all__ = ["Parts", "assemble", "load_parts"]
+__all__ = ["Parts", "assemble", "load_parts", "refuse_index"]
 
 _LIBRARIES = ("diffusers", "transformers")
+_SCHEDULER = "FlowMatchEulerDiscreteScheduler"
+_SAFE = {"use_safetensors": True}
 _UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 
 
@@ -42,6 +45,20 @@ class Parts:
         return self.by_name[name]
 
 
+def refuse_index(source: str, index: Mapping[str, Any]) -> None:
+    """Raise BackboneError for a checkpoint that cannot be loaded, from its `model_index.json` alone."""
+    pipeline = index.get("_class_name", "")
+    known = sorted({each.pipeline for each in CHECKPOINTS})
+    if pipeline not in known:
+        raise BackboneError(f"{source} is a {pipeline or 'checkpoint of no pipeline'}; known are: {', '.join(known)}.")
+    scheduler = index.get("scheduler")
+    if isinstance(scheduler, list) and scheduler[1] != _SCHEDULER:
+        raise BackboneError(
+            f"{source} has the scheduler {scheduler[1]}; noise levels are read from {_SCHEDULER} alone. Take the "
+            "folder scheduler/ of the original checkpoint, and name its class in model_index.json."
+        )
+
+
 def load_parts(
     source: str, index: Mapping[str, Any], options: LoadOptions, *, transformer_file: Path | None = None
 ) -> Parts:
@@ -53,7 +70,10 @@ def load_parts(
         library, class_name = entry
         if library not in _LIBRARIES:
             raise BackboneError(f"{source}: part {name!r} is of the library {library!r}; known are {_LIBRARIES}.")
-        loaded[name] = _load_part(source, name, library, class_name, options, transformer_file)
+        part = loaded[name] = _load_part(source, name, library, class_name, options, transformer_file)
+        if isinstance(part, nn.Module) and options.offload in (Offload.PARTS, Offload.LAYERS):
+            # Quantised weights are packed on the device: each part leaves it before the next one comes.
+            part.to("cpu")
     return Parts(by_name=loaded)
 
 
@@ -92,22 +112,27 @@ def _load_part(
             return tuple(
                 part.from_pretrained(source, subfolder=name) for part in (AutoTokenizer, Qwen2VLImageProcessorPil)
             )
-        if name == "transformer" and transformer_file is not None:
-            return kind.from_single_file(str(transformer_file), config=source, subfolder="transformer", **settings)
-        if is_module:
-            settings["use_safetensors"] = True
-        part = kind.from_pretrained(source, subfolder=name, **settings)
+        if name == "tokenizer" and class_name.endswith("Processor"):
+            # FLUX.2-dev's: only its tokenizer reads here, and its part for pictures needs torchvision.
+            return AutoTokenizer.from_pretrained(source, subfolder=name)
+        if name == "transformer" and (file := transformer_file or _original_file(source, kind)) is not None:
+            part = load_transformer(kind, file, source, settings)
+        else:
+            part = kind.from_pretrained(source, subfolder=name, **settings, **_SAFE if is_module else {})
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise BackboneError(f"{source}: the part {name!r} could not be loaded: {error}") from error
     return part.eval().requires_grad_(False) if is_module else part
 
 
+def _original_file(source: str, kind: Any) -> Path | None:
+    """The transformer's file in a folder where it lies under the names of its authors' code, as ComfyUI has it."""
+    file = Path(source).expanduser() / "transformer" / "diffusion_pytorch_model.safetensors"
+    return file if file.is_file() and is_original(file, kind, source) else None
+
+
 def _card_of(pipeline: str, index: Mapping[str, Any], parts: Parts, name: str) -> Card:
     """The card of a checkpoint that is not in the catalogue: that of its kin, with its own name and no promises."""
     kin = [each.card for each in CHECKPOINTS if each.pipeline == pipeline]
-    if not kin:
-        known = ", ".join(sorted({each.pipeline for each in CHECKPOINTS}))
-        raise BackboneError(f"{name} is a {pipeline or 'checkpoint of no pipeline'}; known are: {known}.")
     card = kin[0]
     if pipeline == "Flux2KleinPipeline":
         distilled = bool(index.get("is_distilled"))

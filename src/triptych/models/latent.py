@@ -36,6 +36,7 @@ class LatentBackbone(ABC):
         self._device: torch.device | None = None
         self._cached: Context | None = None
         self._rungs: list[Callable[[], str]] = []
+        self._on_steps: Callable[[int], None] | None = None
 
     @property
     def transformer(self) -> Any:
@@ -64,6 +65,10 @@ class LatentBackbone(ABC):
     def relieve(self) -> str | None:
         """As in `Relieves`."""
         return self._rungs.pop(0)() if self._rungs else None
+
+    def when_scheduled(self, then: Callable[[int], None]) -> None:
+        """Call `then` with the number of steps whenever a schedule is made: some step caches count them."""
+        self._on_steps = then
 
     def encode_images(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
         """Pictures in [-1, 1] to tokens in row order. Nothing is kept; gradients flow to `images`."""
@@ -117,6 +122,8 @@ class LatentBackbone(ABC):
 
     def _levels(self, steps: int, *, mu: float | None, sigmas: Sequence[float] | None = None) -> tuple[float, ...]:
         """The checkpoint's own scheduler on `sigmas`, or else on evenly spaced noise levels."""
+        if self._on_steps is not None:
+            self._on_steps(steps)
         even = np.linspace(1.0, 1 / steps, steps)
         return self._spaced(sigmas=list(sigmas or even.tolist()), mu=mu)
 

@@ -34,6 +34,7 @@ def load(source: str | Path = "pocket", options: LoadOptions | None = None) -> B
     """
     options = options or LoadOptions()
     device = options.device or _best_device()
+    _refuse_device(device)
     name = str(source)
     if name == "pocket":
         return _pocket(None, options, device)
@@ -41,7 +42,7 @@ def load(source: str | Path = "pocket", options: LoadOptions | None = None) -> B
     if path.is_file():
         return _from_file(path, options, device)
     if path.is_dir():
-        return _from_index(name, _read_index(path), find_checkpoint(path.name), options, device)
+        return _from_index(str(path), _read_index(path), _recognised(path), options, device)
     checkpoint = find_checkpoint(name)
     if checkpoint is None and ("/" not in name or path.is_absolute() or name.startswith(".")):
         raise BackboneError(_unknown(name, path))
@@ -65,6 +66,19 @@ def _best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def _refuse_device(device: str) -> None:
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise BackboneError(f"{device!r} is not a device; give cpu, cuda, cuda:1 or mps.") from error
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if kind in there and not there[kind]():
+        raise BackboneError(
+            f"device {device!r} was asked for, but this torch ({torch.__version__}) finds no {kind} device. Install a "
+            "build of torch for it, or leave `device` out."
+        )
+
+
 def _pocket(path: Path | None, options: LoadOptions, device: str) -> Backbone:
     for name in ("quantise", "offload", "references", "step_cache"):
         value = getattr(options, name)
@@ -84,23 +98,36 @@ def _from_file(path: Path, options: LoadOptions, device: str) -> Backbone:
             f"{path.name} may run code when it is opened. Only safetensors files are loaded; convert it, on a machine "
             "you can spare, with `safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'out.safetensors')`."
         )
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except SafetensorError as error:
-        raise BackboneError(f"{path} is no readable safetensors file: {error}.") from error
-    if {"config", "tokenizer"} <= metadata.keys():
+    if path.suffix.lower() != ".gguf" and {"config", "tokenizer"} <= _metadata(path).keys():
         return _pocket(path, options, device)
     if options.base is None:
         raise BackboneError(
             f"{path.name} holds a transformer alone. Name the checkpoint that it belongs to, for its text encoder and "
-            "codec: load(FILE, LoadOptions(base='black-forest-labs/FLUX.2-klein-4B')). For the command line, put the "
-            "file into a copy of that checkpoint's folder, as transformer/diffusion_pytorch_model.safetensors."
+            "codec: load(FILE, LoadOptions(base='black-forest-labs/FLUX.2-klein-4B')). For the command line, put a "
+            "safetensors file into a copy of that checkpoint's folder, as "
+            "transformer/diffusion_pytorch_model.safetensors."
         )
     folder = Path(options.base).expanduser()
-    checkpoint = find_checkpoint(folder.name if folder.is_dir() else options.base)
+    checkpoint = _recognised(folder) if folder.is_dir() else find_checkpoint(options.base)
     index = _read_index(folder) if folder.is_dir() else _fetch_index(options.base, checkpoint)
-    return _from_index(options.base, index, checkpoint, options, device, transformer_file=path)
+    return _from_index(
+        str(folder) if folder.is_dir() else options.base, index, checkpoint, options, device, transformer_file=path
+    )
+
+
+def _recognised(folder: Path) -> Checkpoint | None:
+    """The known checkpoint in a folder, by its name or by that of the Hub's cache around it (`models--OWNER--NAME`)."""
+    resolved = folder.resolve()
+    names = [folder.name, *(part.rpartition("--")[2] for part in resolved.parts if part.startswith("models--"))]
+    return next((known for name in names if (known := find_checkpoint(name)) is not None), None)
+
+
+def _metadata(path: Path) -> Mapping[str, str]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except SafetensorError as error:
+        raise BackboneError(f"{path} is no readable safetensors file: {error}.") from error
 
 
 def _read_index(folder: Path) -> Mapping[str, Any]:
@@ -144,8 +171,9 @@ def _from_index(
     transformer_file: Path | None = None,
 ) -> Backbone:
     # Takes seconds, which the pocket does without.
-    from triptych.models.assembly import assemble, load_parts
+    from triptych.models.assembly import assemble, load_parts, refuse_index
 
+    refuse_index(source, index)
     dtype = options.dtype or native_dtype(device)
     if checkpoint is not None and None in (options.quantise, options.offload):
         choice = choose(

@@ -1,5 +1,6 @@
 """What a page costs in memory, computed from sizes; and the choice that fits, with its reason."""
 
+import importlib.util
 from dataclasses import dataclass
 
 import psutil
@@ -16,6 +17,7 @@ __all__ = [
     "decode_bytes",
     "estimate",
     "free_bytes",
+    "installed_kinds",
     "page_tokens",
     "read_bytes",
     "step_bytes",
@@ -136,13 +138,15 @@ def choose(
 
     What the user fixed stays fixed. Raises BackboneError with the least that would be needed where nothing fits.
     """
-    gpu = device != "cpu"
-    kinds = [quantise] if quantise else [Quantise.NONE, Quantise.INT8, *([Quantise.NF4] if device == "cuda" else [])]
+    gpu = torch.device(device).type != "cpu"
+    kinds = [quantise] if quantise else installed_kinds(device)
     moves = [offload] if offload else [Offload.NONE, *([Offload.PARTS, Offload.LAYERS] if gpu else [])]
     # Taking turns changes no bit, so it comes before storing weights in fewer bits.
     tried = [(kind, move) for move in moves[:2] for kind in kinds[:1]]
     tried += [(kind, move) for kind in kinds[1:] for move in moves[:2]]
     tried += [(kind, move) for kind in kinds for move in moves[2:]]
+    # bitsandbytes' weights stay on the device that they were packed on.
+    tried = [(kind, move) for kind, move in tried if (kind, move) != (Quantise.NF4, Offload.LAYERS)]
     needs: list[tuple[float, str]] = []
     for kind, move in tried:
         need = estimate(shape, side_px=side_px, quantise=kind, offload=move, dtype=dtype)
@@ -158,6 +162,16 @@ def choose(
         f"{free / _GIB:.1f} GiB are free on {device}; even the least ({label}) needs {least:.1f} GiB at {side_px} px. "
         "Free memory, choose a smaller backbone or smaller panels, or another device."
     )
+
+
+def installed_kinds(device: str) -> list[Quantise]:
+    """How weights can be stored here, the truest first: what needs a package counts where it is installed."""
+    kinds = [Quantise.NONE]
+    if importlib.util.find_spec("torchao") is not None:
+        kinds.append(Quantise.INT8)
+    if torch.device(device).type == "cuda" and importlib.util.find_spec("bitsandbytes") is not None:
+        kinds.append(Quantise.NF4)
+    return kinds
 
 
 def free_bytes(device: str) -> int:

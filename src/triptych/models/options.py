@@ -17,7 +17,7 @@ class Quantise(StrEnum):
     INT8 = "int8"
     """torchao, weights only: about half of bf16, errors hard to see."""
     FP8 = "fp8"
-    """torchao, weights only: the same size; fast where the GPU computes in it (Hopper, Ada)."""
+    """torchao, weights only: the same size, other rounding; computes in bf16."""
     NF4 = "nf4"
     """bitsandbytes: about 0.28 of bf16, errors to be seen in fine detail; CUDA only."""
 
@@ -34,7 +34,7 @@ class Offload(StrEnum):
     PARTS = "parts"
     """Text encoder, transformer and codec take turns on the device: a few seconds a page."""
     LAYERS = "layers"
-    """Even the transformer comes layer by layer: fits nearly anywhere, several times slower."""
+    """Even the transformer comes block by block: fits nearly anywhere, several times slower."""
 
 
 class References(StrEnum):
@@ -79,5 +79,9 @@ class LoadOptions:
             raise BackboneError("nf4 weights need a CUDA device. On the CPU choose int8, or none.")
         if self.offload not in (None, Offload.NONE) and self.device == "cpu":
             raise BackboneError(f"offload {self.offload.value!r} moves weights to main memory, but device is 'cpu'.")
+        if self.offload is Offload.LAYERS and self.quantise is Quantise.NF4:
+            raise BackboneError("nf4 weights cannot come block by block. Choose offload 'parts', or int8.")
+        if self.offload is Offload.LAYERS and self.compile:
+            raise BackboneError("blocks that come one by one cannot be compiled. Leave `compile` out, or offload.")
         if not 0 < self.step_cache_threshold < 1:
             raise BackboneError(f"step_cache_threshold is {self.step_cache_threshold}; it must lie between 0 and 1.")

@@ -6,17 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from accelerate import cpu_offload_with_hook
-from accelerate.hooks import remove_hook_from_module
 from diffusers import FirstBlockCacheConfig, MagCacheConfig, TaylorSeerCacheConfig
-from diffusers.hooks import apply_group_offloading
 from diffusers.hooks.mag_cache import FLUX_MAG_RATIOS
 from torch import nn
 
 from triptych.errors import BackboneError
 from triptych.models.latent import LatentBackbone
-from triptych.models.options import LoadOptions, Offload, Quantise, StepCache
-from triptych.models.pocket import PocketBackbone
+from triptych.models.offloading import bring_back, lend_blocks, outer_blocks, take_turns
+from triptych.models.options import LoadOptions, Offload, Quantise, References, StepCache
 
 __all__ = ["compile_blocks", "enable_step_cache", "place", "quantisation", "relief"]
 
@@ -56,13 +53,13 @@ def place(backbone: LatentBackbone, modules: Mapping[str, nn.Module], options: L
     backbone.runs_on(device)
     match options.offload:
         case Offload.PARTS:
-            _take_turns(modules, device)
+            take_turns(modules.values(), device)
         case Offload.LAYERS:
             for name, module in modules.items():
                 if name == "vae":
                     module.to(device)
                 else:
-                    apply_group_offloading(module, onload_device=device, offload_type="leaf_level")
+                    lend_blocks(module, device)
         case _:
             for module in modules.values():
                 module.to(device)
@@ -82,8 +79,7 @@ def relief(
     def move(offload: Offload, said: str) -> Callable[[], str]:
         def again() -> str:
             for module in modules.values():
-                remove_hook_from_module(module, recurse=True)
-                module.to("cpu")
+                bring_back(module)
             place(backbone, modules, replace(options, offload=offload))
             return said
 
@@ -100,19 +96,10 @@ def relief(
     return tuple(rungs)
 
 
-def _take_turns(modules: Mapping[str, nn.Module], device: torch.device) -> None:
-    """Each module comes when it is called and sends the one before it away; the last sends the next page's first."""
-    order = sorted(modules, key=lambda name: (not name.startswith("text"), name != "transformer"))
-    hooks = []
-    for name in order:
-        _, hook = cpu_offload_with_hook(modules[name], device, prev_module_hook=hooks[-1] if hooks else None)
-        hooks.append(hook)
-    hooks[0].hook.prev_module_hook = hooks[-1]
-
-
-def compile_blocks(backbone: LatentBackbone | PocketBackbone) -> None:
+def compile_blocks(backbone: LatentBackbone) -> None:
     """Compile the repeated blocks once for all of them: for the first page's lengths, at the second's for any."""
-    backbone.transformer.compile_repeated_blocks()
+    for block in outer_blocks(backbone.transformer):
+        block.compile()
 
 
 def enable_step_cache(backbone: LatentBackbone, options: LoadOptions) -> None:
@@ -125,19 +112,29 @@ def enable_step_cache(backbone: LatentBackbone, options: LoadOptions) -> None:
             f"the step cache {options.step_cache.value!r} works with {', '.join(allowed)}; {backbone.card.name} is of "
             f"family {backbone.card.family}. Leave step_cache out."
         )
-    backbone.transformer.enable_cache(_cache_config(backbone, options))
+    if getattr(backbone, "references", References.JOINT) is References.ALONE:
+        raise BackboneError(
+            f"{backbone.card.name} keeps its conditions (references 'alone'), where no block may be left out. Leave "
+            "step_cache out, or references."
+        )
+    backbone.transformer.enable_cache(_cache_config(backbone.card.steps, options))
+    if options.step_cache is StepCache.MAGCACHE:
+        # It begins anew after so many steps, whatever a page takes.
+        def count(steps: int) -> None:
+            backbone.transformer.disable_cache()
+            backbone.transformer.enable_cache(_cache_config(steps, options))
+
+        backbone.when_scheduled(count)
 
 
-def _cache_config(
-    backbone: LatentBackbone, options: LoadOptions
-) -> FirstBlockCacheConfig | MagCacheConfig | TaylorSeerCacheConfig:
+def _cache_config(steps: int, options: LoadOptions) -> FirstBlockCacheConfig | MagCacheConfig | TaylorSeerCacheConfig:
     match options.step_cache:
         case StepCache.FIRST_BLOCK:
             return FirstBlockCacheConfig(threshold=options.step_cache_threshold)
         case StepCache.MAGCACHE:
             return MagCacheConfig(
                 threshold=options.step_cache_threshold,
-                num_inference_steps=backbone.card.steps,
+                num_inference_steps=steps,
                 mag_ratios=FLUX_MAG_RATIOS,
             )
         case _:

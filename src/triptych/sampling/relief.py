@@ -16,6 +16,8 @@ from triptych.sampling.result import Result
 
 __all__ = ["BatchTooLargeError", "run_relieved"]
 
+# Told by a bare RuntimeError: torch's allocator on the CPU, cuBLAS, and the driver itself.
+_SAID = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
 _log = logging.getLogger(__name__)
 
 
@@ -65,8 +67,7 @@ def _relieve(backbone: object) -> str | None:
 
 
 def _is_exhausted(error: BaseException) -> bool:
-    # On the CPU torch raises a bare RuntimeError, told by its allocator's name only.
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(said in str(error) for said in _SAID)
 
 
 def _give_back() -> None:

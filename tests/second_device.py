@@ -1,0 +1,129 @@
+"""A second device without hardware: `far`, which counts its memory and raises where devices meet.
+
+torch's PrivateUse1 under another name. Its tensors wrap tensors of the CPU, so that every operation gives the CPU's
+bits; an operation on tensors of both devices raises, as on a GPU, except for numbers (tensors of no dimensions).
+"""
+
+import weakref
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
+from torch.utils._pytree import tree_iter, tree_map_only
+from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+
+_COPIES = ("aten::_to_copy", "aten::copy_", "aten::_copy_from", "aten::set_data")
+
+
+class MixedDevicesError(RuntimeError):
+    """An operation was given tensors of both devices."""
+
+
+class Meter:
+    """Bytes that are alive on the device."""
+
+    def __init__(self) -> None:
+        self.now = self.peak = 0
+        self._uses: Counter[int] = Counter()
+
+    def count(self, wrapper: "Far", raw: torch.Tensor) -> None:
+        storage = raw.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if not self._uses[key]:
+            self.now += size
+            self.peak = max(self.peak, self.now)
+        self._uses[key] += 1
+        weakref.finalize(wrapper, self._release, key, size)
+
+    def begin(self) -> None:
+        """Forget the peak so far."""
+        self.peak = self.now
+
+    def _release(self, key: int, size: int) -> None:
+        self._uses[key] -= 1
+        if not self._uses[key]:
+            del self._uses[key]
+            self.now -= size
+
+
+METER = Meter()
+
+
+class Far(torch.Tensor):
+    """A tensor on the device."""
+
+    _raw: torch.Tensor
+
+    @staticmethod
+    def __new__(cls, raw: torch.Tensor) -> "Far":
+        self = torch.Tensor._make_wrapper_subclass(
+            cls,
+            raw.size(),
+            strides=raw.stride(),
+            storage_offset=raw.storage_offset(),
+            dtype=raw.dtype,
+            device=torch.device("far", 0),
+        )
+        self._raw = raw
+        METER.count(self, raw)
+        return self
+
+    def __init__(self, raw: torch.Tensor) -> None: ...
+
+    def __repr__(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return f"Far({self._raw!r})"
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return _compute(func, args, kwargs or {})
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+
+class _Here(TorchDispatchMode):
+    """Sees what makes tensors from nothing, too."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return _compute(func, args, kwargs or {})
+
+
+@contextmanager
+def second_device() -> Iterator[Meter]:
+    """Inside the `with`, tensors can be moved to the device `far`."""
+    _register()
+    METER.begin()
+    with _Here():
+        yield METER
+
+
+@cache
+def _register() -> None:
+    _setup_privateuseone_for_python_backend(rename="far")
+
+
+def _compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    name = func._schema.name
+    tensors = [each for each in tree_iter((args, kwargs)) if isinstance(each, torch.Tensor)]
+    far = [each for each in tensors if isinstance(each, Far)]
+    asked = kwargs.get("device")
+    to_far = bool(far) if asked is None else torch.device(asked).type == "far"
+    if far and name not in _COPIES and any(each.ndim and not isinstance(each, Far) for each in tensors):
+        raise MixedDevicesError(f"{name}: tensors are on far and on cpu")
+    if name == "aten::_fused_sdp_choice":
+        return 0  # plain mathematics
+    if not far and not to_far:
+        return func(*args, **kwargs)
+    plain_args, plain_kwargs = tree_map_only(Far, lambda each: each._raw, (args, kwargs))
+    if asked is not None:
+        plain_kwargs = plain_kwargs | {"device": torch.device("cpu")}
+    out = func(*plain_args, **plain_kwargs)
+    if name == "aten::copy_":
+        return args[0]
+    if not to_far:
+        return out.clone() if isinstance(out, torch.Tensor) else out
+    wrapped = tree_map_only(torch.Tensor, Far, out)
+    return return_and_correct_aliasing(func, args, kwargs, wrapped) if far else wrapped
