@@ -193,7 +193,7 @@ class _Desk:
             content += [self._thumb(each) for each in pictures[:_SHOWN]]
             content += [_link(each) for each in pictures]
         failed = found["state"] == "failed"
-        return CallToolResult(content=content, structuredContent=told, isError=failed)
+        return CallToolResult(content=content, structured_content=told, is_error=failed)
 
     def _image(self, text: str) -> str:
         if file_id(text) is not None:
@@ -208,12 +208,12 @@ class _Desk:
 
     def _thumb(self, picture: dict[str, Any]) -> ImageContent:
         data = self.studio.files.thumb(picture["file"], 256).read_bytes()
-        return ImageContent(type="image", data=base64.b64encode(data).decode(), mimeType="image/webp")
+        return ImageContent(type="image", data=base64.b64encode(data).decode(), mime_type="image/webp")
 
 
 def _link(picture: dict[str, Any]) -> ResourceLink:
     uri = f"triptych://pictures/{picture['id']}"
-    return ResourceLink(type="resource_link", name=f"{picture['id']}.png", uri=uri, mimeType="image/png")
+    return ResourceLink(type="resource_link", name=f"{picture['id']}.png", uri=uri, mime_type="image/png")
 
 
 def _words(job: dict[str, Any]) -> str:
@@ -225,4 +225,4 @@ def _words(job: dict[str, Any]) -> str:
 
 
 def _failed(message: str) -> CallToolResult:
-    return CallToolResult(content=[TextContent(type="text", text=message)], isError=True)
+    return CallToolResult(content=[TextContent(type="text", text=message)], is_error=True)
