@@ -114,7 +114,7 @@ def test_add_refuses_when_there_is_no_room(tmp_path):
 def test_remove_unused_keeps_what_is_named(files):
     first, second = files.add(png((9, 9), "red")), files.add(png((9, 9), "blue"))
     files.thumb(second.id, 64)
-    assert files.remove_unused(frozenset({first.id}), older_than_s=-1) == 1
+    assert files.remove_unused(frozenset({first.id}), older_than_s=-1.0) == 1
     assert files.path(first.id).is_file()
     with pytest.raises(StudioError):
         files.path(second.id)
