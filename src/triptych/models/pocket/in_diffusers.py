@@ -6,9 +6,11 @@ from typing import Any, cast
 import torch
 from diffusers import Flux2Transformer2DModel
 from diffusers.models.transformers.transformer_flux2 import (
+    Flux2Attention,
     Flux2KVAttnProcessor,
     Flux2KVCache,
     Flux2KVParallelSelfAttnProcessor,
+    Flux2ParallelSelfAttention,
     Flux2Transformer2DModelOutput,
 )
 from torch import Tensor
@@ -37,10 +39,12 @@ def in_diffusers(transformer: PocketTransformer) -> "PocketInDiffusers":
         )
     weights = {name: weight.detach().clone() for name, weight in transformer.state_dict().items()}
     copy.load_state_dict(weights, assign=True)
-    for block in copy.transformer_blocks:
-        block.attn.set_processor(Flux2KVAttnProcessor())
-    for block in copy.single_transformer_blocks:
-        block.attn.set_processor(Flux2KVParallelSelfAttnProcessor())
+    for module in copy.modules():
+        match module:
+            case Flux2Attention():
+                module.set_processor(Flux2KVAttnProcessor())
+            case Flux2ParallelSelfAttention():
+                module.set_processor(Flux2KVParallelSelfAttnProcessor())
     return copy.eval().requires_grad_(False)
 
 

@@ -45,6 +45,13 @@ def fit_klt(
     return basis.float(), mean.float(), deviations.float()
 
 
+def _silent(layer: nn.Conv2d) -> nn.Conv2d:
+    """The layer with weights of zero: a network that ends in it begins by adding nothing."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
 class _Residual(nn.Module):
     """Two convolutions without a norm (Lim et al. 2017, arXiv:1707.02921): a norm would hide the picture's contrast."""
 
@@ -63,6 +70,9 @@ class KltCodec(nn.Module):
     """Pictures in [-1, 1] of any size in multiples of 16 to tokens of about unit variance, and back."""
 
     factor = FACTOR
+    basis: Tensor
+    mean: Tensor
+    scale: Tensor
 
     def __init__(
         self, *, channels: int = 256, width: int = 64, encoder_blocks: int = 2, decoder_blocks: int = 5
@@ -78,20 +88,16 @@ class KltCodec(nn.Module):
             nn.Conv2d(cells, width, 3, padding=1),
             *(_Residual(width) for _ in range(encoder_blocks)),
             nn.PixelUnshuffle(FACTOR // _CELL),
-            nn.Conv2d(width * (FACTOR // _CELL) ** 2, channels, 1),
+            _silent(nn.Conv2d(width * (FACTOR // _CELL) ** 2, channels, 1)),
         )
-        nn.init.zeros_(self.encoder[-1].weight)
-        nn.init.zeros_(self.encoder[-1].bias)
         self.spread = nn.Sequential(
             nn.Conv2d(channels, 16 * (FACTOR // _CELL) ** 2, 3, padding=1), nn.PixelShuffle(FACTOR // _CELL)
         )
         self.decoder = nn.Sequential(
             nn.Conv2d(cells + 16, width, 3, padding=1),
             *(_Residual(width) for _ in range(decoder_blocks)),
-            nn.Conv2d(width, cells, 3, padding=1),
+            _silent(nn.Conv2d(width, cells, 3, padding=1)),
         )
-        nn.init.zeros_(self.decoder[-1].weight)
-        nn.init.zeros_(self.decoder[-1].bias)
 
     def start(self, pictures: Float[Tensor, "batch 3 height width"]) -> None:
         """Take the linear transform of `pictures`; the networks begin by adding nothing to it."""
