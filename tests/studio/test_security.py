@@ -117,9 +117,13 @@ def test_no_path_leaves_the_folders(quiet, examples):
             "path": path, "raw_path": path.encode("utf-8", "replace"), "query_string": b"", "root_path": "",
             "headers": [(b"host", b"127.0.0.1:8420")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8420),
         }  # fmt: skip
-        status, body = 0, b""
+        status, body, asked = 0, b"", 0
 
         async def receive():
+            nonlocal asked
+            asked += 1
+            if asked > 1:  # the client stays, and says nothing more
+                await asyncio.Event().wait()
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MethodType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
@@ -29,7 +29,7 @@ class _Turn(ModelHook):
             if other is not module and _device_of(other) != "cpu":
                 other.to("cpu")
         module.to(self._device)
-        return send_to_device(args, self._device), send_to_device(kwargs, self._device)
+        return cast(tuple[Any, ...], send_to_device(args, self._device)), dict(send_to_device(kwargs, self._device))
 
 
 def take_turns(modules: Iterable[nn.Module], device: torch.device) -> None:
@@ -51,7 +51,7 @@ def lend_blocks(module: nn.Module, device: torch.device) -> None:
     brought: dict[int, Tensor] = {}
     inside = {id(tensor) for block in blocks for tensor in (*block.parameters(), *block.buffers())}
     for child in module.modules():
-        for tensors in (child._parameters, child._buffers):
+        for tensors in _tables(child):
             for name, tensor in tensors.items():
                 if tensor is not None and id(tensor) not in inside:
                     # Weights that two layers share stay shared.
@@ -96,7 +96,7 @@ def _lent(block: nn.Module, device: torch.device) -> Iterator[None]:
     copies: dict[int, Tensor] = {}
     try:
         for module in block.modules():
-            for tensors in (module._parameters, module._buffers):
+            for tensors in _tables(module):
                 kept.append((tensors, dict(tensors)))
                 for name, tensor in tensors.items():
                     if tensor is not None:
@@ -108,6 +108,10 @@ def _lent(block: nn.Module, device: torch.device) -> Iterator[None]:
     finally:
         for tensors, own in kept:
             tensors.update(own)
+
+
+def _tables(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any]]:
+    return module._parameters, module._buffers
 
 
 def _moved(tensor: Tensor, device: torch.device) -> Tensor:

@@ -42,9 +42,9 @@ def in_diffusers(transformer: PocketTransformer) -> "PocketInDiffusers":
     for module in copy.modules():
         match module:
             case Flux2Attention():
-                module.set_processor(Flux2KVAttnProcessor())
+                module.set_processor(cast(Any, Flux2KVAttnProcessor()))
             case Flux2ParallelSelfAttention():
-                module.set_processor(Flux2KVParallelSelfAttnProcessor())
+                module.set_processor(cast(Any, Flux2KVParallelSelfAttnProcessor()))
     return copy.eval().requires_grad_(False)
 
 

@@ -194,7 +194,8 @@ def _network(
                 "pretraining needs a trained codec: give `codec`, or `start` with a pocket that has one."
             )
         sizes = recipe.sizes.model_dump() | {"vocabulary": tokenizer.get_vocab_size()}
-        network = PocketNetwork(PocketConfig(**_code(codec_weights) | sizes))
+        facts: dict[str, Any] = _code(codec_weights) | sizes
+        network = PocketNetwork(PocketConfig(**facts))
         network.codec.load_state_dict(codec_weights)
         return network
     network = PocketNetwork(pocket_config(start))
