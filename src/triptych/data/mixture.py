@@ -42,6 +42,8 @@ class Entry:
     """Numbers of slots that are wanted; empty takes what the rule gives."""
     first_batch: int = 0
     """The entry is drawn from this batch on: a curriculum."""
+    large: float = 0.0
+    """Share of batches whose pictures are twice the mixture's size on a side, with a quarter of the pages."""
     source: Source | None = None
     """What this entry's rules draw from; None: the mixture's own."""
 
@@ -87,22 +89,24 @@ class Mixture:
         rng = Random(f"{self.seed}:{index}")
         open_entries = [entry for entry in self.entries if index >= entry.first_batch]
         entry = rng.choices(open_entries, [entry.weight for entry in open_entries])[0]
-        first = self._page(entry, rng)
+        scale = 2 if entry.large and rng.random() < entry.large else 1
+        size_px = scale * self.size_px
+        first = self._page(entry, rng, size_px)
         given, slots = shape_of(first)
-        wanted = max(2, min(24, round(self.load / (given + slots))))
+        wanted = max(2, min(24, round(self.load / (given + slots) / scale**2)))
         pages = [first]
         for _ in range(_TRIES * wanted):
             if len(pages) == wanted:
                 break
-            page = self._page(entry, rng)
+            page = self._page(entry, rng, size_px)
             if shape_of(page) == (given, slots):
                 pages.append(page)
         return pages
 
-    def _page(self, entry: Entry, rng: Random) -> Page:
+    def _page(self, entry: Entry, rng: Random, size_px: int) -> Page:
         for _ in range(_TRIES):
             try:
-                page = few_shot(self._task(entry, rng), rng.choice(entry.shots), rng, self.size_px)
+                page = few_shot(self._task(entry, rng), rng.choice(entry.shots), rng, size_px)
             except SourceError:  # a chain may undo itself, as zoom-out and zoom-in do: another task is drawn
                 continue
             while shape_of(page)[0] > self.max_given and page.context:

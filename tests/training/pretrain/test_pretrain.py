@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from triptych.data.mixture import Entry, Mixture, Words
@@ -17,6 +18,7 @@ from triptych.models.pocket import PocketBackbone, PocketConfig, PocketNetwork, 
 from triptych.models.pocket.backbone import positions
 from triptych.models.pocket.codec import PocketCodec
 from triptych.models.pocket.text import train_tokenizer
+from triptych.page import Page, condition, slot
 from triptych.prompts import write_prompt
 from triptych.sampling.ways import WAYS
 from triptych.sampling.working import working_page
@@ -59,7 +61,7 @@ def _network() -> PocketNetwork:
 
 
 def _batch() -> PageBatch:
-    return collate(_mixture().batch(1), TOKENIZER, side_px=128, factor=16)
+    return collate(_mixture().batch(1), TOKENIZER, factor=16)
 
 
 def _loss(network: PocketNetwork, batch: PageBatch, **changes: object) -> float:
@@ -93,6 +95,34 @@ def test_mixture_pages_of_a_batch_share_their_shape_and_are_answered() -> None:
         pages = _mixture().batch(index)
         assert len({(len(page.all_panels), len(page.slots)) for page in pages}) == 1
         assert all(page.is_answered for page in pages)
+
+
+def test_mixture_large_batches_have_twice_the_side_and_a_quarter_of_the_pages() -> None:
+    def batch(large: float) -> PageBatch:
+        entry = Entry(name="words", rules=(RULES["mirror"],), large=large)
+        return collate(Mixture(entries=(entry,), source=ShapeSource(), seed=4, load=32).batch(0), TOKENIZER, factor=16)
+
+    small, large = batch(0.0), batch(1.0)
+    assert (small.answers.shape, large.answers.shape) == ((16, 1, 128, 128, 3), (4, 1, 256, 256, 3))
+    assert large.slot_grids[0].tokens == 4 * small.slot_grids[0].tokens
+
+
+def _wide_pages(sizes: list[tuple[int, int]]) -> list[Page]:
+    shapes = (Image.new("RGB", size, "red") for size in sizes)
+    return [Page(panels=(condition(shape), slot("mirror it", answer=shape))) for shape in shapes]
+
+
+def test_collate_pages_that_are_not_square_keep_their_shape() -> None:
+    batch = collate(_wide_pages([(160, 112), (160, 112)]), TOKENIZER, factor=16)
+    assert batch.given.shape == batch.answers.shape == (2, 1, 112, 160, 3)
+    assert (batch.slot_grids[0].rows, batch.slot_grids[0].columns) == (7, 10)
+    assert _loss(_network(), batch) > 0
+
+
+@pytest.mark.parametrize("sizes", [[(160, 112), (112, 160)], [(100, 112), (100, 112)]])
+def test_collate_pictures_of_unlike_or_uneven_sizes_raises_naming_them(sizes: list[tuple[int, int]]) -> None:
+    with pytest.raises(TrainingError, match=f"{sizes[0][0]}x112"):
+        collate(_wide_pages(sizes), TOKENIZER, factor=16)
 
 
 def test_mixture_entry_with_a_source_of_its_own_draws_from_it() -> None:

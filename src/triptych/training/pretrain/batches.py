@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from triptych.canvas import Canvas, arrange
 from triptych.data.mixture import Mixture
+from triptych.errors import TrainingError
 from triptych.models.backbone import Grid, frames
 from triptych.models.pocket.backbone import text_parts
 from triptych.models.pocket.text import TextBlocks, lay_out
@@ -38,36 +39,48 @@ class PageBatch:
     index: int
 
 
-def _stack(rows: list[list[Image]], side_px: int) -> Tensor:
-    shape = (len(rows), len(rows[0]), side_px, side_px, 3)
+def _stack(rows: list[list[Image]], size_px: tuple[int, int]) -> Tensor:
+    shape = (len(rows), len(rows[0]), size_px[1], size_px[0], 3)
     arrays = [np.asarray(image) for row in rows for image in row]
     return torch.from_numpy(np.stack(arrays).reshape(shape)) if arrays else torch.zeros(shape, dtype=torch.uint8)
 
 
-def collate(pages: list[Page], tokenizer: Tokenizer, *, side_px: int, factor: int, index: int = 0) -> PageBatch:
-    """Tensors of answered pages of one shape whose pictures are all `side_px` square."""
-    places = frames(pages[0])
-    side = side_px // factor
+def collate(pages: list[Page], tokenizer: Tokenizer, *, factor: int, index: int = 0) -> PageBatch:
+    """Tensors of answered pages of one shape, all of whose pictures are of one size in multiples of `factor`.
+
+    Raises TrainingError where they are not.
+    """
     own = len(pages[0].panels)
     slot_rows = [position < own and panel.is_slot for position, panel in enumerate(pages[0].all_panels)]
-    slots = tuple(position for position, is_slot in enumerate(slot_rows) if is_slot)
-    grids = [Grid(frame=frame, rows=side, columns=side) for frame in places]
+    size_px = _common_size(pages, factor)
+    grids = [Grid(frame=frame, rows=size_px[1] // factor, columns=size_px[0] // factor) for frame in frames(pages[0])]
     prompts = [text_parts(write_prompt(page), frames(page)) for page in pages]
-    pictures = [[panel.picture for panel in page.all_panels] for page in pages]
+
+    def pictures(*, slots: bool) -> list[list[Image]]:
+        rows = [zip(page.all_panels, slot_rows, strict=True) for page in pages]
+        return [[panel.picture for panel, is_slot in row if is_slot is slots and panel.picture] for row in rows]
+
     return PageBatch(
-        given=_stack(
-            [[p for p, is_slot in zip(row, slot_rows, strict=True) if not is_slot and p] for row in pictures], side_px
-        ),
-        answers=_stack(
-            [[p for p, is_slot in zip(row, slot_rows, strict=True) if is_slot and p] for row in pictures], side_px
-        ),
+        given=_stack(pictures(slots=False), size_px),
+        answers=_stack(pictures(slots=True), size_px),
         text=lay_out(prompts, tokenizer),
         given_grids=tuple(grid for grid, is_slot in zip(grids, slot_rows, strict=True) if not is_slot),
         slot_grids=tuple(grid for grid, is_slot in zip(grids, slot_rows, strict=True) if is_slot),
         canvas=arrange(pages[0], multiple=factor, fit=True),
-        slots=slots,
+        slots=tuple(position for position, is_slot in enumerate(slot_rows) if is_slot),
         index=index,
     )
+
+
+def _common_size(pages: list[Page], factor: int) -> tuple[int, int]:
+    sizes = {panel.picture.size for page in pages for panel in page.all_panels if panel.picture is not None}
+    if len(sizes) != 1 or any(side % factor for side in next(iter(sizes))):
+        found = ", ".join(f"{width}x{height}" for width, height in sorted(sizes))
+        raise TrainingError(
+            f"the pictures of one batch are {found} px; they must have one size in multiples of {factor}. "
+            f"Rule of the first page: {pages[0].rule}."
+        )
+    return next(iter(sizes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +98,7 @@ class _Batches(Dataset):
         index = self.first + position
         tokenizer = Tokenizer.from_str(self.tokenizer_json)
         pages = self.mixture.batch(index)
-        return collate(pages, tokenizer, side_px=self.mixture.size_px, factor=self.factor, index=index)
+        return collate(pages, tokenizer, factor=self.factor, index=index)
 
 
 def batches(

@@ -32,6 +32,8 @@ class EntryRecipe(_Strict):
     weight: float = Field(gt=0)
     chained: float = Field(default=0.0, ge=0, le=1)
     slots: tuple[int, ...] = ()
+    large: float = Field(default=0.0, ge=0, le=1)
+    """Share of batches at twice the size: for pictures that have the detail."""
     first_batch: int = Field(default=0, ge=0)
     style_pairs: tuple[tuple[str, str], ...] = ()
     """The only changes of style this entry makes; empty: all."""
@@ -149,6 +151,7 @@ def mixture_of(recipe: PretrainRecipe, sprites: SpriteSource) -> Mixture:
             weight=entry.weight,
             chained=entry.chained,
             slots=entry.slots,
+            large=entry.large,
             first_batch=entry.first_batch,
             source=_source_of(entry, sprites),
         )
