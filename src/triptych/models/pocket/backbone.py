@@ -21,6 +21,7 @@ from triptych.models.backbone import Card, Conditioning, Conditions, Context, Gr
 from triptych.models.hardware import native_dtype
 from triptych.models.packed_linear import pack_linears
 from triptych.models.pocket.codec import PocketCodec
+from triptych.models.pocket.eight_bits import from_eight_bits, to_eight_bits
 from triptych.models.pocket.klt import FACTOR, KltCodec
 from triptych.models.pocket.text import OVERVIEW_FRAME, PocketText, lay_out
 from triptych.models.pocket.transformer import PLACE_FEATURES, PocketTransformer, References
@@ -36,6 +37,7 @@ __all__ = [
     "pocket_config",
     "pocket_tokenizer",
     "pocket_training",
+    "pocket_weights",
     "positions",
     "save_pocket",
     "text_parts",
@@ -198,12 +200,17 @@ def save_pocket(
     path: Path,
     *,
     dtype: torch.dtype = torch.bfloat16,
+    eight_bits: bool = False,
     training: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write weights, sizes and vocabulary as one safetensors file; `training` tells, in JSON values, how they came."""
+    """Write weights, sizes and vocabulary as one safetensors file; `training` tells, in JSON values, how they came.
+
+    `eight_bits` keeps matrices and kernels in eight bits and the rest in `dtype`: half the size of bfloat16.
+    """
+    weights = to_eight_bits(network.state_dict()) if eight_bits else network.state_dict()
     tensors = {
         name: tensor.detach().to(dtype).contiguous() if tensor.is_floating_point() else tensor
-        for name, tensor in network.state_dict().items()
+        for name, tensor in weights.items()
     }
     config = {field: getattr(network.config, field) for field in PocketConfig.__dataclass_fields__}
     metadata = {"format": "pt", "config": json.dumps(config), "tokenizer": tokenizer.to_str()}
@@ -225,6 +232,11 @@ def _fact(path: Path, name: str) -> str:
 def pocket_config(path: Path) -> PocketConfig:
     """The sizes in a pocket file; raises BackboneError where there are none."""
     return PocketConfig(**json.loads(_fact(path, "config")))
+
+
+def pocket_weights(path: Path) -> dict[str, Tensor]:
+    """The weights in a pocket file, whichever way they are kept there."""
+    return from_eight_bits(load_file(path))
 
 
 def pocket_tokenizer(path: Path) -> Tokenizer:
@@ -250,7 +262,7 @@ def load_pocket(
     """
     source = path or _released()
     network, tokenizer = PocketNetwork(pocket_config(source)), pocket_tokenizer(source)
-    network.load_state_dict(load_file(source))
+    network.load_state_dict(pocket_weights(source))
     network.to(device=device, dtype=dtype or native_dtype(device)).eval().requires_grad_(False)
     if packed:
         pack_linears(network.transformer)

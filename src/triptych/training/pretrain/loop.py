@@ -21,7 +21,14 @@ from triptych.data.mixture import Mixture, corpus
 from triptych.errors import TrainingError
 from triptych.files import write_atomic
 from triptych.models.hardware import bfloat16_is_fast
-from triptych.models.pocket.backbone import PocketConfig, PocketNetwork, pocket_config, pocket_tokenizer, save_pocket
+from triptych.models.pocket.backbone import (
+    PocketConfig,
+    PocketNetwork,
+    pocket_config,
+    pocket_tokenizer,
+    pocket_weights,
+    save_pocket,
+)
 from triptych.models.pocket.klt import FACTOR, KltCodec
 from triptych.models.pocket.text import train_tokenizer
 from triptych.training.channels import decoder_weights
@@ -199,7 +206,7 @@ def _network(
         network.codec.load_state_dict(codec_weights)
         return network
     network = PocketNetwork(pocket_config(start))
-    network.load_state_dict({name: value.float() for name, value in load_file(start).items()})
+    network.load_state_dict({name: value.float() for name, value in pocket_weights(start).items()})
     if codec_weights is None:
         return network
     if _code(codec_weights) == {"codec": network.config.codec, "channels": network.config.channels}:
