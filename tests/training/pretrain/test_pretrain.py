@@ -13,6 +13,7 @@ from triptych.data.rules import RULES, rule_names
 from triptych.data.sources import ShapeSource
 from triptych.data.sprites import SpriteSource
 from triptych.errors import TrainingError
+from triptych.flow import euler_step, interpolate, velocity_from_data
 from triptych.models.backbone import Conditioning, frames
 from triptych.models.pocket import PocketBackbone, PocketConfig, PocketNetwork, load_pocket, pocket_training
 from triptych.models.pocket.backbone import positions
@@ -23,7 +24,7 @@ from triptych.prompts import write_prompt
 from triptych.sampling.ways import WAYS
 from triptych.sampling.working import working_page
 from triptych.training.channels import decoder_weights
-from triptych.training.pretrain.batches import PageBatch, collate
+from triptych.training.pretrain.batches import PageBatch, collate, to_unit
 from triptych.training.pretrain.loop import pretrain
 from triptych.training.pretrain.objective import draw_levels, page_loss
 from triptych.training.pretrain.recipe import EntryRecipe, PretrainRecipe, Sizes, load_recipe, training_source
@@ -172,6 +173,33 @@ def test_draw_levels_keeps_the_share_of_pure_noise() -> None:
     levels = draw_levels(4000, _recipe(pure_noise_share=0.3), torch.Generator().manual_seed(0))
     assert float((levels == 1).float().mean()) == pytest.approx(0.3, abs=0.03)
     assert float(levels.min()) > 0
+
+
+def test_page_loss_below_the_sampling_level_starts_where_the_first_step_of_sampling_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network, batch, seen = _network(), collate(_mixture().batch(0), TOKENIZER, factor=16), []
+    predict = network.transformer.predict
+
+    def watched(tokens: torch.Tensor, t: torch.Tensor, **known: object) -> torch.Tensor:
+        seen.append((tokens, t, predict(tokens, t, **known)))
+        return seen[-1][2]
+
+    monkeypatch.setattr(network.transformer, "predict", watched)
+    _loss(network, batch, pure_noise_share=0.0, sample_from=0.4)
+    (noise, ones, mean), (noisy, levels, _) = seen
+    assert torch.equal(ones, torch.ones_like(levels))
+    assert 0 < float(levels.min()) < float(levels.max()) <= 0.4
+    first_step = euler_step(noise, velocity_from_data(noise, mean, 1.0), 1.0, 0.4)
+    clean = network.codec.encode(to_unit(batch.answers)).view_as(noise)
+    share = (levels / 0.4)[:, None, None]
+    torch.testing.assert_close(noisy, interpolate(clean, first_step, share), atol=1e-5, rtol=1e-4)
+
+
+def test_pretrain_with_a_sampling_level_ends_in_a_pocket_that_steps_from_there(tmp_path: Path, codec: Path) -> None:
+    pocket = load_pocket(pretrain(_recipe(sample_from=0.4), _mixture(), {}, tmp_path, codec=codec, compiled=False))
+    assert pocket.schedule(1, 64) == (1, 0)
+    assert pocket.schedule(3, 64) == pytest.approx((1, 0.4, 0.2, 0))
 
 
 def test_page_loss_by_repaint_shows_the_canvas_that_sampling_paints(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,8 @@ class PocketConfig:
     head_width: int = 64
     text_width: int = 256
     vocabulary: int = 6000
+    sample_from: float | None = None
+    """Noise level that the steps after the first start from, as it was trained; None: even steps from 1 to 0."""
 
 
 class PocketNetwork(nn.Module):
@@ -161,8 +163,11 @@ class PocketBackbone:
         return Text(embeds=self.network.text(blocks.ids.to(self.device)), positions=blocks.positions)
 
     def schedule(self, steps: int, tokens: int) -> tuple[float, ...]:  # noqa: ARG002
-        """Even steps, the same for any number of tokens: nearly all is decided at t = 1, where conditions are read."""
-        return uniform_schedule(steps)
+        """The same for any number of tokens: one step to the mean, and from `sample_from` on even ones to a sample."""
+        start = self.network.config.sample_from
+        if start is None or steps == 1:
+            return uniform_schedule(steps)
+        return (1.0, *(start * level for level in uniform_schedule(steps - 1)))
 
     @property
     def keeps(self) -> Keeps:

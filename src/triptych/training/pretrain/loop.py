@@ -179,6 +179,7 @@ def _prepare(
 ) -> _Run:
     torch.manual_seed(recipe.seed)
     network = _network(recipe, mixture, tokenizer, codec=codec, start=start)
+    network.config = replace(network.config, sample_from=recipe.sample_from)
     network.codec.eval().requires_grad_(False)
     return _Run(
         recipe=recipe,

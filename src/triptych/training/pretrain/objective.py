@@ -32,8 +32,11 @@ class Draw:
 
 
 def draw_levels(pages: int, recipe: PretrainRecipe, generator: torch.Generator) -> Float[Tensor, " pages"]:
-    """A noise level for each page: a share at exactly 1, the rest logit-normal."""
-    levels = logit_normal(pages, mean=recipe.noise_mean, std=recipe.noise_std, generator=generator)
+    """A noise level for each page: a share at exactly 1, the rest logit-normal, or even below `sample_from`."""
+    if recipe.sample_from is None:
+        levels = logit_normal(pages, mean=recipe.noise_mean, std=recipe.noise_std, generator=generator)
+    else:
+        levels = recipe.sample_from * (1 - torch.rand(pages, generator=generator))
     pure = torch.rand(pages, generator=generator) < recipe.pure_noise_share
     return torch.where(pure, torch.ones(()), levels)
 
@@ -46,6 +49,47 @@ class _Problem:
     positions: Float[Tensor, "targets 4"]
     counted: Bool[Tensor, " targets"]
     references: References | None = None
+
+    def predict(
+        self,
+        network: PocketNetwork,
+        batch: PageBatch,
+        tokens: Tensor,
+        levels: Tensor,
+        pages: slice | Tensor = slice(None),
+    ) -> Tensor:
+        """Clean tokens of some of the pages."""
+        references = self.references
+        if references is not None:
+            references = References(blocks=tuple((keys[pages], values[pages]) for keys, values in references.blocks))
+        return network.transformer.predict(
+            tokens[pages],
+            levels[pages],
+            text=network.text(batch.text.ids[pages]),
+            text_positions=batch.text.positions,
+            positions=self.positions,
+            references=references,
+        )
+
+    def noisy(
+        self, network: PocketNetwork, batch: PageBatch, noise: Tensor, levels: Tensor, sample_from: float | None
+    ) -> Tensor:
+        """Tokens at their levels: on the line to noise, or below `sample_from` on that to what the first step gives.
+
+        Posterior-mean rectified flow (Ohayon et al. 2024, arXiv:2410.00418): from t = 1 the network predicts the mean
+        of all answers. One step of Euler from there to `sample_from` leaves that mean with part of the noise, and it
+        is from such tokens that the flow to the answers is learnt. Where one answer is right there is nothing left
+        to learn; where many are, the noise decides between them.
+        """
+        share, end = levels, noise
+        if sample_from is not None and bool((levels < 1).any()):
+            open_pages = levels < 1
+            end, share = noise.clone(), torch.where(open_pages, levels / sample_from, levels)
+            with torch.no_grad(), torch.compiler.set_stance("force_eager"):  # any number of pages: no new shapes
+                mean = self.predict(network, batch, noise, torch.ones_like(levels), open_pages).float()
+            end[open_pages] = interpolate(mean, noise[open_pages], sample_from)
+        # What a canvas shows besides its slots stays clean (`Card.clean_canvas`).
+        return torch.where(self.counted[:, None], interpolate(self.clean, end, share[:, None, None]), self.clean)
 
 
 def _by_reference(network: PocketNetwork, batch: PageBatch) -> _Problem:
@@ -115,17 +159,9 @@ def page_loss(
     problem = _by_repaint(network, batch) if repaint else _by_reference(network, batch)
     clean = problem.clean
     levels = draw_levels(len(clean), recipe, generator)
-    noisy = interpolate(clean, torch.randn(clean.shape, generator=generator), levels[:, None, None])
-    # What a canvas shows besides its slots stays clean (`Card.clean_canvas`).
-    noisy = torch.where(problem.counted[:, None], noisy, clean)
-    predicted = network.transformer.predict(
-        noisy,
-        levels,
-        text=network.text(batch.text.ids),
-        text_positions=batch.text.positions,
-        positions=problem.positions,
-        references=problem.references,
-    )
+    noise = torch.randn(clean.shape, generator=generator)
+    noisy = problem.noisy(network, batch, noise, levels, recipe.sample_from)
+    predicted = problem.predict(network, batch, noisy, levels)
     error = (predicted.float() - clean)[:, problem.counted].square() * weights
     each = error.mean(dim=(1, 2))
     errors = each.detach()

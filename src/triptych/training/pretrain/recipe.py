@@ -75,6 +75,8 @@ class PretrainRecipe(_Strict):
     """Share of draws at exactly t = 1, where only the conditions can lower the loss."""
     noise_mean: float = 1.0
     noise_std: float = 1.2
+    sample_from: float | None = Field(default=None, gt=0, lt=1)
+    """Level that the second step of sampling starts from (`page_loss`); None: levels as in plain rectified flow."""
     relative_above: float | None = Field(default=None, gt=0)
     """Error beyond which a page counts by how much its error falls in proportion (`page_loss`); None: never."""
     repaint_share: float = Field(default=0.08, ge=0, le=1)
