@@ -12,14 +12,19 @@ from PIL import Image, PngImagePlugin
 from triptych.colour import to_srgb
 from triptych.errors import ImageError, OutputError
 from triptych.files import is_lfs_pointer, read_bytes, write_atomic
+from triptych.metadata import bare_jpeg, bare_png
+from triptych.originals import origin, remember
 
 __all__ = [
     "FORMATS",
     "MAX_BYTES",
     "MAX_PIXELS",
     "MAX_TEXT_BYTES",
+    "bare_bytes",
     "load_image",
     "may_be_clear",
+    "original_bytes",
+    "picture_format",
     "png_bytes",
     "read_image",
     "read_png_text",
@@ -68,7 +73,8 @@ def load_image(
     """The picture in a file as upright RGB in sRGB; `panel` is named in errors. See `read_image`."""
     where = _where(str(path), panel)
     data = read_bytes(path, max_bytes=MAX_BYTES, where=where, error=ImageError, smaller="Save it smaller.")
-    return read_image(data, name=str(path), panel=panel, keep_alpha=keep_alpha, least_px=least_px)
+    image = read_image(data, name=str(path), panel=panel, keep_alpha=keep_alpha, least_px=least_px)
+    return remember(image, Path(path).absolute())
 
 
 def read_image(
@@ -135,6 +141,50 @@ def png_bytes(image: Image.Image, text: Mapping[str, str] | None = None) -> byte
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", pnginfo=chunks)
     return buffer.getvalue()
+
+
+def original_bytes(image: Image.Image) -> bytes:
+    """The file that `image` was read from, byte for byte, or a PNG where there is none or it shows something else."""
+    source = origin(image)
+    try:
+        data = source.read_bytes() if isinstance(source, Path) else source
+        if data is not None and _shows(data, image):
+            return data
+    except (OSError, ImageError):
+        pass
+    return png_bytes(image)
+
+
+def bare_bytes(image: Image.Image) -> bytes:
+    """As `original_bytes`, but without what cameras and programs write beside pixels, such as the place."""
+    data = original_bytes(image)
+    try:
+        match picture_format(data):
+            case "PNG":
+                bare = bare_png(data)
+            case "JPEG":
+                with Image.open(io.BytesIO(data), formats=("JPEG",)) as opened:
+                    bare = bare_jpeg(data, opened.getexif().get(_ORIENTATION_TAG, 1))
+            case _:
+                return png_bytes(image)
+        return bare if _shows(bare, image) else png_bytes(image)
+    except (ImageError, *_DAMAGED):
+        return png_bytes(image)
+
+
+def picture_format(data: bytes) -> str:
+    """Which of `FORMATS` the bytes of a picture are in. Raises ImageError for none of them."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            # Phones write JPEGs with a second picture behind the first, which Pillow calls MPO.
+            return "JPEG" if image.format in (None, "MPO") else image.format
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, *_DAMAGED):
+        raise ImageError(f"the picture is of none of the formats {', '.join(FORMATS)}.") from None
+
+
+def _shows(data: bytes, image: Image.Image) -> bool:
+    read = read_image(data)
+    return read.size == image.size and read.mode == image.mode and read.tobytes() == image.tobytes()
 
 
 def save_png(image: Image.Image, path: str | Path, text: Mapping[str, str] | None = None) -> None:

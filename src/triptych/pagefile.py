@@ -15,14 +15,13 @@ from PIL import Image
 
 from triptych.errors import PageError
 from triptych.files import write_atomic
-from triptych.images import load_image, png_bytes, read_image
+from triptych.images import bare_bytes, load_image, picture_format, png_bytes, read_image
+from triptych.originals import remember
 from triptych.page import Page, Panel, Role
 from triptych.pageschema import ExampleEntry, PageEntry, PanelEntry, check_entry, check_suffix, read_entry
 from triptych.prompts import template_names
 
 __all__ = ["confined_path", "load_page", "page_from_entry", "page_from_record", "page_record", "save_page"]
-
-_DATA_URI = "data:image/png;base64,"
 
 
 class _Dumper(yaml.SafeDumper):
@@ -89,8 +88,9 @@ def save_page(page: Page, path: str | Path) -> None:
 
 
 def page_record(page: Page, encode: Callable[[Image.Image], str] | None = None) -> dict[str, Any]:
-    """The page as plain JSON data with its images inside, as PNG in base64; `page_from_record` gives it back.
+    """The page as plain JSON data with its images inside, in base64; `page_from_record` gives it back.
 
+    JPEG and PNG files are inside as they were, without what cameras wrote into them; other pictures as PNG.
     `encode` may put another text in an image's place, such as a name that the reader can resolve. Raises PageError for
     a text that is longer than `MAX_TEXT_CHARS`.
     """
@@ -146,7 +146,8 @@ def _place(example: int) -> str:
 
 
 def _to_data_uri(image: Image.Image) -> str:
-    return _DATA_URI + base64.b64encode(png_bytes(image)).decode()
+    data = bare_bytes(image)
+    return f"data:{Image.MIME[picture_format(data)]};base64,{base64.b64encode(data).decode()}"
 
 
 def _from_data_uri(value: str, where: str) -> Image.Image:
@@ -154,7 +155,8 @@ def _from_data_uri(value: str, where: str) -> Image.Image:
     if not head.startswith("data:image/") or not head.endswith(";base64"):
         raise PageError(f"{where}: {reprlib.repr(head)} is no image in base64; write data:image/png;base64,...")
     try:
-        return read_image(base64.b64decode(body, validate=True), name="embedded image", panel=where)
+        data = base64.b64decode(body, validate=True)
+        return remember(read_image(data, name="embedded image", panel=where), data)
     except (binascii.Error, ValueError) as error:
         raise PageError(f"{where}: the image is no proper base64: {error}.") from error
 

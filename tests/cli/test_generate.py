@@ -30,8 +30,8 @@ def test_generate_from_panels_writes_a_picture_a_slot_and_names_it(triptych, fox
     )  # fmt: skip
 
     assert result.exit_code == 0, result.stderr
-    assert _names(out) == ["page-seed3-1.png", "page-seed3-2.png"]
-    assert result.stdout.split() == [str(out / name) for name in _names(out)]
+    assert _names(out) == ["inputs", "page-seed3-1.png", "page-seed3-2.png"]
+    assert result.stdout.split() == [str(out / name) for name in _names(out)[1:]]
     record = json.loads(read_png_text(out / "page-seed3-2.png")["triptych"])
     request = record["request"]
     assert (request["seed"], record["slot"], request["steps"]) == (3, 2, 2)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -41,6 +41,7 @@ _requests = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(_requests)
 def test_request_json_and_back_is_equal(request_):
     assert Request.from_json(request_.to_json()) == request_

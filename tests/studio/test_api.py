@@ -15,7 +15,7 @@ from mcp import Client
 from PIL import Image
 
 from studio_pictures import png
-from triptych.images import read_image
+from triptych.images import read_image, read_png_text, save_png
 from triptych.studio.agents import make_server
 
 RED = png((200, 100), "red")
@@ -56,6 +56,26 @@ def test_a_picture_brings_its_page_back_and_makes_the_same_pixels(served):
     other = served.client.get(f"/api/pictures/{again}/download?as=png").content
     assert read_image(data).tobytes() == read_image(other).tobytes()
     assert served.client.post("/api/recall", content=RED).status_code == 422
+
+
+def test_a_picture_names_its_inputs_and_the_store_finds_them_or_says_which_are_missing(served, tmp_path):
+    buffer = io.BytesIO()
+    Image.effect_noise((90, 60), 50).convert("RGB").save(buffer, "JPEG")
+    photograph = served.client.post("/api/files", content=buffer.getvalue()).raise_for_status().json()["id"]
+    panels = [{"role": "subject", "image": f"file:{photograph}"}, {"role": "slot", "instruction": "b"}]
+    made = served.ended(add(served, {"request": {"page": {"panels": panels}}}))["results"][0]
+    path = tmp_path / "made.png"
+    path.write_bytes(served.client.get(f"/api/pictures/{made}/download?as=png").content)
+
+    text = read_png_text(path)["triptych"]
+    assert "data:" not in text and photograph in text
+    recalled = served.client.post("/api/recall", content=path.read_bytes()).raise_for_status().json()
+    assert recalled["page"]["panels"][0]["image"] == f"file:{photograph}"
+    other = "0" * 64
+    save_png(Image.open(path), path, {"triptych": text.replace(photograph, other)})
+    refused = served.client.post("/api/recall", content=path.read_bytes())
+    assert refused.status_code == 422 and refused.json()["error"]["code"] == "inputs_missing"
+    assert "panel 1 (90x60 px" in refused.json()["error"]["message"]
 
 
 def test_only_the_chosen_slot_is_filled_and_the_others_are_conditions(served):

@@ -10,13 +10,14 @@ from PIL import Image
 import triptych as tt
 from triptych.canvas import arrange, composite
 from triptych.cli import console, options
-from triptych.cli.output import Overwrite, file_stem, free_path, prepare_folder, write_results
+from triptych.cli.output import Overwrite, file_stem, free_path, keep_inputs, prepare_folder, write_results
 from triptych.cli.panels import CARRIER, PanelCommand, panel_from_word
 from triptych.cli.request import read_request, requested_page
 from triptych.events import CancelToken, Event, Preview, ctrl_c_cancels
 from triptych.files import write_atomic
 from triptych.images import png_bytes, save_png
 from triptych.page import Page
+from triptych.sampling.inputs import Keep
 from triptych.sampling.request import MAX_NUMBER, Request
 
 __all__ = ["add_to"]
@@ -70,6 +71,12 @@ _RequestOut = Annotated[
 ]
 _Preview = Annotated[bool, typer.Option("--preview", help="After every step, write a picture of the progress so far.")]
 _Canvas = Annotated[bool, typer.Option("--canvas", help="Also write all panels as one picture, and its mask.")]
+_NoInputs = Annotated[
+    bool, typer.Option("--no-inputs", help="Keep no copy of the pictures given, neither beside nor inside.")
+]
+_Inside = Annotated[
+    bool, typer.Option("--inputs-inside", help="Keep the pictures given inside each PNG, for whoever gets it.")
+]
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print layout, prompt, tokens, expected memory and time; make nothing.")
 ]
@@ -105,15 +112,19 @@ def generate(
     step_cache: options.StepCacheName = None,
     preview: _Preview = False,
     canvas: _Canvas = False,
+    no_inputs: _NoInputs = False,
+    inputs_inside: _Inside = False,
     overwrite: Overwrite = False,
     dry_run: _DryRun = False,
     save_request: _RequestOut = None,
 ) -> None:
     """Fill the slots of a page with pictures.
 
-    The page is a file, or is written on the command line, panel by panel, in reading order. Each picture carries
-    the whole page and the seed, so that `triptych replay` makes it again. A picture that is there already is kept:
-    the new one gets a free name, which is said.
+    The page is a file, or is written on the command line, panel by panel, in reading order. A picture that is there
+    already is kept: the new one gets a free name, which is said.
+
+    Each PNG carries the words, the settings and the seed, so that `triptych replay` makes it again. The pictures that
+    were given are not inside: it names them by digest, and they lie in the folder inputs beside it, as they were.
 
     \b
     Examples:
@@ -125,6 +136,9 @@ def generate(
       triptych generate --slot "a red fox in flat style" --number 4
       triptych generate page.yaml --dry-run
     """
+    if no_inputs and inputs_inside:
+        raise typer.BadParameter("--no-inputs and --inputs-inside exclude each other.")
+    keep = Keep.NOWHERE if no_inputs else Keep.INSIDE if inputs_inside else Keep.BESIDE
     uses, size_px = options.skill_uses(skill), options.parse_size(size)
     request = read_request(page)
     if request is None or panels:
@@ -166,15 +180,23 @@ def generate(
     stem = file_stem(request.page.page_id or (page.stem if page else "page"))
     with console.working(f"loading {request.backbone}"):
         engine = tt.Engine(options.load_backbone(request.backbone, step_cache))
-    _make(engine, request, out=out, stem=stem, preview=preview, canvas=canvas, overwrite=overwrite)
+    _make(engine, request, out=out, stem=stem, keep=keep, preview=preview, canvas=canvas, overwrite=overwrite)
 
 
 def _make(
-    engine: "tt.Engine", request: Request, *, out: Path, stem: str, preview: bool, canvas: bool, overwrite: bool
+    engine: "tt.Engine",
+    request: Request,
+    *,
+    out: Path,
+    stem: str,
+    keep: Keep,
+    preview: bool,
+    canvas: bool,
+    overwrite: bool,
 ) -> None:
-    from triptych.sampling.record import recorded_request, result_text
+    from triptych.sampling.record import kept_request, result_text
 
-    card, record = engine.backbone.card, None
+    card, kept = engine.backbone.card, None
     steps = request.settled(card).steps or 0
     with console.progress("steps", total=steps * request.number) as bar, ctrl_c_cancels(CancelToken()) as cancel:
         # One by one, so that each is on disk as soon as it is made.
@@ -188,9 +210,11 @@ def _make(
                     film.add(event.images)
 
             (result,) = engine.generate(one, cancel=cancel, on_event=hear)
-            record = record or recorded_request(result.request, card)
+            if kept is None:
+                kept = kept_request(result.request, card, keep)
+                keep_inputs(out, kept.files)
             files = {
-                f"-{number}.png": png_bytes(image, result_text(result, number, record))
+                f"-{number}.png": png_bytes(image, result_text(result, number, kept))
                 for number, image in enumerate(result.images, 1)
             }
             if canvas:

@@ -21,6 +21,7 @@ __all__ = [
     "CanvasLayout",
     "ConditioningWay",
     "Guidance",
+    "Inputs",
     "OutFolder",
     "Seed",
     "SkillFiles",
@@ -45,6 +46,12 @@ ConditioningWay = Annotated[
     typer.Option("--conditioning", metavar="WAY", help="How conditions enter: reference, repaint or fill."),
 ]
 Guidance = Annotated[float | None, typer.Option(min=0, help="Guidance scale, for backbones that take one.")]
+Inputs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--inputs", metavar="PATH", help="A picture that it was made from, or a folder of them; may be repeated."
+    ),
+]
 OutFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write into; made if missing.")]
 Seed = Annotated[int, typer.Option(help="Seed of the noise: the same seed gives the same pixels.")]
 SkillFiles = Annotated[

@@ -15,7 +15,16 @@ from triptych.errors import OutputError, TakenError
 from triptych.files import write_atomic
 from triptych.leftovers import remove_leftovers
 
-__all__ = ["Overwrite", "claim", "file_stem", "free_path", "prepare_folder", "write_group", "write_results"]
+__all__ = [
+    "Overwrite",
+    "claim",
+    "file_stem",
+    "free_path",
+    "keep_inputs",
+    "prepare_folder",
+    "write_group",
+    "write_results",
+]
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")]
 
@@ -85,6 +94,14 @@ def write_group(folder: Path, files: Mapping[str, bytes], *, overwrite: bool = F
         _remove(new)
         raise
     return written
+
+
+def keep_inputs(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write the pictures that were given, by names that hold their digests; those that are there stay as they are."""
+    for name, data in files.items():
+        if not (folder / name).exists():
+            write_atomic(folder / name, data)
+            console.say(f"kept {folder / name}")
 
 
 def _remove(paths: list[Path]) -> None:

@@ -58,6 +58,7 @@ def export(
     size: _Size = None,
     conditioning: options.ConditioningWay = None,
     guidance: options.Guidance = None,
+    inputs: options.Inputs = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a page as a workflow that ComfyUI runs with its own nodes alone, and the pictures that it loads.
@@ -75,7 +76,10 @@ def export(
     from triptych.models.keyformats import KeyFormat, save_exported
     from triptych.skill import load_skill
 
-    request = _request(page)
+    request = _request(page, tuple(inputs or ()))
+    if backbone is not None and backbone != request.backbone:
+        # What one model was made with says nothing of another.
+        request = replace(request, steps=None, guidance=None, conditioning=None, solver=None)
     asked = {
         "backbone": backbone,
         "seed": seed,
@@ -106,9 +110,9 @@ def export(
     console.say(_ADVICE)
 
 
-def _request(path: Path) -> Request:
+def _request(path: Path, inputs: tuple[Path, ...]) -> Request:
     if path.suffix.lower() == ".png":
         from triptych.sampling.record import read_record
 
-        return read_record(path).request
+        return read_record(path, inputs=inputs).request
     return read_request(path) or Request(page=load_page(path))

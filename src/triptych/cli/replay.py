@@ -1,6 +1,6 @@
 """`triptych replay`: make a generated PNG again from the request recorded in it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +9,11 @@ from PIL import ImageChops
 
 import triptych as tt
 from triptych.cli import console, options
-from triptych.cli.output import Overwrite, prepare_folder, write_results
+from triptych.cli.output import Overwrite, keep_inputs, prepare_folder, write_results
 from triptych.errors import OutputError, SkillError
 from triptych.events import CancelToken, ctrl_c_cancels
 from triptych.images import load_image, png_bytes
+from triptych.sampling.inputs import Keep
 from triptych.sampling.request import SkillUse
 
 __all__ = ["add_to"]
@@ -21,6 +22,11 @@ _Pictures = Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="PNG
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the pictures made again.")]
 _Other = Annotated[
     str | None, typer.Option("--backbone", metavar="NAME", help="A backbone other than the recorded one.")
+]
+
+
+_NoInputs = Annotated[
+    bool, typer.Option("--no-inputs", help="Copy the pictures that it was made from neither beside nor inside.")
 ]
 
 
@@ -35,9 +41,14 @@ def replay(
     backbone: _Other = None,
     skill: options.SkillFiles = None,
     step_cache: options.StepCacheName = None,
+    inputs: options.Inputs = None,
+    no_inputs: _NoInputs = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Make pictures again from the page and the seed that they carry, and compare the pixels.
+
+    Pictures that a PNG was made from lie in the folder inputs beside it; where they are elsewhere, name them or
+    their folder with --inputs. They are known by their bytes, whatever their names.
 
     Exit code 1 if one comes out differently: another machine, another version, other weights.
 
@@ -45,44 +56,61 @@ def replay(
     Examples:
       triptych replay out/page-seed7-1.png
       triptych replay out/*.png --out again
+      triptych replay sent/page-seed7-1.png --inputs ~/photographs
     """
     prepare_folder(out)
-    uses = options.skill_uses(skill)
-    same = [_replay(path, out, backbone, uses, step_cache=step_cache, overwrite=overwrite) for path in pictures]
+    again = _Again(
+        out=out,
+        backbone=backbone,
+        skills=options.skill_uses(skill),
+        step_cache=step_cache,
+        inputs=tuple(inputs or ()),
+        no_inputs=no_inputs,
+        overwrite=overwrite,
+    )
+    same = [again.replay(path) for path in pictures]
     if not all(same):
         raise typer.Exit(1)
 
 
-def _replay(
-    path: Path,
-    out: Path,
-    other: str | None,
-    given: tuple[SkillUse, ...],
-    *,
-    step_cache: str | None,
-    overwrite: bool,
-) -> bool:
-    from triptych.sampling.record import read_record, recorded_request, result_text
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Again:
+    """How pictures are to be made again."""
 
-    recorded = read_record(path)
-    target = out / path.name
-    if target.resolve() == path.resolve():
-        raise OutputError(f"{path} would be overwritten by its replay. Choose another --out.")
-    asked = recorded.request
-    request = replace(asked, backbone=other or asked.backbone, skills=_found(path, asked.skills, given))
-    with console.working(f"loading {request.backbone}"):
-        engine = tt.Engine(options.load_backbone(request.backbone, step_cache))
-    with console.progress("steps", total=request.steps or 1) as bar, ctrl_c_cancels(CancelToken()) as cancel:
-        (result,) = engine.generate(request, cancel=cancel, on_event=lambda event: console.advance(bar, event))
-    if result.skill != asked.skill:
-        raise SkillError(f"{path} was made with the skill {asked.skill!r}, not {result.skill!r}.")
-    image = result.images[recorded.slot - 1]
-    text = result_text(result, recorded.slot, recorded_request(result.request, engine.backbone.card))
-    (target,) = write_results(out, target.stem, {".png": png_bytes(image, text)}, overwrite=overwrite)
-    before = load_image(path)
-    same = before.size == image.size and ImageChops.difference(before, image).getbbox() is None
-    console.out(f"{target}  {'the same pixels' if same else 'other pixels'}")
-    return same
+    out: Path
+    backbone: str | None
+    skills: tuple[SkillUse, ...]
+    step_cache: str | None
+    inputs: tuple[Path, ...]
+    no_inputs: bool
+    overwrite: bool
+
+    def replay(self, path: Path) -> bool:
+        """Make one again; whether it has the same pixels."""
+        from triptych.sampling.record import kept_request, read_record, result_text
+
+        recorded = read_record(path, inputs=self.inputs)
+        target = self.out / path.name
+        if target.resolve() == path.resolve():
+            raise OutputError(f"{path} would be overwritten by its replay. Choose another --out.")
+        asked = recorded.request
+        skills = _found(path, asked.skills, self.skills)
+        request = replace(asked, backbone=self.backbone or asked.backbone, skills=skills)
+        with console.working(f"loading {request.backbone}"):
+            engine = tt.Engine(options.load_backbone(request.backbone, self.step_cache))
+        with console.progress("steps", total=request.steps or 1) as bar, ctrl_c_cancels(CancelToken()) as cancel:
+            (result,) = engine.generate(request, cancel=cancel, on_event=lambda event: console.advance(bar, event))
+        if result.skill != asked.skill:
+            raise SkillError(f"{path} was made with the skill {asked.skill!r}, not {result.skill!r}.")
+        image = result.images[recorded.slot - 1]
+        kept = kept_request(result.request, engine.backbone.card, Keep.NOWHERE if self.no_inputs else recorded.keep)
+        keep_inputs(self.out, kept.files)
+        png = png_bytes(image, result_text(result, recorded.slot, kept))
+        (target,) = write_results(self.out, target.stem, {".png": png}, overwrite=self.overwrite)
+        before = load_image(path)
+        same = before.size == image.size and ImageChops.difference(before, image).getbbox() is None
+        console.out(f"{target}  {'the same pixels' if same else 'other pixels'}")
+        return same
 
 
 def _found(path: Path, asked: tuple[SkillUse, ...], given: tuple[SkillUse, ...]) -> tuple[SkillUse, ...]:

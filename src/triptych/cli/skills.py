@@ -170,15 +170,9 @@ def _workflow(skill: "Skill", out: Path) -> dict[str, bytes]:
 
 def _gallery(pictures: Sequence[Path]) -> dict[str, tuple[str, bytes]]:
     """Words and bytes of each picture by its name in the gallery. Raises ImageError for one that does not tell them."""
-    from triptych.sampling.record import read_record
+    from triptych.sampling.record import without_inputs
 
-    shown = {}
-    for number, path in enumerate(pictures, 1):
-        record = read_record(path)
-        page = record.request.page
-        words = (page.overview, page.slots[record.slot - 1].instruction)
-        shown[f"images/{number}.png"] = (" ".join(filter(None, words)), path.read_bytes())
-    return shown
+    return {f"images/{number}.png": without_inputs(path) for number, path in enumerate(pictures, 1)}
 
 
 def import_lora(

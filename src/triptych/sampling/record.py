@@ -2,26 +2,29 @@
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from triptych.conditioning import Conditioning
 from triptych.errors import ImageError
 from triptych.files import parse_json
-from triptych.images import MAX_TEXT_BYTES, read_png_text
+from triptych.images import MAX_TEXT_BYTES, load_image, png_bytes, read_png_text
 from triptych.models.backbone import Card
-from triptych.page import Page
+from triptych.page import Page, Role
 from triptych.pagefile import page_from_record
+from triptych.pageschema import check_entry
+from triptych.sampling.inputs import FOLDER, InputEntry, Inputs, Keep, find_inputs, named_images
 from triptych.sampling.request import Request, SkillUse
 from triptych.sampling.result import Result
 from triptych.sampling.working import working_page
 from triptych.version import __version__
 
-__all__ = ["KEY", "Recorded", "read_record", "recorded_request", "result_text"]
+__all__ = ["KEY", "Kept", "Recorded", "kept_request", "read_record", "result_text", "without_inputs"]
 
 KEY = "triptych"
 """Name of the text chunk."""
@@ -39,6 +42,8 @@ class _Chunk(BaseModel):
     slot: int = Field(ge=1)
     """Which of the page's slots the picture fills, from 1."""
     request: dict[str, Any]
+    inputs: tuple[InputEntry, ...] = ()
+    """The pictures that the request names by digest."""
 
 
 class _Chunk01(BaseModel):
@@ -79,14 +84,36 @@ class Recorded:
     request: Request
     slot: int
     version: str
+    keep: Keep
+    """How it keeps the pictures that it was made from."""
 
 
-def recorded_request(request: Request, card: Card) -> dict[str, Any]:
-    """A request as data for a text chunk: with the page's own pixels, or, where these are too many, those that the
-    backbone sees.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A request as text chunks hold it; `files` are pictures to be written beside, by name."""
 
-    Either makes the same pictures again. Raises ImageError where even the smaller ones do not fit.
+    request: Mapping[str, Any]
+    inputs: tuple[InputEntry, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def kept_request(request: Request, card: Card, keep: Keep = Keep.BESIDE) -> Kept:
+    """A request as data for text chunks.
+
+    Its pictures are named by digest, and `files` hold them as they were read, to be written into `inputs` beside what
+    was made; or nothing holds them; or they are inside: the page's own pixels, or, where these are too many, those that
+    the backbone sees. All of them make the same pictures again. Raises ImageError where even the smaller ones do not
+    fit.
     """
+    if keep is Keep.INSIDE:
+        return Kept(request=_with_pictures(request, card))
+    inputs = Inputs()
+    record = replace(request, page=request.page.without_answers()).record(inputs.encode)
+    files = {f"{FOLDER}/{name}": data for name, data in inputs.files.items()} if keep is Keep.BESIDE else {}
+    return Kept(request=record, inputs=tuple(inputs.entries.values()), files=files)
+
+
+def _with_pictures(request: Request, card: Card) -> dict[str, Any]:
     size = 0
     for page in (request.page, _as_seen(request.page, card, request.size_px)):
         record = replace(request, page=page.without_answers()).record()
@@ -113,20 +140,69 @@ def _as_seen(page: Page, card: Card, size_px: tuple[int, int] | int | None) -> P
     return replace(working, panels=panels)
 
 
-def result_text(result: Result, slot: int, request: Mapping[str, Any]) -> dict[str, str]:
+def result_text(result: Result, slot: int, kept: Kept) -> dict[str, str]:
     """The text chunk of the picture in a slot (from 1).
 
-    `request` is what `recorded_request` made of the result's request, or of one that differs in the seed only.
+    `kept` is what `kept_request` made of the result's request, or of one that differs in the seed only.
     """
-    chunk = _Chunk(triptych=__version__, slot=slot, request={**request, "seed": result.seed})
+    chunk = _Chunk(triptych=__version__, slot=slot, request={**kept.request, "seed": result.seed}, inputs=kept.inputs)
     return {KEY: chunk.model_dump_json()}
 
 
-def read_record(path: str | Path) -> Recorded:
+def read_record(
+    path: str | Path, *, inputs: Sequence[Path] = (), find: Callable[[str], Path | None] = lambda _: None
+) -> Recorded:
     """How the PNG file at `path` was made, by this version or by 0.1.
 
-    Raises ImageError where it does not say, and RequestError or PageError for a damaged request.
+    Pictures that it names but does not hold are what `find` gives for their digests, or are sought in `inputs` (files
+    and folders), in the folder `inputs` beside it, and in its own folder. Raises ImageError where it does not say how
+    it was made, MissingInputsError where a picture is not found, and RequestError or PageError for a damaged request.
     """
+    for place in inputs:
+        if not place.exists():
+            raise ImageError(f"{place} does not exist. Check the path.")
+    folder = Path(path).parent
+    chunk = _read_chunk(path)
+    check_entry(chunk.request.get("page"), f"{path}: its page")
+    known = [kept for entry in chunk.inputs if (kept := find(entry.sha256)) is not None]
+    places = [*known, *inputs, folder / FOLDER, folder]
+    found = find_inputs(chunk.request["page"], chunk.inputs, places, str(path))
+    request = Request.from_record(chunk.request, resolve=lambda text: _picked(found, text))
+    _check_slot(path, chunk.slot, len(request.page.slots))
+    keep = Keep.BESIDE if chunk.inputs else Keep.INSIDE
+    return Recorded(request=request, slot=chunk.slot, version=chunk.triptych, keep=keep)
+
+
+def without_inputs(path: str | Path) -> tuple[str, bytes]:
+    """A PNG that names the pictures it was made from but holds none, and its words: the overview and the slot's.
+
+    Raises ImageError where it does not say how it was made.
+    """
+    chunk = _read_chunk(path)
+    page = check_entry(chunk.request.get("page"), f"{path}: its page")
+    slots = [panel for panel in page.panels if panel.role is Role.SLOT or panel.image is None]
+    _check_slot(path, chunk.slot, len(slots))
+    words = " ".join(filter(None, (page.overview, slots[chunk.slot - 1].instruction)))
+    if not any(text.startswith("data:") for _, text in named_images(chunk.request["page"])):
+        return words, Path(path).read_bytes()
+    inputs = Inputs()
+    record = Request.from_record(chunk.request).record(inputs.encode)
+    bare = chunk.model_copy(update={"request": record, "inputs": tuple(inputs.entries.values())})
+    return words, png_bytes(load_image(path), {KEY: bare.model_dump_json()})
+
+
+def _check_slot(path: str | Path, slot: int, slots: int) -> None:
+    if slot > slots:
+        raise ImageError(f"{path} fills slot {slot} of a page that has {slots}; the record is damaged.")
+
+
+def _picked(found: Mapping[str, Image], text: str) -> Image:
+    if text not in found:
+        raise ImageError(f"the record names a picture {text[:80]!r}, which is no digest; the record is damaged.")
+    return found[text]
+
+
+def _read_chunk(path: str | Path) -> _Chunk:
     text = read_png_text(path).get(KEY)
     if text is None:
         raise ImageError(
@@ -135,18 +211,13 @@ def read_record(path: str | Path) -> Recorded:
     try:
         data = parse_json(text)
         is_old = isinstance(data, dict) and "request" not in data
-        chunk = _Chunk01.model_validate(data).now() if is_old else _Chunk.model_validate(data)
+        return _Chunk01.model_validate(data).now() if is_old else _Chunk.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"])) or KEY
         raise ImageError(f"{path}: its text chunk {KEY!r} is damaged: key {key!r}: {first['msg']}.") from error
     except ValueError as error:
         raise ImageError(f"{path}: its text chunk {KEY!r} is damaged: {error}.") from error
-    request = Request.from_record(chunk.request)
-    slots = len(request.page.slots)
-    if chunk.slot > slots:
-        raise ImageError(f"{path} fills slot {chunk.slot} of a page that has {slots}; the record is damaged.")
-    return Recorded(request=request, slot=chunk.slot, version=chunk.triptych)
 
 
 def _uses01(text: str | None) -> tuple[SkillUse, ...]:

@@ -106,7 +106,7 @@ class Request:
     def record(self, encode: Callable[[Image], str] | None = None) -> dict[str, Any]:
         """The request as plain JSON data: its published form.
 
-        Pictures are inside as PNG in base64, or are what `encode` makes of them, such as a name that `from_record`
+        Pictures are inside in base64, or are what `encode` makes of them, such as a name that `from_record`
         can resolve.
         """
         return {

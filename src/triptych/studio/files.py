@@ -13,7 +13,8 @@ from pathlib import Path
 from PIL import Image
 
 from triptych.files import write_atomic
-from triptych.images import FORMATS, png_bytes, read_image
+from triptych.images import FORMATS, original_bytes, png_bytes, read_image
+from triptych.originals import remember
 from triptych.studio.errors import StudioError, not_found
 from triptych.studio.store import Store
 
@@ -89,8 +90,12 @@ class FileStore:
         return self._keep(data, "image/png", size)
 
     def add_image(self, image: Image.Image) -> StoredFile:
-        """Keep a picture in memory."""
-        return self.add_made(png_bytes(image), image.size)
+        """Keep a picture in memory, as the file that it was read from where browsers show that."""
+        data = original_bytes(image)
+        media_type = _shown_as(data)
+        if media_type is None:
+            data, media_type = png_bytes(image), "image/png"
+        return self._keep(data, media_type, image.size)
 
     def find(self, file: str) -> StoredFile:
         """Raises StudioError where there is no such picture."""
@@ -110,7 +115,8 @@ class FileStore:
 
     def read(self, file: str) -> Image.Image:
         """A picture as upright RGB."""
-        return read_image(self.path(file).read_bytes(), name=f"file {file[:12]}")
+        path = self.path(file)
+        return remember(read_image(path.read_bytes(), name=f"file {file[:12]}"), path)
 
     def thumb(self, file: str, width: int) -> Path:
         """A WebP of about that width, made when it is first asked for."""

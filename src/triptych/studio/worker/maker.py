@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 import triptych as tt
-from triptych.images import MAX_TEXT_BYTES, png_bytes
+from triptych.images import png_bytes
 from triptych.page import MAX_CONDITIONS, MAX_SLOTS, Role
+from triptych.sampling.inputs import InputEntry, reference
 from triptych.sampling.request import Request
 from triptych.skill import Skill
 from triptych.studio.errors import StudioError
@@ -33,7 +33,6 @@ MOST_SIDE_PX = 2048
 """Conditions enter no larger than this; backbones work at half of it."""
 _IMAGES_KEPT = 96
 _SMALL = frozenset({"pocket"})
-_ROOM_FOR_REST = 2**16
 
 
 class Maker:
@@ -42,8 +41,7 @@ class Maker:
     def __init__(self, shelf: Shelf, files: FileStore, known: tuple[str, ...]) -> None:
         self._shelf, self._files, self._known = shelf, files, known
         self._engines: dict[str, Engine] = {}
-        self._images: OrderedDict[str, Image.Image] = OrderedDict()
-        self._uris: OrderedDict[int, tuple[Image.Image, str]] = OrderedDict()
+        self._images: OrderedDict[str, tuple[Image.Image, InputEntry]] = OrderedDict()
         self._skills: SkillFiles | None = None
         self._lock = threading.RLock()
 
@@ -80,12 +78,14 @@ class Maker:
         with self._lock:
             if file in self._images:
                 self._images.move_to_end(file)
-                return self._images[file]
+                return self._images[file][0]
         image = self._files.read(file)
-        if max(image.size) > MOST_SIDE_PX:
+        size = image.size
+        if max(size) > MOST_SIDE_PX:
             image.thumbnail((MOST_SIDE_PX, MOST_SIDE_PX), Image.Resampling.LANCZOS)
+        entry = self._entry_of(file, size).model_copy(update={"shrunk_px": None if image.size == size else image.size})
         with self._lock:
-            self._images[file] = image
+            self._images[file] = image, entry
             while len(self._images) > _IMAGES_KEPT:
                 self._images.popitem(last=False)
         return image
@@ -99,27 +99,28 @@ class Maker:
         return self.engine(request.backbone).stream(request, cancel=cancel)
 
     def png(self, result: "Result", slot: int) -> bytes:
-        """The picture of a slot (from 0) as a PNG that says how it was made."""
-        from triptych.sampling.record import recorded_request, result_text
+        """The picture of a slot (from 0) as a PNG that says how it was made; its inputs stay in the store."""
+        from triptych.sampling.record import Kept, result_text
 
-        page = result.page.without_answers()
-        record = replace(result.request, page=page).record(self._uri)
-        if len(json.dumps(record, ensure_ascii=False).encode()) + _ROOM_FOR_REST > MAX_TEXT_BYTES:
-            record = recorded_request(result.request, self.engine(result.request.backbone).backbone.card)
-        return png_bytes(result.images[slot], result_text(result, slot + 1, record))
+        entries: dict[str, InputEntry] = {}
 
-    def _uri(self, image: Image.Image) -> str:
-        """A condition as PNG in base64; the same picture is written once."""
+        def encode(image: Image.Image) -> str:
+            entry = self._entry(image)
+            entries[entry.sha256] = entry
+            return reference(entry.sha256)
+
+        record = replace(result.request, page=result.page.without_answers()).record(encode)
+        kept = Kept(request=record, inputs=tuple(entries.values()))
+        return png_bytes(result.images[slot], result_text(result, slot + 1, kept))
+
+    def _entry(self, image: Image.Image) -> InputEntry:
+        """Which file of the store a picture is."""
         with self._lock:
-            if (known := self._uris.get(id(image))) is not None and known[0] is image:
-                self._uris.move_to_end(id(image))
-                return known[1]
-        uri = "data:image/png;base64," + base64.b64encode(png_bytes(image)).decode()
-        with self._lock:
-            self._uris[id(image)] = (image, uri)
-            while len(self._uris) > _IMAGES_KEPT:
-                self._uris.popitem(last=False)
-        return uri
+            known = next((entry for kept, entry in self._images.values() if kept is image), None)
+        return known or self._entry_of(self._files.add_image(image).id, image.size)
+
+    def _entry_of(self, file: str, size: tuple[int, int]) -> InputEntry:
+        return InputEntry(sha256=file, bytes=self._files.path(file).stat().st_size, size_px=size)
 
 
 def card_data(card: "Card", *, is_loaded: bool) -> dict[str, Any]:
