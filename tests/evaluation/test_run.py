@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import torch
 
 from triptych.data.rules import RULES
 from triptych.data.sources import ShapeSource
@@ -13,7 +14,7 @@ from triptych.evaluation import run
 from triptych.evaluation.run import Progress, evaluate
 from triptych.evaluation.suites import Suite
 from triptych.models.backbone import Conditioning
-from triptych.models.pocket import PocketBackbone
+from triptych.models.pocket import PocketBackbone, PocketConfig, PocketNetwork
 
 REPAINT = Conditioning.REPAINT
 RULE_ROW = {"name": "rules", "title": "Rules", "rules": ["mirror", "grayscale"], "shots": [0, 1], "pages_per_task": 2,
@@ -33,6 +34,22 @@ def test_evaluate_suite_scores_every_arm_and_baseline(
     # An untrained model cannot retrieve what the true answers' own codec copies may.
     assert row.estimate("copy", "top1").mean == 0.0
     assert row.estimate("1 shots", "gain").mean < 0.0
+
+
+def test_evaluate_pocket_of_the_second_codec_stands_beside_the_linear_transform(
+    pocket: PocketBackbone, sprites: Path, suite: Callable[..., Suite], tmp_path: Path
+) -> None:
+    tokenizer, config = (
+        pocket.tokenizer,
+        PocketConfig(codec="klt", channels=768, width=64, double_blocks=1, single_blocks=1),
+    )
+    network = PocketNetwork(config).eval()
+    network.codec.start(torch.rand(8, 3, 64, 64) * 2 - 1)
+    torch.nn.init.normal_(network.codec.decoder[-1].bias, std=5)
+    row = evaluate(PocketBackbone(network, tokenizer), suite(RULE_ROW), out=tmp_path / "run", sprites=sprites).rows[
+        "rules"
+    ]
+    assert row.estimate("linear transform", "psnr").mean > row.estimate("ceiling", "psnr").mean
 
 
 def test_evaluate_stopped_run_continues_with_same_scores(

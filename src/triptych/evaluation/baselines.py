@@ -30,6 +30,8 @@ class Baseline(StrEnum):
     """Of the same task on training objects, the answer nearest to the right one: what remembering could give."""
     CEILING = "ceiling"
     """The right answer through the backbone's codec: the best that the backbone could paint."""
+    LINEAR = "linear transform"
+    """The right answer through a linear transform (KLT) with as many values a token: what a codec must beat."""
 
 
 def baselines(case: Case) -> Mapping[Baseline, tuple[Image.Image, ...]]:

@@ -36,6 +36,7 @@ _BASELINE_WORDS: Mapping[str, str] = {
     Baseline.OTHER_OBJECT: "right rule, another object",
     Baseline.NEAREST: "nearest training answer",
     Baseline.CEILING: "ceiling: the answer through the codec",
+    Baseline.LINEAR: "the answer through a linear transform of that size",
 }
 _COLUMNS = (
     ("psnr", "PSNR ↑", 1),

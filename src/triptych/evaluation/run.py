@@ -202,8 +202,8 @@ def _chunk(
             note(arm.name, case, page, images)
             if case.key in chosen:
                 pictures.append(shown_page(case, arm.name, page, images))
-    for case, ceiling in zip(cases, _ceilings(model.backbone, cases), strict=True):
-        for name, images in {**baselines(case), Baseline.CEILING: ceiling}.items():
+    for case, ceilings in zip(cases, _ceilings(model.backbone, cases), strict=True):
+        for name, images in {**baselines(case), **ceilings}.items():
             note(name.value, case, case.page, images)
     records = [
         PageScores(page=case.key, group=case.group, rule=case.page.rule, scores=scores[case.key]) for case in cases
@@ -236,10 +236,12 @@ def _shown_keys(cases: Sequence[Case]) -> list[str]:
     return list({case.group: case.key for case in reversed(cases)}.values())[::-1]
 
 
-def _ceilings(backbone: Backbone, cases: Sequence[Case]) -> list[tuple[Image, ...]]:
+def _ceilings(backbone: Backbone, cases: Sequence[Case]) -> list[dict[Baseline, tuple[Image, ...]]]:
+    """The right answers of each case through the backbone's codec, and through its linear part where it has one."""
     answers = [panel.answer for case in cases for panel in case.page.slots if panel.answer is not None]
-    decoded = iter(through_codec(backbone, answers))
-    return [tuple(next(decoded) for _ in case.page.slots) for case in cases]
+    codecs = {Baseline.CEILING: backbone, Baseline.LINEAR: getattr(backbone, "linear", None)}
+    decoded = {name: iter(through_codec(codec, answers)) for name, codec in codecs.items() if codec is not None}
+    return [{name: tuple(next(found) for _ in case.page.slots) for name, found in decoded.items()} for case in cases]
 
 
 def _shortened(suite: Suite, count: int) -> Suite:

@@ -54,3 +54,15 @@ def test_channel_weights_turn_an_error_of_tokens_into_that_of_pixels() -> None:
     of_pixels = (codec.decode_linear(other, rows=3) - codec.decode_linear(tokens, rows=3)).square().sum()
     of_tokens = ((other - tokens).square() * codec.channel_weights).sum() * codec.scale.square().mean()
     torch.testing.assert_close(of_pixels, of_tokens, rtol=1e-4, atol=1e-4)
+
+
+def test_linear_part_of_a_trained_codec_is_its_transform_alone() -> None:
+    codec, pictures = _started(24), _pictures(3)
+    for part in (codec.encoder, codec.decoder):
+        torch.nn.init.normal_(part[-1].weight)
+    plain = codec.linear()
+    torch.testing.assert_close(plain.encode(pictures), codec.encode_linear(pictures))
+    torch.testing.assert_close(
+        plain.decode(plain.encode(pictures), rows=3), codec.decode_linear(codec.encode_linear(pictures), rows=3)
+    )
+    assert not torch.allclose(plain.encode(pictures), codec.encode(pictures), atol=1e-2)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -156,6 +157,15 @@ class PocketBackbone:
         self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
     ) -> Float[Tensor, "batch 3 height width"]:
         return self.network.codec.decode(tokens.to(self.dtype), rows=grid.rows).float().clamp(-1, 1)
+
+    @property
+    def linear(self) -> "PocketBackbone | None":
+        """The same backbone with its codec's linear transform alone, as a baseline; None where it has no such part."""
+        if not isinstance(self.network.codec, KltCodec):
+            return None
+        network = copy(self.network)
+        network._modules = self.network._modules | {"codec": self.network.codec.linear()}
+        return PocketBackbone(network, self.tokenizer)
 
     def encode_prompts(self, prompts: Sequence[Prompt], frames: Sequence[int]) -> Text:
         """One prompt a page, each part at its panel's place; raises PromptError for a part of more than 64 tokens."""

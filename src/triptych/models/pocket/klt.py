@@ -106,6 +106,13 @@ class KltCodec(nn.Module):
         self.mean.copy_(mean)
         self.scale.copy_(deviations + _SCALE_FLOOR)
 
+    def linear(self) -> "KltCodec":
+        """The linear transform of this codec, whose networks add nothing."""
+        plain = KltCodec(channels=self.channels, width=_CELL, encoder_blocks=0, decoder_blocks=0)
+        for name in ("basis", "mean", "scale"):
+            setattr(plain, name, getattr(self, name))
+        return plain.to(self.basis).eval().requires_grad_(False)
+
     @property
     def channel_weights(self) -> Float[Tensor, " channels"]:
         """How much a squared error of each channel counts in pixels, mean 1: the basis is orthonormal."""
