@@ -78,7 +78,7 @@ def test_pretrain_onto_another_codec_starts_from_the_blocks_of_the_first(tmp_pat
     save_file(_linear(24, turn=3).state_dict(), tmp_path / "codec.safetensors")
     entry = EntryRecipe(name="words", rules=("mirror",), weight=1)
     recipe = PretrainRecipe(steps=1, warmup=1, corpus_pages=20, learning_rate=1e-6, mixture=(entry,))
-    mixture = Mixture(entries=(Entry(name="words", rules=(RULES["mirror"],)),), source=ShapeSource(), load=6)
+    mixture = Mixture(entries=(Entry(name="words", rules=(RULES["mirror"],), large=0.3),), source=ShapeSource(), load=6)
     released = pretrain(
         recipe, mixture, {}, tmp_path / "run", codec=tmp_path / "codec.safetensors", start=start, workers=0,
         compiled=False,

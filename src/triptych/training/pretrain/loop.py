@@ -22,6 +22,7 @@ from triptych.errors import TrainingError
 from triptych.files import write_atomic
 from triptych.models.hardware import bfloat16_is_fast
 from triptych.models.pocket.backbone import (
+    SIDE_PX,
     PocketConfig,
     PocketNetwork,
     pocket_config,
@@ -221,8 +222,9 @@ def _network(
     moved.load_state_dict(codec_weights)
     # From the optimizer's point of view the mixture's last batches never come, so they cost nothing that it would see.
     pages = [page for index in range(_TRANSPLANT_BATCHES) for page in mixture.batch(recipe.steps + index)]
-    pictures = [np.asarray(panel.picture) for page in pages for panel in page.all_panels]
-    return transplant(network.eval(), moved.eval(), to_unit(torch.from_numpy(np.stack(pictures))[None]))[0]
+    pictures = [panel.picture for page in pages for panel in page.all_panels if panel.picture is not None]
+    squares = [np.asarray(picture) for picture in pictures if picture.size == (SIDE_PX, SIDE_PX)]
+    return transplant(network.eval(), moved.eval(), to_unit(torch.from_numpy(np.stack(squares))[None]))[0]
 
 
 def _code(weights: Mapping[str, Tensor]) -> dict[str, Any]:
