@@ -220,7 +220,7 @@ def test_canvas_with_boxes_over_each_other_or_outside_is_refused() -> None:
         Canvas(width_px=20, height_px=20, boxes=(box, Box(left_px=9, top_px=9, width_px=2, height_px=2)))
     with pytest.raises(LayoutError, match=r"panel 1 .* leaves the canvas"):
         Canvas(width_px=9, height_px=20, boxes=(box,))
-    with pytest.raises(LayoutError, match="is no box"):
+    with pytest.raises(LayoutError, match="is not a valid box"):
         Box(left_px=0, top_px=0, width_px=0, height_px=1)
 
 

@@ -54,7 +54,7 @@ def test_read_text_in_windows_1252_is_refused_or_said(tmp_path: Path, caplog: py
 def test_read_text_in_the_encoding_that_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes("狐".encode("shift_jis"))
     assert read_text(tmp_path / "a.txt", encoding="shift_jis") == "狐"
-    with pytest.raises(TextError, match="'klingon' is no encoding"):
+    with pytest.raises(TextError, match="'klingon' is not an encoding"):
         read_text(tmp_path / "a.txt", encoding="klingon")
 
 
@@ -90,9 +90,9 @@ def test_decode_text_of_encoded_text_gives_it_back(text: str) -> None:
 
 
 def test_parsers_refuse_a_key_that_stands_twice() -> None:
-    with pytest.raises(ValueError, match="'a' stands twice"):
+    with pytest.raises(ValueError, match="duplicate key 'a'"):
         parse_json('{"b": {"a": 1, "a": 2}}')
-    with pytest.raises(ValueError, match="'a' stands twice"):
+    with pytest.raises(ValueError, match="duplicate key 'a'"):
         parse_yaml("b:\n  a: 1\n  a: 2\n")
     assert parse_yaml("x: &x {a: 1}\ny:\n  <<: *x\n  b: 2\n")["y"] == {"a": 1, "b": 2}
 
@@ -107,9 +107,9 @@ def test_parsers_refuse_what_nests_too_deep(parse: object) -> None:
 def test_read_json_and_read_yaml_name_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     (tmp_path / "a.yaml").write_text("a: [")
-    with pytest.raises(PageError, match=r"a\.json is no proper JSON"):
+    with pytest.raises(PageError, match=r"a\.json is not valid JSON"):
         read_json(tmp_path / "a.json", error=PageError)
-    with pytest.raises(TextError, match=r"a\.yaml is no proper YAML"):
+    with pytest.raises(TextError, match=r"a\.yaml is not valid YAML"):
         read_yaml(tmp_path / "a.yaml")
 
 

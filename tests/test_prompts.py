@@ -254,11 +254,11 @@ def test_find_template_in_a_user_file_writes_its_tags(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("name: [", "is no YAML"),
+        ("name: [", "is not valid YAML"),
         ("- a list", "template"),
         ("name: x\ntitle: x\n", "give either"),
         ('name: x\ntitle: x\ntag: "[A-{number}]"\ncolour: red\n', "key colour"),
-        ('name: x\ntitle: x\ntag: "PANEL {number}"\n', "is no tag"),
+        ('name: x\ntitle: x\ntag: "PANEL {number}"\n', "is not a valid tag"),
         ('name: x\ntitle: x\ntag: "[PANEL]"\n', "must have {number}"),
         ('name: x\ntitle: x\ntags: ["[A]", "[A]"]\n', "tags must differ"),
         ('name: x\ntitle: x\ntags: ["[A]"]\nopening: "an [A] b"\n', "the opening must have none"),

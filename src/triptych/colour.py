@@ -29,7 +29,7 @@ def to_srgb(picture: Image.Image, profile: object, name: str = "image") -> Image
     elif profile:
         try:
             if not isinstance(profile, bytes):
-                raise ValueError("it is no run of bytes")
+                raise ValueError("it is not bytes")
             space, found = _transform(profile)
             kind = _KINDS.get(space)
             if kind == "RGB" and picture.mode == "L":

@@ -84,7 +84,7 @@ def read_text(
     max_bytes: int = MAX_TEXT_FILE_BYTES,
     error: type[TriptychError] = TextError,
 ) -> str:
-    """The text of a file as `decode_text` reads it. Raises `error` naming the file, and the byte that is no text."""
+    """The text of a file as `decode_text` reads it. Raises `error` naming the file, and the byte that is not text."""
     data = read_bytes(path, max_bytes=max_bytes, error=error)
     return decode_text(data, str(path), encoding=encoding, any_encoding=any_encoding, error=error)
 
@@ -100,7 +100,7 @@ def decode_text(
     r"""Text with its byte order mark gone and lines ended by `\n`.
 
     UTF-8, or what a byte order mark says, or `encoding`. `any_encoding` takes other bytes for Windows-1252 and logs
-    that it did. Raises `error` beginning with `name`; a NUL byte is no text.
+    that it did. Raises `error` beginning with `name`; a NUL byte is not text.
     """
     if is_lfs_pointer(data):
         raise error(f"{name} is a Git LFS pointer, not the file itself. Run `git lfs pull` where it was cloned.")
@@ -109,7 +109,7 @@ def decode_text(
     try:
         text = body.decode(found or encoding or "utf-8")
     except LookupError:
-        raise error(f"{encoding!r} is no encoding that Python knows; write utf-8, cp1252 or shift_jis.") from None
+        raise error(f"{encoding!r} is not an encoding that Python knows; write utf-8, cp1252 or shift_jis.") from None
     except UnicodeDecodeError as cause:
         at = cause.start + len(mark)
         if found or encoding or not any_encoding:
@@ -140,7 +140,7 @@ def text_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def parse_json(text: str) -> Any:
-    """JSON data. Raises ValueError for bad JSON, for what nests too deep, and for a key that stands twice."""
+    """JSON data. Raises ValueError for bad JSON, for what nests too deep, and for a duplicate key."""
     try:
         return json.loads(text, object_pairs_hook=_unique)
     except RecursionError as cause:
@@ -148,7 +148,7 @@ def parse_json(text: str) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """YAML data. Raises ValueError for bad YAML, for what nests too deep, and for a key that stands twice."""
+    """YAML data. Raises ValueError for bad YAML, for what nests too deep, and for a duplicate key."""
     try:
         return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError) as cause:
@@ -160,7 +160,7 @@ def read_json(path: str | Path, *, error: type[TriptychError] = TextError) -> An
     try:
         return parse_json(read_text(path, error=error))
     except ValueError as cause:
-        raise error(f"{path} is no proper JSON: {cause}.") from cause
+        raise error(f"{path} is not valid JSON: {cause}.") from cause
 
 
 def read_yaml(path: str | Path, *, error: type[TriptychError] = TextError) -> Any:
@@ -168,20 +168,18 @@ def read_yaml(path: str | Path, *, error: type[TriptychError] = TextError) -> An
     try:
         return parse_yaml(read_text(path, error=error))
     except ValueError as cause:
-        raise error(f"{path} is no proper YAML: {cause}.") from cause
+        raise error(f"{path} is not valid YAML: {cause}.") from cause
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice, where YAML would silently keep the last."""
+    """Refuses a duplicate key, where YAML would silently keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"key {key.value!r} stands twice", key.start_mark
-                    )
+                    raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key.value!r}", key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -190,7 +188,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for key, value in pairs:
         if key in data:
-            raise ValueError(f"key {key!r} stands twice")
+            raise ValueError(f"duplicate key {key!r}")
         data[key] = value
     return data
 

@@ -259,7 +259,7 @@ def _upright(picture: Image.Image, source: Image.Image) -> Image.Image:
     try:
         orientation = source.getexif().get(_ORIENTATION_TAG, 1)
     except _DAMAGED:
-        # Damaged EXIF is no reason to refuse a picture whose pixels are whole.
+        # Damaged EXIF is not a reason to refuse a picture whose pixels are whole.
         orientation = 1
     turned = picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture.copy()
     turned.info = {}

@@ -33,7 +33,9 @@ class Box:
 
     def __post_init__(self) -> None:
         if min(self.left_px, self.top_px) < 0 or min(self.width_px, self.height_px) < 1:
-            raise LayoutError(f"{self} is no box; it needs an origin of at least 0 and sides of at least 1 px.")
+            raise LayoutError(
+                f"{self} is not a valid box; it needs an origin of at least 0 and sides of at least 1 px."
+            )
 
     @property
     def size_px(self) -> Size:

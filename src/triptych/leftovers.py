@@ -31,7 +31,7 @@ def temporary_path(path: Path) -> Path:
 def held(handle: int) -> Iterator[None]:
     """Hold a lock on an open file, which the system lets go when this process ends, however it ends."""
     if fcntl is not None:
-        # A file system without locks is no reason not to write.
+        # A file system without locks is not a reason not to write.
         with contextlib.suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     yield

@@ -15,7 +15,7 @@ _IN_SCANS = [bytes([each]) for each in (0, *range(0xD0, 0xD8))]
 
 
 def bare_png(data: bytes) -> bytes:
-    """A PNG with its pixels and colours alone. Raises ValueError for what is none."""
+    """A PNG with its pixels and colours alone. Raises ValueError for anything else."""
     if not data.startswith(_PNG):
         raise ValueError("no PNG")
     kept, at = [_PNG], len(_PNG)
@@ -31,7 +31,7 @@ def bare_png(data: bytes) -> bytes:
 
 
 def bare_jpeg(data: bytes, orientation: int = 1) -> bytes:
-    """A JPEG with its pixels and colours alone, and its EXIF orientation. Raises ValueError for what is none."""
+    """A JPEG with its pixels and colours alone, and its EXIF orientation. Raises ValueError for anything else."""
     kept = [b"\xff\xd8"]
     if orientation != 1:
         tag = b"Exif\0\0MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)

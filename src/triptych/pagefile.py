@@ -122,12 +122,12 @@ def page_from_entry(entry: PageEntry, name: str, resolve: Callable[[str], Image.
 def confined_path(folder: Path, name: str, where: str) -> Path:
     """The file `name` within `folder`, symbolic links followed. Raises PageError beginning with `where`."""
     if not name or PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or PureWindowsPath(name).root:
-        raise PageError(f"{where}: {reprlib.repr(name)} is no relative path. Put the image into {_told(folder)}.")
+        raise PageError(f"{where}: {reprlib.repr(name)} is not a relative path. Put the image into {_told(folder)}.")
     try:
         path = (folder / name).resolve()
         inside = path.is_relative_to(folder.resolve())
     except (OSError, ValueError, RuntimeError) as error:
-        raise PageError(f"{where}: {reprlib.repr(name)} is no usable path: {error}.") from error
+        raise PageError(f"{where}: {reprlib.repr(name)} is not a usable path: {error}.") from error
     if not inside:
         steps = [folder.joinpath(*Path(name).parts[: count + 1]) for count in range(len(Path(name).parts))]
         link = next((step for step in steps if step.is_symlink()), None)
@@ -153,12 +153,12 @@ def _to_data_uri(image: Image.Image) -> str:
 def _from_data_uri(value: str, where: str) -> Image.Image:
     head, _, body = value.partition(",")
     if not head.startswith("data:image/") or not head.endswith(";base64"):
-        raise PageError(f"{where}: {reprlib.repr(head)} is no image in base64; write data:image/png;base64,...")
+        raise PageError(f"{where}: {reprlib.repr(head)} is not an image in base64; write data:image/png;base64,...")
     try:
         data = base64.b64decode(body, validate=True)
         return remember(read_image(data, name="embedded image", panel=where), data)
     except (binascii.Error, ValueError) as error:
-        raise PageError(f"{where}: the image is no proper base64: {error}.") from error
+        raise PageError(f"{where}: the image is not valid base64: {error}.") from error
 
 
 def _page(entry: PageEntry, name: str, decode: _Decode) -> Page:

@@ -107,11 +107,11 @@ def _parse(path: Path) -> Any:
         return parse_json(text) if path.suffix == ".json" else parse_yaml(text)
     except ValueError as error:
         kind = "JSON" if path.suffix == ".json" else "YAML"
-        raise PageError(f"{path} is no proper {kind}: {error}.") from error
+        raise PageError(f"{path} is not valid {kind}: {error}.") from error
 
 
 def check_entry(data: Any, name: str) -> PageEntry:
-    """`data` as a page; `name` begins the PageError for what is none."""
+    """`data` as a page; a PageError begins with `name`."""
     if not isinstance(data, dict):
         raise PageError(f"{name} has no keys; a page needs at least the key 'panels'.")
     try:

@@ -99,7 +99,9 @@ class Template(_Data):
             raise ValueError("give either `tag` or `tags`")
         for tag in self.tags or (self._numbered(1),):
             if not re.match(_TAG_PATTERN, tag):
-                raise ValueError(f"{tag!r} is no tag; a tag stands in square brackets and has no space: [LEFT]")
+                raise ValueError(
+                    f"{tag!r} is not a valid tag; a tag is written in square brackets, without spaces: [LEFT]"
+                )
         if self.tag is not None and self.tag.count("{number}") != 1:
             raise ValueError(f"{self.tag!r} must have {{number}} in it once")
         if len(set(self.tags)) != len(self.tags) or self._reserved.search(self.opening):
@@ -271,7 +273,7 @@ def _parse_template(text: str, where: str) -> Template:
     except ValidationError as error:
         raise PromptError(f"template {where}: {'; '.join(_problems(error))}.") from error
     except ValueError as error:
-        raise PromptError(f"template {where} is no YAML: {error}.") from error
+        raise PromptError(f"template {where} is not valid YAML: {error}.") from error
 
 
 def _problems(error: ValidationError) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The version of the package, for what it writes to be known by."""
+"""The version of the package, recorded in every file it writes."""
 
 __all__ = ["__version__"]
 

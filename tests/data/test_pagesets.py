@@ -134,7 +134,10 @@ def test_pageset_slice_is_a_pageset_of_those_pages(tmp_path: Path) -> None:
             "panel 3, key 'images_file_names': there is no",
         ),
         ({"images_file_names": ["../x.png"] * 3}, "panel 1, key 'images_file_names': '../x.png' leaves the folder"),
-        ({"images_file_names": ["/etc/passwd"] * 3}, "panel 1, key 'images_file_names': '/etc/passwd' is no relative"),
+        (
+            {"images_file_names": ["/etc/passwd"] * 3},
+            "panel 1, key 'images_file_names': '/etc/passwd' is not a relative",
+        ),
         ({"page_id": "fox-1"}, "page_id 'fox-1' is that of line 1"),
     ],
 )

@@ -188,5 +188,5 @@ def _role(name: str) -> Role:
 def _cells(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,2})[xX](\d{1,2})", text.strip())
     if not match or "0" in match.groups():
-        raise typer.BadParameter(f"{text!r} is no grid. Write 3x1: columns, then rows.", param_hint="--grid")
+        raise typer.BadParameter(f"{text!r} is not a valid grid. Write 3x1: columns, then rows.", param_hint="--grid")
     return int(match[1]), int(match[2])

@@ -26,7 +26,7 @@ def find_pictures(folder: Path, *, below: bool = False) -> tuple[Path, ...]:
     What is passed over is named in the log, but for texts. Raises SourceError where there is no picture.
     """
     if not folder.is_dir():
-        raise SourceError(f"{folder} is no folder; name one with pictures.")
+        raise SourceError(f"{folder} is not a folder; name one with pictures.")
     pictures: list[Path] = []
     others: list[Path] = []
     for path in _files(folder, below):

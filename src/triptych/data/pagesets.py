@@ -106,8 +106,8 @@ class PageSet(_Pages):
 def load_pageset(folder: str | Path) -> PageSet:
     """The page set in `folder`; every line is checked now, pictures are decoded when a page is asked for.
 
-    Raises PageError naming file and line for what is no page: unknown or missing keys, wrong types, lists of
-    different lengths, no slot, a picture that is missing or outside the folder, a page_id that stands twice.
+    Raises PageError naming file and line for what is not a page: unknown or missing keys, wrong types, lists of
+    different lengths, no slot, a picture that is missing or outside the folder, a duplicate page_id.
     """
     folder = Path(folder)
     path = folder / METADATA
@@ -167,7 +167,7 @@ def save_pageset(
 
     `card` gives the text of README.md, asked for when all pages are written. What is written is read back before it
     gets its name. Slots take the size of their answers. Raises PageError for a page that a page set cannot hold (no
-    answer, example pages, a slot of another size than its answer, a page_id that stands twice) and OutputError for a
+    answer, example pages, a slot of another size than its answer, a duplicate page_id) and OutputError for a
     folder that has files in it already or cannot be written; `overwrite` replaces a page set, and nothing else.
     """
     with new_folder(folder, replaces=METADATA if overwrite else None) as temporary:
@@ -197,7 +197,7 @@ def _parse(row: bytes, folder: Path, where: str) -> _Line:
     try:
         data = parse_json(row.decode())
     except (ValueError, RecursionError) as error:
-        raise PageError(f"{where} is no proper JSON: {error}.") from error
+        raise PageError(f"{where} is not valid JSON: {error}.") from error
     line = _checked(data, where)
 
     def decode(panel: int, name: str) -> Image.Image:

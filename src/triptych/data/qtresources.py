@@ -19,7 +19,7 @@ def resource_files(path: Path) -> Iterator[tuple[str, bytes]]:
     """
     blob = path.read_bytes()
     if blob[:4] != b"qres":
-        raise SourceError(f"{path} is no compiled Qt resource file: it does not begin with 'qres'.")
+        raise SourceError(f"{path} is not a compiled Qt resource file: it does not begin with 'qres'.")
     version, tree, data, names = struct.unpack(">IIII", blob[4:20])
     node_size = 14 if version < 2 else 22
 

@@ -14,7 +14,7 @@ __all__ = ["asked_page", "noise_seed"]
 
 
 def asked_page(case: Case, arm: Arm) -> Page | None:
-    """The answered page as `arm` asks it; None where the case cannot be asked so (too few examples, one slot)."""
+    """The answered page as `arm` asks it; None where the case does not allow it (too few examples, one slot)."""
     page = case.page
     examples = case.wrong if arm.control is Control.OTHER_RULE else case.examples
     if len(examples) < arm.shots:

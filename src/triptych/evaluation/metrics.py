@@ -139,7 +139,7 @@ def sharpness(given: Array, right: Array) -> float:
 def seam_excess(error: Array, *, patch_px: int = 16) -> float:
     """Mean step of the error across patch borders minus its mean step elsewhere, in levels of 255; may be below 0.
 
-    Taken on the error and not on the picture, so that a border that the answer has at a patch's edge is no seam.
+    Taken on the error and not on the picture, so that a border that the answer has at a patch's edge is not a seam.
     """
     steps = [np.abs(np.diff(error, axis=axis)).mean(axis=-1) for axis in (0, 1)]
     excess = []

@@ -212,7 +212,7 @@ def _chunk(
 
 
 def _painted(model: _Model, arm: Arm, cases: Sequence[Case]) -> list[tuple[Case, Page, tuple[Image, ...]]]:
-    """Those of the cases that can be asked so, with the page as asked and what the model made of it."""
+    """Those of the cases that allow it, with the page as asked and what the model made of it."""
     ready = [(case, page) for case in cases if (page := asked_page(case, arm)) is not None]
     if not ready:
         return []
@@ -223,7 +223,7 @@ def _painted(model: _Model, arm: Arm, cases: Sequence[Case]) -> list[tuple[Case,
 def _is_asked(case: Case, arm: Arm, row: Row, suite: Suite) -> bool:
     """Controls may be asked on fewer pages: then on the first of every task, so that no rule is left out.
 
-    Swapped instructions are no mistake but a test of their own, asked on every page.
+    Swapped instructions are not a mistake but a test of their own, asked on every page.
     """
     if arm.control in (None, Control.SWAPPED) or suite.control_pages is None:
         return True

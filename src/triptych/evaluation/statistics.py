@@ -1,6 +1,6 @@
 """Intervals and tests that are the same on every run: the bootstrap and the sign-flip permutation test.
 
-Pages of one task share its parameters and are no independent draws, so both resample whole groups of pages.
+Pages of one task share its parameters and are not independent draws, so both resample whole groups of pages.
 """
 
 from collections.abc import Hashable, Mapping, Sequence

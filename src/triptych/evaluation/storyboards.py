@@ -48,7 +48,7 @@ def _shots_by_words() -> dict[str, Shot]:
 
 
 def shot_of(words: str) -> Shot | None:
-    """The shot that `words` describe, or None where they are no shot of the rule engine's."""
+    """The shot that `words` describe, or None where they are not a shot of the rule engine's."""
     return _shots_by_words().get(words)
 
 
@@ -66,7 +66,7 @@ class ShotJudge:
     """Judges of one storyboard page, drawn once and used on every set of pictures for it.
 
     `others` are portraits of other characters. The page's first condition is the portrait of its own. Slots whose
-    words are no shot are passed over.
+    words are not a shot are skipped.
     """
 
     def __init__(self, page: Page, others: Sequence[Image.Image]) -> None:

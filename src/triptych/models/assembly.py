@@ -176,7 +176,7 @@ def _room(pipeline: str, card: Card, parts: Parts, index: Mapping[str, Any], opt
             return Qwen21(text=text, sample_sigmas=index.get("sample_sigmas"), **shared)
         case "StableDiffusion3Pipeline":
             return SD3(text=_sd3_text(parts, limit), **shared)
-    raise BackboneError(f"{card.name} is a {pipeline}, for which there is no room.")
+    raise BackboneError(f"{card.name} is a {pipeline}, which cannot be assembled here.")
 
 
 def _flux1_text(parts: Parts, limit: int) -> Flux1Text:

@@ -57,7 +57,7 @@ def _unknown(name: str, path: Path) -> str:
     near = get_close_matches(name.lower(), ["pocket", *names], n=1)
     meant = f"Did you mean {names.get(near[0], near[0])}? " if near else ""
     known = ", ".join(["pocket", *names.values()])
-    return f"{name!r} is no folder, no file and no known backbone. {meant}Known are: {known}."
+    return f"{name!r} is neither a folder, nor a file, nor a known backbone. {meant}Known are: {known}."
 
 
 def _best_device() -> str:
@@ -127,14 +127,14 @@ def _metadata(path: Path) -> Mapping[str, str]:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}
     except SafetensorError as error:
-        raise BackboneError(f"{path} is no readable safetensors file: {error}.") from error
+        raise BackboneError(f"{path} is not a readable safetensors file: {error}.") from error
 
 
 def _read_index(folder: Path) -> Mapping[str, Any]:
     index = folder / "model_index.json"
     if not index.is_file():
         raise BackboneError(
-            f"{folder} has no model_index.json, so it is no checkpoint as diffusers writes it. Give its folder, or a "
+            f"{folder} has no model_index.json, so it is not a checkpoint of diffusers. Give its folder, or a "
             "single safetensors file with LoadOptions(base=...)."
         )
     try:

@@ -198,7 +198,7 @@ def _check_slot(path: str | Path, slot: int, slots: int) -> None:
 
 def _picked(found: Mapping[str, Image], text: str) -> Image:
     if text not in found:
-        raise ImageError(f"the record names a picture {text[:80]!r}, which is no digest; the record is damaged.")
+        raise ImageError(f"the record names a picture {text[:80]!r}, which is not a digest; the record is damaged.")
     return found[text]
 
 

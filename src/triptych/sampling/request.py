@@ -131,8 +131,8 @@ class Request:
     def from_record(cls, data: object, *, resolve: Callable[[str], Image] | None = None) -> "Request":
         """The request of a record. Raises RequestError or PageError naming panel and key.
 
-        `resolve` makes the picture of an image that is no data URI; without it such images are refused, and no file is
-        ever read.
+        `resolve` makes the picture of an image that is not a data URI; without it such images are refused, and no file
+        is ever read.
         """
         try:
             entry = _RequestEntry.model_validate(data)

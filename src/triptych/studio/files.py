@@ -71,7 +71,7 @@ class FileStore:
             folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, data: bytes) -> StoredFile:
-        """Keep a picture from outside. Raises ImageError for what is none, StudioError where the disk is full."""
+        """Keep a picture from outside. Raises ImageError for anything else, StudioError where the disk is full."""
         if len(data) > MAX_UPLOAD_BYTES:
             raise StudioError(
                 f"the file has {len(data) / 2**20:.0f} MiB; at most {MAX_UPLOAD_BYTES // 2**20} MiB. Save it smaller.",
@@ -105,7 +105,7 @@ class FileStore:
         return StoredFile(id=row["id"], media_type=row["media_type"], width=row["width"], height=row["height"])
 
     def path(self, file: str) -> Path:
-        """Where a picture is. Raises StudioError where there is none, or something else in its place."""
+        """Where a picture is. Raises StudioError where it is missing, or something else is in its place."""
         if not _ID.fullmatch(file):
             raise not_found("file", file)
         path = self._files / file[:2] / file

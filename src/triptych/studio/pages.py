@@ -71,7 +71,7 @@ def asked(page: Page, slots: Sequence[int] | None) -> tuple[Page, tuple[int, ...
     """The page that fills only some panels, and these panels' places in the page as it was.
 
     `slots` are places of panels, from 0; None fills every slot. A slot that is not to be filled is a condition where
-    it has an answer, and is left out where it has none. Raises PageError for a place that is no slot.
+    it has an answer, and is left out where it has none. Raises PageError for a place that is not a slot.
     """
     places = tuple(index for index, panel in enumerate(page.panels) if panel.is_slot)
     if slots is None:

@@ -113,7 +113,7 @@ class PictureIds(_Body):
 
 
 class DeletePictures(_Body):
-    """Some pictures, or all that are no favourites."""
+    """Some pictures, or all that are not favourites."""
 
     ids: Annotated[list[_Id], Field(max_length=_MOST_IDS)] = []
     all_but_favourites: bool = False

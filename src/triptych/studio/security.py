@@ -193,7 +193,7 @@ def _single_headers(scope: _Scope) -> dict[str, str]:
 
 
 def _host_name(host: str) -> str | None:
-    """The name in a Host header, lower case; None for what is none."""
+    """The name in a Host header, lower case; None for anything else."""
     match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::\d{1,5})?", host)
     return match[1].lower().rstrip(".") if match else None
 

@@ -99,7 +99,7 @@ class Store:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that is written inside is there afterwards, or nothing of it."""
+        """Everything written inside is kept, or nothing is."""
         with self._lock:
             if self._connection.in_transaction:
                 yield

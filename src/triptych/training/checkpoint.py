@@ -53,7 +53,7 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
     identity: Identity
     values: Mapping[str, Any]
-    """State that is no tensor."""
+    """State other than tensors."""
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors whose names begin with `prefix.`, without it."""
@@ -96,7 +96,7 @@ def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, tuple[Path, ...]
             return checkpoint, tuple(damaged)
         damaged.append(path)
     if damaged:
-        raise TrainingError(f"all {len(damaged)} checkpoints in {folder} are damaged. Begin anew with --overwrite.")
+        raise TrainingError(f"all {len(damaged)} checkpoints in {folder} are damaged. Start over with --overwrite.")
     return None, ()
 
 

@@ -29,7 +29,7 @@ def can_resume(out: Path) -> bool:
 def check_out(out: Path, *, resume: bool, overwrite: bool) -> None:
     """Raise TrainingError where a run to `out` would overwrite another, or there is nothing to resume."""
     if overwrite and resume:
-        raise TrainingError("a run is either resumed or begun anew: give --resume or --overwrite, not both.")
+        raise TrainingError("a run is either resumed or started over: give --resume or --overwrite, not both.")
     if overwrite:
         return
     folder = run_folder(out)
@@ -39,7 +39,7 @@ def check_out(out: Path, *, resume: bool, overwrite: bool) -> None:
     if checkpoint is not None and not resume:
         raise TrainingError(
             f"{folder} has a run of {checkpoint.step} steps. Continue it with --resume, train it longer with "
-            "--more-steps, begin anew with --overwrite, or choose another --out."
+            "--more-steps, start over with --overwrite, or choose another --out."
         )
     if checkpoint is None and out.exists():
         raise TrainingError(f"{out} is there already. Choose another --out, or replace it with --overwrite.")

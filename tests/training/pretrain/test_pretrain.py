@@ -134,7 +134,7 @@ def test_mixture_entry_with_a_source_of_its_own_draws_from_it() -> None:
 
 
 def test_training_source_refuses_style_pairs_of_the_evaluation(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="'twemoji', which is no style for training"):
+    with pytest.raises(TrainingError, match="'twemoji', which is not a style for training"):
         training_source(SpriteSource(tmp_path), style_pairs=(("noto", "twemoji"),))
 
 

@@ -31,7 +31,9 @@ def write(pages: Iterable[Page], folder: Path) -> None:
     with new_folder(folder) as out:
         for number, page in enumerate(pages, 1):
             if page.context or not page.is_answered:
-                raise PageError(f"page {number} ({page.page_id!r}) is no single finished page; composites hold those.")
+                raise PageError(
+                    f"page {number} ({page.page_id!r}) is not a single finished page; composites hold those."
+                )
             stem = re.sub(r"[^A-Za-z0-9._+-]", "_", page.page_id)[:80] or "page"
             name = f"{number:06d}-{stem}"
             pictures = [panel.picture for panel in page.panels]
@@ -56,7 +58,7 @@ def read(folder: Path) -> LazyPages:
         raise PageError(f"{card} does not exist; composites without it are imported with --format composites.")
     cards = read_json(card, error=PageError)
     if not isinstance(cards, dict):
-        raise PageError(f"{card} is no card of pages: it has no names.")
+        raise PageError(f"{card} is not a card of pages: it has no names.")
     for name in cards:
         if not (folder / f"{name}.txt").is_file():
             raise PageError(f"{folder / name}.txt does not exist; it is the prompt of {name}.png.")
@@ -78,7 +80,7 @@ def _page(folder: Path, name: str, card: dict[str, Any]) -> Page:
             rule=card["rule"],
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise PageError(f"{where} is no card of a page: {error!r}.") from error
+        raise PageError(f"{where} is not a card of a page: {error!r}.") from error
     pictures = split(canvas, load_image(picture_at(folder, f"{name}.png", where)))
     overview, texts = read_prompt(read_text(folder / f"{name}.txt", error=PageError).rstrip("\n"), shell.template)
     texts = (*texts, *[""] * (len(roles) - len(texts)))

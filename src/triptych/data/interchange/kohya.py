@@ -87,7 +87,7 @@ def _subsets(folder: Path) -> Iterable[_Subset]:
         yield from _configured(folder, configs[0])
         return
     if not folder.is_dir():
-        raise SourceError(f"{folder} is no folder; name one with pictures or with folders like 10_name.")
+        raise SourceError(f"{folder} is not a folder; name one with pictures or with folders like 10_name.")
     repeated = [path for path in folder.iterdir() if path.is_dir() and path.name.partition("_")[0].isdecimal()]
     if not repeated:
         find_pictures(folder)
@@ -115,4 +115,4 @@ def _configured(folder: Path, config: Path) -> Iterable[_Subset]:
                     caption=str(facts.get("class_tokens", "")),
                 )
     except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise PageError(f"{config} is no dataset of kohya's scripts: {error!r}.") from error
+        raise PageError(f"{config} is not a dataset of kohya's scripts: {error!r}.") from error

@@ -32,7 +32,7 @@ def write(pages: Iterable[Page], folder: Path) -> None:
         for number, page in enumerate(pages, 1):
             where = f"page {number} ({page.page_id!r})"
             if page.context or not page.is_answered or len(page.conditions) != 1:
-                raise PageError(f"{where} is no finished page of one condition and its layers.")
+                raise PageError(f"{where} is not a finished page of one condition and its layers.")
             counts.add(len(page.slots))
             if len(counts) > 1:
                 raise PageError(f"pages have {sorted(counts)} slots; musubi-tuner wants the same number on all.")

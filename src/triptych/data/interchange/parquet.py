@@ -49,7 +49,7 @@ def write(pages: Iterable[Page], folder: Path, *, card: DataCard | None = None) 
     counted = PageCount()
     for number, page in enumerate(pages, 1):
         if page.context or not page.is_answered:
-            raise PageError(f"page {number} ({page.page_id!r}) is no single finished page; data sets hold those.")
+            raise PageError(f"page {number} ({page.page_id!r}) is not a single finished page; data sets hold those.")
         counted.add(page)
         pictures = [png_bytes(panel.picture) for panel in page.panels if panel.picture is not None]
         records.append(
@@ -94,7 +94,7 @@ def read(folder: Path) -> LazyPages:
         try:
             count = pyarrow.parquet.read_metadata(path).num_rows
         except (OSError, pyarrow.ArrowException) as error:
-            raise PageError(f"{path} is no whole parquet file: {' '.join(str(error).split())}.") from error
+            raise PageError(f"{path} is not a whole parquet file: {' '.join(str(error).split())}.") from error
         rows = _Rows(path)
         makers += [partial(rows.page, number) for number in range(count)]
     return LazyPages(makers)
@@ -115,7 +115,7 @@ class _Rows:
         try:
             return _page(self._rows[number - self._start], where)
         except (KeyError, TypeError, ValueError) as error:
-            raise PageError(f"{where} is no page: {error!r}.") from error
+            raise PageError(f"{where} is not a page: {error!r}.") from error
 
     def _read(self, number: int) -> None:
         pyarrow = _pyarrow()

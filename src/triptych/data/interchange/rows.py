@@ -84,17 +84,17 @@ def read_lines(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, dic
         try:
             record = parse_json(line)
         except ValueError as error:
-            raise PageError(f"{where} is no JSON: {error}.") from error
+            raise PageError(f"{where} is not valid JSON: {error}.") from error
         if not isinstance(record, dict) or not all(isinstance(record.get(key), str) for key in required):
             raise PageError(f"{where} needs the texts {', '.join(required)}.")
         yield where, record
 
 
 def listed(value: object, where: str) -> tuple[str, ...]:
-    """A path or list of paths as a tuple; None is none. Raises PageError beginning with `where`."""
+    """A path or list of paths as a tuple; None gives an empty one. Raises PageError beginning with `where`."""
     items = [] if value is None else [value] if isinstance(value, str) else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise PageError(f"{where}: {value!r} is no path and no list of paths.")
+        raise PageError(f"{where}: {value!r} is neither a path nor a list of paths.")
     return tuple(str(item) for item in items)
 
 

@@ -131,7 +131,7 @@ def _numbered(record: Mapping[str, Any], where: str) -> Sequence[str]:
         return listed(record["control_path"], where)
     found = {key.removeprefix("control_path_"): value for key, value in record.items() if "control_path_" in key}
     if not all(number.isdigit() for number in found):
-        raise PageError(f"{where}: {sorted(found)} are no numbers of control_path_N.")
+        raise PageError(f"{where}: {sorted(found)} are not numbers that control_path_N can have.")
     return listed([found[number] for number in sorted(found, key=int)], where)
 
 

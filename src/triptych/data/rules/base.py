@@ -192,7 +192,9 @@ def chain(first: Rule, second: Rule) -> Rule:
     """First one map, then the other; the picture between them is not shown."""
     for rule in (first, second):
         if not rule.is_map:
-            raise SourceError(f"rule {rule.name!r} is no map from picture to picture; only such rules can be chained.")
+            raise SourceError(
+                f"rule {rule.name!r} is not a map from picture to picture; only such rules can be chained."
+            )
 
     needs_object = first.needs_object or second.needs_object
 

@@ -35,7 +35,7 @@ HELD_OUT_RULES: frozenset[str] = frozenset(
 LATER_RULES: frozenset[str] = frozenset({"letter-sign"})
 """Rules made after the pocket was trained, so never trained on either.
 
-They are no part of its suite, whose pages would otherwise be others than those that were measured before.
+They are not part of its suite, so that its pages stay the ones measured before.
 """
 
 HELD_OUT_CHAINS: tuple[tuple[str, str], ...] = (

@@ -140,7 +140,7 @@ def _items(folder: Path, split: str) -> tuple[int, Callable[[int], _Item]]:
         if (place / "state.json").is_file():
             return _saved(place)
     raise SourceError(
-        f"{folder} is no Graph200K: neither data.json nor {split}/state.json is there. Give the folder of the Hub's "
+        f"{folder} is not a Graph200K: neither data.json nor {split}/state.json is there. Give the folder of the Hub's "
         "snapshot, or the one that the authors' processing.py wrote."
     )
 
@@ -149,7 +149,7 @@ def _processed(folder: Path) -> tuple[int, Callable[[int], _Item]]:
     try:
         entries = json.loads((folder / "data.json").read_text())
     except ValueError as error:
-        raise SourceError(f"{folder / 'data.json'} is no JSON: {error}.") from error
+        raise SourceError(f"{folder / 'data.json'} is not valid JSON: {error}.") from error
     return len(entries), lambda index: _Entry(entries[index], folder)
 
 

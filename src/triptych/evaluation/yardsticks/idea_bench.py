@@ -78,7 +78,7 @@ def _idea_case(folder: Path) -> IdeaCase:
             for line in lines
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"{folder} is no case of IDEA-Bench: {error}.") from error
+        raise SourceError(f"{folder} is not a case of IDEA-Bench: {error}.") from error
     shown = sorted(path for path in folder.iterdir() if path.suffix.lower() in _PICTURES)
     conditions = [condition(load_image(path)) for path in shown[:MAX_CONDITIONS]]
     slots = [slot(words if count == 1 else "") for _ in range(max(1, min(count, MAX_SLOTS)))]

@@ -51,7 +51,7 @@ def attend(
 ) -> tuple[Float[Tensor, "batch sequence inner"], KeysAndValues]:
     """All tokens attend to all, and to the references' `kept` keys and values, which stand behind the text.
 
-    Returns with it the keys and values of what is no text.
+    Returns with it the keys and values of everything but the text.
     """
     query, key = pair.unbind(2)
     own = key[:, texts:], value[:, texts:]

@@ -240,7 +240,7 @@ def _fact(path: Path, name: str) -> str:
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
     if name not in metadata:
-        raise BackboneError(f"{path} is no pocket: its metadata has no {name}.")
+        raise BackboneError(f"{path} is not a pocket: its metadata has no {name}.")
     return metadata[name]
 
 

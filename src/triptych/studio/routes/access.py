@@ -1,4 +1,4 @@
-"""What every route needs: the studio behind it, and bodies that are no JSON."""
+"""What every route needs: the studio behind it, and bodies that are not JSON."""
 
 from typing import Annotated
 

@@ -12,7 +12,7 @@ __all__ = ["Claim", "StopJob"]
 _NOTED_EVERY_S = 0.5
 
 
-class StopJob(Exception):  # noqa: N818 (it is no error: somebody asked for it)
+class StopJob(Exception):  # noqa: N818 (it is not an error: somebody asked for it)
     """Ends a job at its next step."""
 
 

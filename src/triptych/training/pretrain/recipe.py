@@ -118,7 +118,9 @@ def training_source(sprites: SpriteSource, style_pairs: tuple[tuple[str, str], .
     """Sprites that training may see: no held-out object, no evaluation style; changes of style between all or some."""
     for style in (style for pair in style_pairs for style in pair):
         if style not in STYLES or style in EVALUATION_STYLES:
-            raise TrainingError(f"style pairs name {style!r}, which is no style for training; choose among the others.")
+            raise TrainingError(
+                f"style pairs name {style!r}, which is not a style for training; choose among the others."
+            )
     return SpriteScenes(sprites, names=_is_for_training, style_pairs=style_pairs)
 
 

@@ -86,5 +86,5 @@ def read_state(
         generator.set_state(tensors["generator"])
         return step
     if paths:
-        raise TrainingError(f"none of the {len(paths)} states in {folder} can be read; remove them to start anew.")
+        raise TrainingError(f"none of the {len(paths)} states in {folder} can be read; remove them to start over.")
     return 0

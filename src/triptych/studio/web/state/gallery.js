@@ -94,7 +94,7 @@ export async function restore(ids) {
 }
 
 export function clearAllButFavourites() {
-    say('Move every picture that is no favourite to the bin?', {
+    say('Move every picture that is not a favourite to the bin?', {
         kind: 'warning', stays: true,
         actions: [{label: 'Move them', run: async () => {
             try {
