@@ -34,6 +34,7 @@ from triptych.models.pocket.klt import FACTOR, KltCodec
 from triptych.models.pocket.text import train_tokenizer
 from triptych.training.channels import decoder_weights
 from triptych.training.pretrain.batches import PageBatch, batches, to_unit
+from triptych.training.pretrain.muon import GramMuon
 from triptych.training.pretrain.objective import Draw, page_loss
 from triptych.training.pretrain.recipe import PretrainRecipe
 from triptych.training.pretrain.state import read_state, write_state
@@ -79,14 +80,7 @@ def _optimizers(network: PocketNetwork, recipe: PretrainRecipe) -> dict[str, tor
     taken = {id(p) for p in matrices}
     others = [p for module in (network.transformer, network.text) for p in module.parameters() if id(p) not in taken]
     return {
-        "muon": torch.optim.Muon(
-            matrices,
-            lr=recipe.matrix_learning_rate,
-            weight_decay=recipe.weight_decay,
-            momentum=0.95,
-            ns_steps=4,
-            adjust_lr_fn="match_rms_adamw",
-        ),
+        "muon": GramMuon(matrices, lr=recipe.matrix_learning_rate, weight_decay=recipe.weight_decay, ns_steps=4),
         "adamw": torch.optim.AdamW(
             others, lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True
         ),
