@@ -24,9 +24,9 @@ from peers_measuring import machine, write_page
 
 from tiny_models import flux1, klein, picture
 from triptych.models.backbone import Backbone, Conditioning
-from triptych.models.flux1 import Flux1
-from triptych.models.flux2 import Flux2, References
-from triptych.models.kontext import Kontext
+from triptych.models.flux1.backbone import Flux1
+from triptych.models.flux1.kontext import Kontext
+from triptych.models.flux2.backbone import Flux2, References
 from triptych.models.options import LoadOptions, StepCache
 from triptych.models.placing import enable_step_cache
 from triptych.models.pocket import load_pocket

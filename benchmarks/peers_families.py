@@ -28,10 +28,10 @@ from tiny_qwen import qwen21, qwen_edit
 from triptych.canvas import composite
 from triptych.models.backbone import Conditioning
 from triptych.models.codecs import pack, unpack
-from triptych.models.flux1 import Flux1
-from triptych.models.flux1_fill import Flux1Fill
-from triptych.models.flux2 import References
-from triptych.models.kontext import Kontext
+from triptych.models.flux1.backbone import Flux1
+from triptych.models.flux1.fill import Flux1Fill
+from triptych.models.flux1.kontext import Kontext
+from triptych.models.flux2.backbone import References
 from triptych.models.latent import LatentBackbone
 from triptych.page import Page
 from triptych.prompts import write_prompt

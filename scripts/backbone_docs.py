@@ -7,20 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from triptych.models.catalog import CHECKPOINTS, Checkpoint, Shape
+from triptych.models.catalog import FAMILIES, Checkpoint, Shape
 from triptych.models.memory import estimate
 from triptych.models.options import Offload, Quantise
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "backbones"
 BEGIN, END = "<!-- computed by scripts/backbone_docs.py -->", "<!-- end of what is computed -->"
-FAMILIES = {
-    "flux1.md": ("flux1",),
-    "flux1-fill.md": ("flux1-fill",),
-    "kontext.md": ("kontext",),
-    "flux2.md": ("flux2", "flux2-kv"),
-    "qwen.md": ("qwen", "qwen21"),
-    "sd3.md": ("sd3",),
-}
 
 
 def facts(checkpoints: list[Checkpoint]) -> Iterator[str]:
@@ -69,25 +61,28 @@ def memory(checkpoints: list[Checkpoint]) -> Iterator[str]:
                 yield f"| {', '.join(names)} | {side} | {conditions} | {slots} | {gib} |"
 
 
-def computed(families: tuple[str, ...]) -> str:
-    checkpoints = [each for each in CHECKPOINTS if each.card.family in families]
+def computed(checkpoints: list[Checkpoint]) -> str:
     lines = [*facts(checkpoints), "", "Memory in GiB at the peak, computed (`triptych.models.memory.estimate`), not"]
     lines += ["measured; n conditions, m slots, square panels:", "", *memory(checkpoints)]
     return "\n".join(lines)
 
 
-def renewed(page: str, families: tuple[str, ...]) -> str:
+def renewed(page: str, checkpoints: list[Checkpoint]) -> str:
     head, rest = page.split(BEGIN)
     _, tail = rest.split(END)
-    return f"{head}{BEGIN}\n\n{computed(families)}\n\n{END}{tail}"
+    return f"{head}{BEGIN}\n\n{computed(checkpoints)}\n\n{END}{tail}"
 
 
 def main(*, check: bool) -> int:
     stale = []
-    for name, families in FAMILIES.items():
+    pages: dict[str, list[Checkpoint]] = {}
+    for family in FAMILIES:
+        if family.page:
+            pages.setdefault(family.page, []).extend(family.checkpoints)
+    for name, checkpoints in pages.items():
         path = FOLDER / name
         text = path.read_text(encoding="utf-8")
-        wanted = renewed(text, families)
+        wanted = renewed(text, checkpoints)
         if wanted != text:
             stale.append(name)
             if not check:

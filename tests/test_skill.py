@@ -189,7 +189,7 @@ def test_load_skill_of_the_pocket_labelled_flux2_is_of_the_family_pocket(tmp_pat
 def test_save_skill_of_the_pocket_does_not_say_flux2(tmp_path):
     save_skill(made_skill(), tmp_path / "s.safetensors")
     with safe_open(tmp_path / "s.safetensors", framework="pt") as file:
-        assert file.metadata()["modelspec.architecture"] == "triptych-pocket/lora"
+        assert file.metadata()["modelspec.architecture"] == "pocket/lora"
 
 
 def test_load_skill_by_the_name_of_one_in_the_package(tmp_path, monkeypatch):

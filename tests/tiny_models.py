@@ -28,10 +28,10 @@ from transformers import (
 )
 
 from triptych.models.backbone import Backbone, Card, Conditioning, Grid
-from triptych.models.flux1 import Flux1, Flux1Text
-from triptych.models.flux2 import Flux2, QwenText, References
+from triptych.models.flux1.backbone import Flux1, Flux1Text
+from triptych.models.flux2.backbone import Flux2, QwenText, References
 from triptych.models.reading import read
-from triptych.models.sd3 import SD3, SD3Text
+from triptych.models.sd3.backbone import SD3, SD3Text
 from triptych.page import Page
 from triptych.sampling.encode import encode_text
 from triptych.sampling.solvers import Reached, denoise

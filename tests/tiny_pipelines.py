@@ -6,11 +6,11 @@ from typing import Any
 from torch import nn
 
 from tiny_qwen import Processor
-from triptych.models.flux1 import Flux1Text
+from triptych.models.flux1.backbone import Flux1Text
 from triptych.models.latent import LatentBackbone
-from triptych.models.qwen import QwenEditText
-from triptych.models.qwen21 import Qwen21Text
-from triptych.models.sd3 import SD3Text
+from triptych.models.qwen.backbone import QwenEditText
+from triptych.models.qwen21.backbone import Qwen21Text
+from triptych.models.sd3.backbone import SD3Text
 
 
 def stock(backbone: LatentBackbone, kind: type, **more: object) -> Any:

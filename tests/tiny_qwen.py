@@ -18,8 +18,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from tiny_models import VISION, card, dynamic_scheduler, frozen, tokenizer
 from triptych.models.backbone import Conditioning
-from triptych.models.qwen import QwenEdit, QwenEditText
-from triptych.models.qwen21 import Qwen21, Qwen21Text
+from triptych.models.qwen.backbone import QwenEdit, QwenEditText
+from triptych.models.qwen21.backbone import Qwen21, Qwen21Text
 
 
 class Processor(Qwen2VLProcessor):

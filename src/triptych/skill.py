@@ -43,14 +43,6 @@ KEY_PREFIX = "transformer."
 _METADATA = "triptych.skill"
 _VERSION = 1
 _KEY = re.compile(r"transformer\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
-_ARCHITECTURES = {
-    "flux1": "flux-1-dev",
-    "flux1-fill": "flux-1-dev",
-    "kontext": "flux-1-dev",
-    "flux2": "flux-2",
-    "flux2-kv": "flux-2",
-    "pocket": "triptych-pocket",
-}
 _ALIKE = 0.02
 """Widths by heights that differ by less are one shape: sides were rounded to whole pixels."""
 
@@ -65,6 +57,8 @@ class SkillCard(BaseModel):
     backbone: str
     """Name of the backbone that it was trained on."""
     family: str
+    architecture: str = ""
+    """ModelSpec's name for the family's network; empty where it is that of the family."""
     rank: int = Field(ge=1)
     alpha: float = Field(gt=0, allow_inf_nan=False)
     rank_stabilised: bool = False
@@ -244,7 +238,7 @@ def payload_sha256(data: bytes) -> str:
 
 def architecture(card: SkillCard) -> str:
     """ModelSpec's name for what the skill is an adapter of."""
-    return f"{_ARCHITECTURES.get(card.family, card.family)}/lora"
+    return f"{card.architecture or card.family}/lora"
 
 
 def skill_file(name: str) -> Path:

@@ -25,12 +25,12 @@ from triptych.comfyui import LoRA, page_pictures, page_workflow
 from triptych.comfyui.files import files_of
 from triptych.models.adapters import Skills
 from triptych.models.backbone import Backbone, Conditioning, Grid
-from triptych.models.flux1 import Flux1, Flux1Text
-from triptych.models.flux1_fill import Flux1Fill
-from triptych.models.flux2 import Flux2, QwenText
+from triptych.models.flux1.backbone import Flux1, Flux1Text
+from triptych.models.flux1.fill import Flux1Fill
+from triptych.models.flux1.kontext import Kontext
+from triptych.models.flux2.backbone import Flux2, QwenText
 from triptych.models.keyformats import KeyFormat, save_exported
 from triptych.models.keyformats.layers import layers_of
-from triptych.models.kontext import Kontext
 from triptych.page import Layout, Page, Role, condition, slot
 from triptych.prompts import write_prompt
 from triptych.sampling import generate

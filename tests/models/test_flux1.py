@@ -10,9 +10,9 @@ from tiny_pipelines import stock
 from triptych.canvas import composite
 from triptych.errors import PromptError
 from triptych.models.backbone import Conditioning, Conditions, Grid, Targets
-from triptych.models.flux1 import Flux1
-from triptych.models.flux1_fill import Flux1Fill
-from triptych.models.kontext import Kontext
+from triptych.models.flux1.backbone import Flux1
+from triptych.models.flux1.fill import Flux1Fill
+from triptych.models.flux1.kontext import Kontext
 from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart, write_prompt
 from triptych.sampling import generate

@@ -27,7 +27,7 @@ from tiny_pipelines import stock
 from triptych.canvas import composite
 from triptych.errors import PromptError
 from triptych.models.backbone import Conditioning, Conditions, Grid, Targets
-from triptych.models.flux2 import Flux2, MistralText, References
+from triptych.models.flux2.backbone import Flux2, MistralText, References
 from triptych.models.reading import read
 from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart, write_prompt

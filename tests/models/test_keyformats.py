@@ -14,7 +14,7 @@ from tiny_models import dynamic_scheduler, filled, flux1, klein, picture
 from triptych.errors import SkillError
 from triptych.models.adapters import Skills, linear_names
 from triptych.models.backbone import Conditioning
-from triptych.models.flux1 import Flux1
+from triptych.models.flux1.backbone import Flux1
 from triptych.models.keyformats import KeyFormat, exported, inspect_lora, read_lora, save_exported
 from triptych.models.keyformats.fusing import fuse, unfuse
 from triptych.page import Page, condition, slot

@@ -21,11 +21,11 @@ from tiny_models import dynamic_scheduler, filled, flux1, flux2_transformer, flu
 from tiny_qwen import qwen21, qwen_edit
 from triptych.errors import BackboneError
 from triptych.models.backbone import Conditioning
-from triptych.models.flux1 import Flux1
-from triptych.models.flux2 import Flux2, QwenText, References
+from triptych.models.flux1.backbone import Flux1
+from triptych.models.flux2.backbone import Flux2, QwenText, References
 from triptych.models.loading import load
 from triptych.models.options import LoadOptions, Offload, Quantise, StepCache
-from triptych.models.sd3 import SD3
+from triptych.models.sd3.backbone import SD3
 from triptych.page import Page, condition, slot
 
 ON_CPU = LoadOptions(device="cpu", dtype=torch.float32)

@@ -9,8 +9,8 @@ from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import CONDITION
 from PIL import Image
 
 from tiny_qwen import qwen_edit
-from triptych.models.flux2 import MistralText, QwenText, _empirical_mu
-from triptych.models.qwen import QwenEditText
+from triptych.models.flux2.backbone import MistralText, QwenText, _empirical_mu
+from triptych.models.qwen.backbone import QwenEditText
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(QwenText, Flux2KleinPipeline), (MistralText, Flux2Pipeline)])

@@ -9,8 +9,8 @@ from tiny_models import filled, flux1, klein, picture, sd3
 from tiny_qwen import qwen_edit
 from triptych.errors import BackboneError
 from triptych.models.backbone import Backbone, Conditioning
-from triptych.models.flux1 import Flux1
-from triptych.models.kontext import Kontext
+from triptych.models.flux1.backbone import Flux1
+from triptych.models.flux1.kontext import Kontext
 from triptych.models.options import LoadOptions, StepCache
 from triptych.models.placing import enable_step_cache
 from triptych.page import Page, condition, slot

@@ -13,7 +13,7 @@ from tiny_pipelines import stock
 from tiny_qwen import qwen21
 from triptych.errors import BackboneError, PromptError
 from triptych.models.backbone import Conditioning
-from triptych.models.qwen21 import Qwen21
+from triptych.models.qwen21.backbone import Qwen21
 from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart, write_prompt
 from triptych.sampling import generate

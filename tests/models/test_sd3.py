@@ -10,7 +10,7 @@ from triptych.canvas import composite
 from triptych.errors import BackboneError, PromptError
 from triptych.models.backbone import Conditioning
 from triptych.models.codecs import pack, unpack
-from triptych.models.sd3 import SD3
+from triptych.models.sd3.backbone import SD3
 from triptych.page import Layout, Page, condition, slot
 from triptych.prompts import Prompt, write_prompt
 from triptych.sampling.ways.canvas import page_canvas

@@ -16,8 +16,8 @@ from tiny_pipelines import text_parts
 from tiny_training import random_skill
 from triptych.models.adapters import AdapterSpec, Skills, inject
 from triptych.models.backbone import Conditioning
-from triptych.models.flux1 import Flux1
-from triptych.models.kontext import Kontext
+from triptych.models.flux1.backbone import Flux1
+from triptych.models.flux1.kontext import Kontext
 from triptych.models.latent import LatentBackbone
 from triptych.models.offloading import bring_back, lend_blocks
 from triptych.models.options import LoadOptions, Offload, References

@@ -6,7 +6,7 @@ from tiny_models import klein, picture
 from tiny_training import disc, made_page, random_skill, tiny_pocket
 from triptych.conditioning import Conditioning
 from triptych.models.adapters import Skills
-from triptych.models.flux2 import References
+from triptych.models.flux2.backbone import References
 from triptych.models.pocket import PocketBackbone
 from triptych.models.sharing import Kept
 from triptych.page import Page, condition, slot

@@ -12,7 +12,7 @@ from triptych.errors import BackboneError, LayoutError, PageError, RequestError,
 from triptych.events import Preview
 from triptych.models.adapters import Skills
 from triptych.models.backbone import Backbone, Conditioning
-from triptych.models.flux2 import References
+from triptych.models.flux2.backbone import References
 from triptych.page import Page, condition, slot
 from triptych.sampling import Result, generate, iterate
 

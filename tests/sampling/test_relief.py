@@ -5,7 +5,7 @@ import torch
 
 from tiny_models import klein, picture
 from triptych.errors import BackboneError
-from triptych.models.flux2 import Flux2
+from triptych.models.flux2.backbone import Flux2
 from triptych.page import Page, condition, slot
 from triptych.sampling import generate
 

@@ -31,23 +31,21 @@ def add_to(app: typer.Typer) -> None:
 def list_models() -> None:
     """List the backbones that are known by name.
 
-    Memory is the peak of one page with one condition and one slot at 1024 px, weights in bfloat16.
+    Memory is the peak of one page with one condition and one slot at the panel side, weights in bfloat16.
 
     \b
     Example:
       triptych models list
     """
-    from triptych.models.catalog import CHECKPOINTS
+    from triptych.models.catalog import FAMILIES
     from triptych.models.memory import estimate
-    from triptych.models.pocket import pocket_card
 
-    own = pocket_card()
-    rows = [(own.name, _ways(own), str(own.steps), "under 1", "in the package", own.licence)]
-    for known in CHECKPOINTS:
+    rows = []
+    for family, known in ((each, known) for each in FAMILIES for known in each.checkpoints):
         card = known.card
-        peak = estimate(known.shape, text_tokens=card.max_text_tokens, cached=known.cached)
-        gib = f"{peak.peak_gib:.0f}"
-        place = "the Hub, after accepting" if known.gated else "the Hub"
+        peak = estimate(known.shape, text_tokens=card.max_text_tokens, cached=known.cached, side_px=card.side_px)
+        gib = f"{peak.peak_gib:.0f}" if peak.peak_gib >= 1 else "under 1"
+        place = "the Hub, after accepting" if known.gated else "the Hub" if family.pipelines else "in the package"
         rows.append((card.name, _ways(card), str(card.steps), gib, place, card.licence))
     console.table(("name", "conditions enter by", "steps", "GiB", "weights", "licence"), rows)
 
@@ -71,6 +69,9 @@ def show(name: _Name) -> None:
         "steps": str(card.steps),
         "guidance": _guidance(card),
         "panel side": f"{card.side_px} px, multiples of {card.factor}",
+        "trained sizes": ", ".join(f"{width}x{height}" for width, height in card.sizes_px) or "any of about that area",
+        "references": f"at most {card.most_references}" if card.most_references else "as many as memory holds",
+        "slots": f"at most {card.most_slots}" if card.most_slots else "as many as memory holds",
         "text": f"at most {card.max_text_tokens} tokens",
         "licence": card.licence,
         "weights": _weights(known) if known else "here",

@@ -2,7 +2,8 @@
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,14 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from triptych.errors import BackboneError
 from triptych.models.backbone import Card
-from triptych.models.catalog import CHECKPOINTS, Checkpoint
-from triptych.models.flux1 import Flux1, Flux1Text
-from triptych.models.flux1_fill import Flux1Fill
-from triptych.models.flux2 import Flux2, MistralText, QwenText
-from triptych.models.kontext import Kontext
+from triptych.models.catalog import FAMILIES, Checkpoint, Family, family_of_pipeline
 from triptych.models.latent import LatentBackbone
-from triptych.models.options import LoadOptions, Offload, References
+from triptych.models.options import LoadOptions, Offload
+from triptych.models.parts import Parts
 from triptych.models.placing import compile_blocks, enable_step_cache, place, quantisation, relief
-from triptych.models.qwen import QwenEdit, QwenEditText
-from triptych.models.qwen21 import Qwen21, Qwen21Text
-from triptych.models.sd3 import SD3, SD3Text
 from triptych.models.singlefile import is_original, load_transformer
 
-__all__ = ["Parts", "assemble", "load_parts", "refuse_index"]
+__all__ = ["assemble", "load_parts", "refuse_index"]
 
 _LIBRARIES = ("diffusers", "transformers")
 _SCHEDULER = "FlowMatchEulerDiscreteScheduler"
@@ -33,30 +28,29 @@ _SAFE = {"use_safetensors": True}
 _UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The components of a pipeline, by the names that `model_index.json` gives them."""
-
-    by_name: Mapping[str, Any]
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self.by_name:
-            raise BackboneError(f"the checkpoint has no part {name!r}; it has: {', '.join(self.by_name)}.")
-        return self.by_name[name]
-
-
 def refuse_index(source: str, index: Mapping[str, Any]) -> None:
     """Raise BackboneError for a checkpoint that cannot be loaded, from its `model_index.json` alone."""
-    pipeline = index.get("_class_name", "")
-    known = sorted({each.pipeline for each in CHECKPOINTS})
-    if pipeline not in known:
-        raise BackboneError(f"{source} is a {pipeline or 'checkpoint of no pipeline'}; known are: {', '.join(known)}.")
+    _family(source, index)
     scheduler = index.get("scheduler")
     if isinstance(scheduler, list) and scheduler[1] != _SCHEDULER:
         raise BackboneError(
             f"{source} has the scheduler {scheduler[1]}; noise levels are read from {_SCHEDULER} alone. Take the "
             "folder scheduler/ of the original checkpoint, and name its class in model_index.json."
         )
+
+
+def _family(source: str, index: Mapping[str, Any]) -> Family:
+    pipeline = index.get("_class_name", "")
+    family = family_of_pipeline(pipeline)
+    if family is None:
+        known = sorted(each for family in FAMILIES for each in family.pipelines)
+        near = get_close_matches(pipeline, known, n=1, cutoff=0.5)
+        meant = f" Nearest is {near[0]}, of another network." if near else ""
+        raise BackboneError(
+            f"{source} is a {pipeline or 'checkpoint of no pipeline'}; known are: {', '.join(known)}.{meant} "
+            "CONTRIBUTING tells how a new family is added."
+        )
+    return family
 
 
 def load_parts(
@@ -80,10 +74,10 @@ def load_parts(
 def assemble(
     parts: Parts, index: Mapping[str, Any], checkpoint: Checkpoint | None, options: LoadOptions, *, name: str
 ) -> LatentBackbone:
-    """The family's room around the parts, on its device. Raises BackboneError for a pipeline without a room."""
-    pipeline = index.get("_class_name", "")
-    card = checkpoint.card if checkpoint else _card_of(pipeline, index, parts, name)
-    backbone = _room(pipeline, card, parts, index, options)
+    """The family's room around the parts, on its device."""
+    family = _family(name, index)
+    card = checkpoint.card if checkpoint else _card_of(family, index, parts, name)
+    backbone = family.build(parts, card, index, options)
     backbone.card = replace(card, factor=backbone.codec.factor, channels=backbone.codec.channels)
     modules = {part_name: part for part_name, part in parts.by_name.items() if isinstance(part, nn.Module)}
     place(backbone, modules, options)
@@ -130,70 +124,9 @@ def _original_file(source: str, kind: Any) -> Path | None:
     return file if file.is_file() and is_original(file, kind, source) else None
 
 
-def _card_of(pipeline: str, index: Mapping[str, Any], parts: Parts, name: str) -> Card:
+def _card_of(family: Family, index: Mapping[str, Any], parts: Parts, name: str) -> Card:
     """The card of a checkpoint that is not in the catalogue: that of its kin, with its own name and no promises."""
-    kin = [each.card for each in CHECKPOINTS if each.pipeline == pipeline]
-    card = kin[0]
-    if pipeline == "Flux2KleinPipeline":
-        distilled = bool(index.get("is_distilled"))
-        card = next(each for each in kin if (each.negative is None) is distilled)
-    elif pipeline == "FluxPipeline":
-        guided = bool(parts["transformer"].config.guidance_embeds)
-        card = next(each for each in kin if (each.guidance is not None) is guided)
+    kin = [each.card for each in family.checkpoints if each.pipeline == index["_class_name"]]
+    config = parts["transformer"].config
+    card = next((each for each in kin if family.resembles(each, index, config)), kin[0])
     return replace(card, name=name, licence="see the card of the checkpoint")
-
-
-def _room(pipeline: str, card: Card, parts: Parts, index: Mapping[str, Any], options: LoadOptions) -> LatentBackbone:
-    shared: dict[str, Any] = {
-        "card": card,
-        "transformer": parts["transformer"],
-        "vae": parts["vae"],
-        "scheduler": parts["scheduler"],
-    }
-    limit = card.max_text_tokens
-    match pipeline:
-        case "FluxPipeline":
-            return Flux1(text=_flux1_text(parts, limit), **shared)
-        case "FluxFillPipeline":
-            return Flux1Fill(text=_flux1_text(parts, limit), **shared)
-        case "FluxKontextPipeline":
-            return Kontext(text=_flux1_text(parts, limit), **shared)
-        case "Flux2Pipeline":
-            text = MistralText(parts["text_encoder"], parts["tokenizer"], limit=limit)
-            seen = options.references or References.JOINT
-            return Flux2(text=text, references=seen, trained=References.JOINT, **shared)
-        case "Flux2KleinPipeline" | "Flux2KleinKVPipeline":
-            text = QwenText(parts["text_encoder"], parts["tokenizer"], limit=limit)
-            native = References.ALONE if pipeline == "Flux2KleinKVPipeline" else References.JOINT
-            return Flux2(text=text, references=options.references or native, trained=native, **shared)
-        case "QwenImageEditPlusPipeline":
-            _, processor = parts["processor"]
-            text = QwenEditText(parts["text_encoder"], parts["tokenizer"], processor, limit=limit)
-            return QwenEdit(text=text, **shared)
-        case "QwenImage21Pipeline":
-            tokenizer, processor = parts["processor"]
-            text = Qwen21Text(parts["text_encoder"], tokenizer, processor, limit=limit)
-            return Qwen21(text=text, sample_sigmas=index.get("sample_sigmas"), **shared)
-        case "StableDiffusion3Pipeline":
-            return SD3(text=_sd3_text(parts, limit), **shared)
-    raise BackboneError(f"{card.name} is a {pipeline}, which cannot be assembled here.")
-
-
-def _flux1_text(parts: Parts, limit: int) -> Flux1Text:
-    return Flux1Text(
-        clip=parts["text_encoder"],
-        clip_tokenizer=parts["tokenizer"],
-        t5=parts["text_encoder_2"],
-        t5_tokenizer=parts["tokenizer_2"],
-        limit=limit,
-    )
-
-
-def _sd3_text(parts: Parts, limit: int) -> SD3Text:
-    return SD3Text(
-        clips=(parts["text_encoder"], parts["text_encoder_2"]),
-        clip_tokenizers=(parts["tokenizer"], parts["tokenizer_2"]),
-        t5=parts["text_encoder_3"],
-        t5_tokenizer=parts["tokenizer_3"],
-        limit=limit,
-    )

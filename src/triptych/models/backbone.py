@@ -62,6 +62,12 @@ class Card:
     clean_canvas: bool = False
     """By repaint, conditions stay clean at every noise level, as the network was trained to see them; where False they
     are put back at the level reached, as a text-to-picture model must see them."""
+    most_references: int | None = None
+    """Conditions by reference that it was trained with, or that its authors advise; None where they name no number."""
+    most_slots: int | None = None
+    """Slots that it makes on one page; None where there is no limit but memory."""
+    sizes_px: tuple[tuple[int, int], ...] = ()
+    """Widths and heights that it was trained at, where they are few; otherwise any around `side_px` squared."""
 
     @property
     def native(self) -> Conditioning:

@@ -11,20 +11,12 @@ from diffusers.hooks.mag_cache import FLUX_MAG_RATIOS
 from torch import nn
 
 from triptych.errors import BackboneError
+from triptych.models.catalog import FAMILIES
 from triptych.models.latent import LatentBackbone
 from triptych.models.offloading import bring_back, lend_blocks, outer_blocks, take_turns
 from triptych.models.options import LoadOptions, Offload, Quantise, References, StepCache
 
 __all__ = ["compile_blocks", "enable_step_cache", "place", "quantisation", "relief"]
-
-_FLUX1 = ("flux1", "flux1-fill", "kontext")
-# diffusers 0.42 follows two streams through a first block and cannot follow FLUX.2's one; MagCache's ratios were
-# measured on FLUX.1 alone; where references are read once ("flux2-kv") no block may be left out.
-_STEP_CACHES = {
-    StepCache.FIRST_BLOCK: (*_FLUX1, "qwen"),
-    StepCache.MAGCACHE: _FLUX1,
-    StepCache.TAYLORSEER: (*_FLUX1, "flux2", "qwen"),
-}
 
 
 def quantisation(library: str, options: LoadOptions) -> dict[str, Any]:
@@ -106,7 +98,7 @@ def enable_step_cache(backbone: LatentBackbone, options: LoadOptions) -> None:
     """Switch on an approximation of diffusers. Raises BackboneError where the transformer has none."""
     if options.step_cache is StepCache.NONE:
         return
-    allowed = _STEP_CACHES[options.step_cache]
+    allowed = [family.name for family in FAMILIES if options.step_cache in family.step_caches]
     if backbone.card.family not in allowed:
         raise BackboneError(
             f"the step cache {options.step_cache.value!r} works with {', '.join(allowed)}; {backbone.card.name} is of "

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 from triptych.errors import OutputError
 from triptych.files import write_atomic
 from triptych.models.backbone import Backbone, Conditions, Grid, Targets, Text
+from triptych.models.sharing import Kept
 from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart
 from triptych.sampling.encode import encode_picture, encode_text
@@ -27,7 +27,7 @@ from triptych.training.variants import page_sha256
 __all__ = ["PageCache", "fingerprint"]
 
 _log = logging.getLogger(__name__)
-_IN_MEMORY = 512
+_MOST_BYTES = 2**30
 _SAMPLED = 64
 
 
@@ -55,24 +55,20 @@ def fingerprint(backbone: Backbone) -> str:
 class PageCache:
     """Makes each page ready once. What is on disk and damaged, or of other content, is made again."""
 
-    def __init__(self, backbone: Backbone, folder: Path) -> None:
+    def __init__(self, backbone: Backbone, folder: Path, *, most_bytes: int = _MOST_BYTES) -> None:
+        """Of what is on disk, at most `most_bytes` stay on the backbone's device too."""
         self._backbone, self._folder = backbone, folder
         self._fingerprint = fingerprint(backbone)
-        self._recent: OrderedDict[str, Prepared] = OrderedDict()
+        self._recent: Kept[Prepared] = Kept(_size, most_bytes=most_bytes)
         self._is_full = False
         self.made = 0
         """How many pages had to be encoded."""
 
     def get(self, page: Page, setting: Setting) -> Prepared:
         key = self._key(page, setting)
-        if key in self._recent:
-            self._recent.move_to_end(key)
-            return self._recent[key]
-        prepared = self._read(key) or self._make(key, lambda: prepare_page(self._backbone, page, setting))
-        self._recent[key] = prepared
-        if len(self._recent) > _IN_MEMORY:
-            self._recent.popitem(last=False)
-        return prepared
+        return self._recent.get(
+            key, lambda: self._read(key) or self._make(key, lambda: prepare_page(self._backbone, page, setting))
+        )
 
     def _key(self, page: Page, setting: Setting) -> str:
         facts = json.dumps([self._fingerprint, page_sha256(page), asdict(setting)], sort_keys=True)
@@ -108,13 +104,17 @@ class PageCache:
             return None
 
 
+def _size(prepared: Prepared) -> int:
+    return sum(tensor.nbytes for tensor in _tensors(prepared).values())
+
+
 def _bytes(tensor: Tensor) -> bytes:
     return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
-def _flat(prepared: Prepared) -> tuple[dict[str, Tensor], dict[str, object]]:
+def _tensors(prepared: Prepared) -> dict[str, Tensor]:
     conditions, text = prepared.conditions, prepared.text
-    tensors = {
+    named = {
         "clean": prepared.clean,
         "weights": prepared.weights,
         "memory": prepared.memory,
@@ -126,6 +126,11 @@ def _flat(prepared: Prepared) -> tuple[dict[str, Tensor], dict[str, object]]:
         "text.pooled": text.pooled,
         "text.mask": text.mask,
     }
+    return {name: tensor for name, tensor in named.items() if tensor is not None}
+
+
+def _flat(prepared: Prepared) -> tuple[dict[str, Tensor], dict[str, object]]:
+    conditions = prepared.conditions
     facts: dict[str, object] = {
         "targets": [asdict(grid) for grid in prepared.targets.grids],
         "conditions": [asdict(grid) for grid in conditions.grids] if conditions else [],
@@ -134,7 +139,7 @@ def _flat(prepared: Prepared) -> tuple[dict[str, Tensor], dict[str, object]]:
         "frames": prepared.frames,
     }
     # Cloned: safetensors refuses tensors that share memory, as expanded ones do.
-    return {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items() if tensor is not None}, facts
+    return {name: tensor.detach().clone().contiguous() for name, tensor in _tensors(prepared).items()}, facts
 
 
 def _unflat(tensors: dict[str, Tensor], facts: dict) -> Prepared:

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from triptych.models.catalog import Shape, find_checkpoint
+from triptych.models.catalog import find_checkpoint
 from triptych.models.options import Quantise
+from triptych.models.pocket.family import POCKET
 from triptych.page import Page
 from triptych.training.recipe import OptimizerKind, Recipe
 
 __all__ = ["Need", "need_of"]
 
-_POCKET = Shape(transformer=0.02, text=0.0015, codec=0.004, width=320, double_blocks=2, single_blocks=8)
-_POCKET_SIDE_PX = 128
 _ACTIVATIONS = 20
 """Rows of the network's width that a block keeps for its gradient, for every token."""
 
@@ -45,8 +44,9 @@ def need_of(recipe: Recipe, pages: Sequence[Page]) -> Need | None:
     checkpoint = find_checkpoint(recipe.backbone)
     if checkpoint is None and recipe.backbone != "pocket":
         return None
-    shape = checkpoint.shape if checkpoint else _POCKET
-    side = max(recipe.sides_px) if recipe.sides_px else (checkpoint.card.side_px if checkpoint else _POCKET_SIDE_PX)
+    known = checkpoint or POCKET.checkpoints[0]
+    shape = known.shape
+    side = max(recipe.sides_px) if recipe.sides_px else known.card.side_px
     shots = recipe.variety.shots
     panels = max(len(page.panels) for page in pages) * (1 + sum(shots) / len(shots))
     slots = max(len(page.slots) for page in pages)

@@ -4,31 +4,26 @@ from collections.abc import Sequence
 
 import yaml
 
+from triptych.models.catalog import find_family
 from triptych.skill import Skill
 
 __all__ = ["hub_card", "sidecar"]
-
-_BASES = {
-    "flux1": "FLUX.1 D",
-    "flux1-fill": "FLUX.1 D",
-    "kontext": "FLUX.1 Kontext",
-    "flux2": "FLUX.2",
-    "flux2-kv": "FLUX.2",
-    "pocket": "Other",
-}
 
 
 def hub_card(skill: Skill, images: Sequence[tuple[str, str]] = ()) -> str:
     """`README.md` for a repository on the Hub; `images` are file names and the prompts they show."""
     card = skill.card
+    family = find_family(card.family)
+    in_diffusers = family is None or family.diffusers
     trigger = _trigger(skill)
     facts: dict[str, object] = {
         "license": "apache-2.0" if card.licence.lower() == "apache-2.0" else "other",
-        "library_name": "triptych" if card.family == "pocket" else "diffusers",
+        "library_name": "diffusers" if in_diffusers else "triptych",
         "pipeline_tag": "image-to-image",
         # Only a repository on the Hub can be linked to.
         **({"base_model": card.backbone, "base_model_relation": "adapter"} if "/" in card.backbone else {}),
-        "tags": _tags(card.family),
+        # Programs that look for diffusers LoRAs must not be sent to one that diffusers cannot use.
+        "tags": ["lora", *(["diffusers"] if in_diffusers else []), "in-context-lora", "triptych", card.family],
     }
     if facts["license"] == "other" and card.licence:
         facts["license_name"] = card.licence
@@ -61,19 +56,14 @@ def hub_card(skill: Skill, images: Sequence[tuple[str, str]] = ()) -> str:
 
 def sidecar(skill: Skill) -> dict[str, object]:
     """What LoRA managers read from the JSON file of the same name: base model, words to say, weight to begin with."""
+    family = find_family(skill.card.family)
     return {
         "description": skill.card.description,
-        "sd version": _BASES.get(skill.card.family, skill.card.family),
+        "sd version": family.base_model if family else skill.card.family,
         "activation text": _trigger(skill),
         "preferred weight": 1.0,
         "notes": f"{skill.card.steps} steps on {skill.card.pages} pages with triptych, licence {skill.card.licence}",
     }
-
-
-def _tags(family: str) -> list[str]:
-    """Programs that look for diffusers LoRAs must not be sent to the pocket's, which diffusers cannot use."""
-    own = [] if family == "pocket" else ["diffusers"]
-    return ["lora", *own, "in-context-lora", "triptych", family]
 
 
 def _trigger(skill: Skill) -> str:

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from safetensors.torch import save
 
 from triptych.models.backbone import Card
+from triptych.models.catalog import find_family
 from triptych.page import Page
 from triptych.prompts import PageSketch, PanelSketch, Template, find_template
 from triptych.skill import Skill, SkillCard, payload_sha256
@@ -41,6 +42,7 @@ def card_of(
 ) -> SkillCard:
     """The card of a skill trained for `steps` on `pages`, the first of which shows what its page is like."""
     data = hashlib.sha256("".join(page_sha256(page) for page in pages).encode()).hexdigest()
+    family = find_family(backbone.family)
     overview = _shared([page.overview.removeprefix(recipe.trigger).strip() for page in pages])
     rows = zip_longest(*([panel.instruction for panel in page.panels] for page in pages), fillvalue="")
     instructions = tuple(_shared(row) for row in rows)[: len(pages[0].panels)]
@@ -51,6 +53,7 @@ def card_of(
         instructions=instructions if any(instructions) else (),
         backbone=backbone.name,
         family=backbone.family,
+        architecture=family.architecture if family else "",
         rank=recipe.adapter.rank,
         alpha=recipe.adapter.alpha,
         rank_stabilised=recipe.adapter.rank_stabilised,

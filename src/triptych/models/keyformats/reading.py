@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from triptych.errors import SkillError
+from triptych.models.catalog import find_family
 from triptych.models.keyformats.fusing import Pair, swap_halves, unfuse
 from triptych.models.keyformats.layers import Place, find_layer
 from triptych.models.keyformats.scales import PeftConfig, find_peft_config
@@ -111,12 +112,14 @@ def read_lora(
         raise SkillError(
             f"{path} cannot be taken whole for the family {family!r}, so nothing was taken.\n{report}{_advice(report)}"
         )
+    record = find_family(family)
     rank, alpha, converted = _alike(pairs)
     card = SkillCard(
         name=path.stem[:100],
         description=f"Imported from {path.name}",
         backbone=backbone,
         family=family,
+        architecture=record.architecture if record else "",
         rank=rank,
         alpha=alpha,
         template=template or find_template("panels"),

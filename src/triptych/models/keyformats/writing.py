@@ -9,13 +9,12 @@ from torch import Tensor
 
 from triptych.errors import SkillError
 from triptych.files import write_atomic
+from triptych.models.catalog import find_family
 from triptych.models.keyformats.fusing import Pair, fuse, swap_halves
 from triptych.models.keyformats.layers import Place, find_layer
 from triptych.skill import KEY_PREFIX, Skill, architecture
 
 __all__ = ["KeyFormat", "exported", "save_exported"]
-
-_NETWORKS = {"flux1": "networks.lora_flux", "flux1-fill": "networks.lora_flux", "kontext": "networks.lora_flux"}
 
 
 class KeyFormat(StrEnum):
@@ -37,10 +36,11 @@ def exported(skill: Skill, keys: KeyFormat) -> dict[str, Tensor]:
             f"skill {skill.name!r} leaves the processing of conditions unchanged, which other programs cannot do. "
             "Train with `frozen_conditions: false` to export."
         )
-    if keys is not KeyFormat.DIFFUSERS and skill.card.family == "pocket":
+    family = find_family(skill.card.family)
+    if keys is not KeyFormat.DIFFUSERS and family is not None and not family.diffusers:
         raise SkillError(
-            f"skill {skill.name!r} is for the pocket, which only triptych runs: there is no {keys.value} LoRA of it. "
-            "Share the skill's own file, or train on a backbone that other programs have."
+            f"skill {skill.name!r} is for the {family.name}, which only triptych runs: there is no {keys.value} LoRA "
+            "of it. Share the skill's own file, or train on a backbone that other programs have."
         )
     if keys is KeyFormat.DIFFUSERS:
         return {
@@ -65,12 +65,12 @@ def exported(skill: Skill, keys: KeyFormat) -> dict[str, Tensor]:
 
 def save_exported(skill: Skill, path: str | Path, keys: KeyFormat) -> None:
     """Write the skill for another program, atomically, with the metadata that such programs show."""
-    card = skill.card
+    card, family = skill.card, find_family(skill.card.family)
     trigger = " ".join(filter(None, (card.template.opening, card.trigger)))
     metadata = {
         "format": "pt",
         "ss_output_name": card.name,
-        "ss_network_module": _NETWORKS.get(card.family, "networks.lora"),
+        "ss_network_module": "networks.lora" if family is None else family.network,
         "ss_network_dim": str(card.rank),
         "ss_network_alpha": str(card.alpha),
         "ss_base_model_version": card.family,

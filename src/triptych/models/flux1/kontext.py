@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from triptych.models.backbone import Conditions, Targets
-from triptych.models.flux1 import Flux1
+from triptych.models.flux1.backbone import Flux1
 from triptych.models.latent import positions
 
 __all__ = ["Kontext"]

@@ -4,7 +4,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from triptych.models.flux1 import Flux1
+from triptych.models.flux1.backbone import Flux1
 
 __all__ = ["Flux1Fill"]
 

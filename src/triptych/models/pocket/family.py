@@ -1,0 +1,20 @@
+"""The record of the pocket."""
+
+from triptych.models.family import Checkpoint, Family, Shape
+from triptych.models.flux2.layers import LAYERS
+from triptych.models.pocket.backbone import pocket_card
+
+__all__ = ["POCKET"]
+
+_SHAPE = Shape(transformer=0.02, text=0.0015, codec=0.004, width=320, double_blocks=2, single_blocks=8)
+
+POCKET = Family(
+    name="pocket",
+    code="triptych.models.pocket.backbone:PocketBackbone",
+    pipelines=(),
+    checkpoints=(Checkpoint(card=pocket_card(), pipeline="", shape=_SHAPE, gated=False, cached=True),),
+    layers=LAYERS,
+    architecture="triptych-pocket",
+    base_model="Other",
+    diffusers=False,
+)

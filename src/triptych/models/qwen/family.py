@@ -1,0 +1,40 @@
+"""The record of Qwen-Image-Edit-Plus."""
+
+from dataclasses import replace
+
+from triptych.models.backbone import Card, Conditioning
+from triptych.models.family import Checkpoint, Family, Shape
+from triptych.models.options import StepCache
+
+__all__ = ["QWEN"]
+
+_SHAPE = Shape(transformer=20.4, text=8.29, codec=0.127, width=3072, double_blocks=60, single_blocks=0, decoding=2750)
+_2509 = Card(
+    name="Qwen/Qwen-Image-Edit-2509",
+    family="qwen",
+    conditionings=(Conditioning.REFERENCE,),
+    factor=16,
+    channels=64,
+    side_px=1024,
+    steps=40,
+    guidance=4.0,
+    negative=" ",
+    max_text_tokens=1024,
+    licence="Apache-2.0",
+    most_references=3,
+)
+_2511 = replace(_2509, name="Qwen/Qwen-Image-Edit-2511")
+
+QWEN = Family(
+    name="qwen",
+    page="qwen.md",
+    code="triptych.models.qwen.building:edit_plus",
+    pipelines=("QwenImageEditPlusPipeline",),
+    checkpoints=tuple(
+        Checkpoint(card=card, pipeline="QwenImageEditPlusPipeline", shape=_SHAPE, gated=False)
+        for card in (_2509, _2511)
+    ),
+    step_caches=(StepCache.FIRST_BLOCK, StepCache.TAYLORSEER),
+    architecture="qwen-image",
+    base_model="Qwen",
+)
