@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["Conditioning", "Solver"]
+__all__ = ["Conditioning", "Reading", "Solver"]
 
 
 class Conditioning(StrEnum):
@@ -11,6 +11,15 @@ class Conditioning(StrEnum):
     REPAINT = "repaint"
     FILL = "fill"
     REFERENCE = "reference"
+
+
+class Reading(StrEnum):
+    """What a backbone that knows both answers with."""
+
+    MEAN = "mean"
+    """The mean of all right answers, in one step: the answer itself where only one is right."""
+    SAMPLE = "sample"
+    """One of the right answers, which the seed decides."""
 
 
 class Solver(StrEnum):

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tiny_models import card
-from triptych.conditioning import Conditioning
+from triptych.conditioning import Conditioning, Reading
 from triptych.errors import BackboneError, LayoutError, RequestError, TriptychError
-from triptych.page import Page, condition, slot
+from triptych.models.pocket.backbone import PocketConfig, pocket_card
+from triptych.page import Page, Role, condition, slot
 from triptych.sampling import Request, SkillUse, request_schema
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -91,6 +92,7 @@ def test_request_from_text_that_is_not_json_says_so():
     [
         ({"number": 0}, RequestError, "number is 0"),
         ({"steps": 1001}, RequestError, "steps is 1001"),
+        ({"steps": 4, "reading": Reading.MEAN}, RequestError, "reading 'mean' decides the steps; steps is 4"),
         ({"guidance": float("nan")}, RequestError, "guidance is nan"),
         ({"size_px": (0, 5)}, LayoutError, "at least 1 px"),
         ({"skills": (SkillUse(name="one", slot=3),)}, RequestError, "slot 3; the page has 2"),
@@ -108,6 +110,36 @@ def test_request_settled_leaves_nothing_to_the_backbone_and_each_counts_seeds_up
     assert [(one.seed, one.number) for one in settled.each()] == [(4, 1), (5, 1), (6, 1)]
     with pytest.raises(BackboneError, match=r"by 'reference'\. It can by: fill, repaint"):
         Request(page=PAGE, conditioning=Conditioning.REFERENCE).settled(facts)
+
+
+def _pocket_card(sample_from):
+    return pocket_card(PocketConfig(codec="klt", channels=256, sample_from=sample_from))
+
+
+@pytest.mark.parametrize(
+    ("panels", "reading", "steps"),
+    [
+        ((slot("a red fox"),), None, 4),
+        ((slot("a red fox"),), Reading.MEAN, 1),
+        ((condition(RED, "a fox", role=Role.CONTROL), slot("a red fox")), None, 4),
+        ((condition(RED, "a fox"), slot("mirror it")), None, 1),
+        ((condition(RED, "a fox"), slot("mirror it")), Reading.SAMPLE, 4),
+    ],
+)
+def test_request_of_a_backbone_with_two_readings_takes_the_steps_of_the_page_or_the_one_asked(panels, reading, steps):
+    request = Request(page=Page(panels=panels), reading=reading)
+    assert request.settled(_pocket_card(0.5)).steps == steps
+    assert Request.from_json(request.to_json()) == request
+
+
+def test_request_of_words_with_examples_gets_the_mean():
+    example = Page(panels=(slot("a red fox", answer=RED),))
+    assert Request(page=Page(panels=(slot("a blue cat"),), context=(example,))).settled(_pocket_card(0.5)).steps == 1
+
+
+def test_request_reading_of_a_backbone_with_one_is_refused():
+    with pytest.raises(BackboneError, match="no other reading"):
+        Request(page=PAGE, reading=Reading.SAMPLE).settled(_pocket_card(None))
 
 
 def test_request_schema_is_the_published_one():

@@ -13,6 +13,7 @@ from triptych.cli import console, options
 from triptych.cli.output import Overwrite, file_stem, free_path, keep_inputs, prepare_folder, write_results
 from triptych.cli.panels import CARRIER, PanelCommand, panel_from_word
 from triptych.cli.request import read_request, requested_page
+from triptych.conditioning import Reading
 from triptych.events import CancelToken, Event, Preview, ctrl_c_cancels
 from triptych.files import write_atomic
 from triptych.images import png_bytes, save_png
@@ -101,6 +102,7 @@ def generate(
     seed: _Seed = None,
     number: _Number = None,
     steps: options.Steps = None,
+    sample: options.Sample = None,
     solver: options.SolverName = None,
     size: _Size = None,
     layout: options.CanvasLayout = None,
@@ -161,6 +163,7 @@ def generate(
         "seed": seed,
         "number": number,
         "steps": steps,
+        "reading": None if sample is None else Reading.SAMPLE if sample else Reading.MEAN,
         "solver": solver,
         "size_px": size_px,
         "conditioning": options.parse_conditioning(conditioning),

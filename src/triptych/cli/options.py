@@ -23,6 +23,7 @@ __all__ = [
     "Guidance",
     "Inputs",
     "OutFolder",
+    "Sample",
     "Seed",
     "SkillFiles",
     "SolverName",
@@ -58,6 +59,14 @@ SkillFiles = Annotated[
     list[str] | None,
     typer.Option(
         "--skill", metavar="FILE[@WEIGHT]", help="A skill made by `triptych train`; may be given several times."
+    ),
+]
+Sample = Annotated[
+    bool | None,
+    typer.Option(
+        "--sample/--mean",
+        help="One of many right answers by the seed, or their mean; without it the page decides (pocket 2).",
+        show_default=False,
     ),
 ]
 SolverName = Annotated[

@@ -11,8 +11,9 @@ from jaxtyping import Float
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from triptych.conditioning import Conditioning
-from triptych.page import Page
+from triptych.conditioning import Conditioning, Reading
+from triptych.errors import BackboneError
+from triptych.page import Page, Role
 from triptych.prompts import Prompt
 
 if TYPE_CHECKING:
@@ -68,6 +69,22 @@ class Card:
     """Slots that it makes on one page; None where there is no limit but memory."""
     sizes_px: tuple[tuple[int, int], ...] = ()
     """Widths and heights that it was trained at, where they are few; otherwise any around `side_px` squared."""
+
+    sample_steps: int | None = None
+    """Steps to a sample where `steps` lead to the mean of all right answers; None where the backbone knows one way."""
+
+    def steps_for(self, page: Page, reading: Reading | None = None) -> int:
+        """Steps of a page where nobody says how many; raises BackboneError for a reading that it does not know.
+
+        A page of words alone, or with nothing but control pictures, has many right answers: without a `reading` it gets
+        a sample. Everything else says what is right, and gets the mean.
+        """
+        if self.sample_steps is None:
+            if reading is not None:
+                raise BackboneError(f"{self.name} knows no other reading than its own. Leave {reading.value!r} out.")
+            return self.steps
+        open_page = not page.context and all(panel.role is Role.CONTROL for panel in page.conditions)
+        return self.sample_steps if (reading is Reading.SAMPLE or (reading is None and open_page)) else self.steps
 
     @property
     def native(self) -> Conditioning:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from triptych.conditioning import Conditioning, Solver
+from triptych.conditioning import Conditioning, Reading, Solver
 from triptych.errors import BackboneError, LayoutError, RequestError
 from triptych.files import parse_json
 from triptych.page import Page
@@ -55,6 +55,8 @@ class Request:
     seed: int = 0
     number: int = 1
     steps: int | None = None
+    reading: Reading | None = None
+    """The mean of all right answers or one of them, where the backbone knows both; it decides the steps."""
     solver: Solver | None = None
     conditioning: Conditioning | None = None
     guidance: float | None = None
@@ -67,6 +69,10 @@ class Request:
             raise RequestError(f"number is {self.number}; ask for 1 to {MAX_NUMBER} results.")
         if self.steps is not None and not 1 <= self.steps <= MAX_STEPS:
             raise RequestError(f"steps is {self.steps}; it must be from 1 to {MAX_STEPS}.")
+        if self.steps is not None and self.reading is not None:
+            raise RequestError(
+                f"reading {self.reading.value!r} decides the steps; steps is {self.steps}. Give one of the two."
+            )
         if self.guidance is not None and not 0 <= self.guidance < float("inf"):
             raise RequestError(f"guidance is {self.guidance}; it must be a number from 0 up.")
         sides = self.size_px if isinstance(self.size_px, tuple) else (self.size_px or 1,)
@@ -96,7 +102,8 @@ class Request:
             raise BackboneError(f"{card.name} cannot take conditions by {way.value!r}. It can by: {known}.")
         return replace(
             self,
-            steps=self.steps or card.steps,
+            steps=self.steps or card.steps_for(self.page, self.reading),
+            reading=None,
             solver=self.solver or Solver.EULER,
             conditioning=way,
             guidance=card.guidance if self.guidance is None else self.guidance,
@@ -115,6 +122,7 @@ class Request:
             "seed": self.seed,
             "number": self.number,
             "steps": self.steps,
+            "reading": self.reading,
             "solver": self.solver,
             "conditioning": self.conditioning,
             "guidance": self.guidance,
@@ -143,6 +151,7 @@ class Request:
             seed=entry.seed,
             number=entry.number,
             steps=entry.steps,
+            reading=entry.reading,
             solver=entry.solver,
             conditioning=entry.conditioning,
             guidance=entry.guidance,
@@ -193,6 +202,8 @@ class _RequestEntry(_Entry):
     """How many results, with seeds counting up."""
     steps: Annotated[int, Field(strict=True, ge=1, le=MAX_STEPS)] | None = None
     """Solver steps; without it the backbone's own number."""
+    reading: Reading | None = None
+    """The mean of all right answers or a sample, instead of steps; without it the page decides."""
     solver: Solver | None = None
     """How a step follows the velocity; without it euler."""
     conditioning: Conditioning | None = None

@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 SIDE_PX = 128
+_SAMPLE_STEPS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,7 @@ def pocket_card(config: PocketConfig = PocketConfig()) -> Card:
         fixed_side=config.codec == "convolutional",
         clean_canvas=True,
         steps=1,  # nearly all is decided at t = 1, and more costs truth: docs/pocket.md, "Steps"
+        sample_steps=None if config.sample_from is None else _SAMPLE_STEPS,
         guidance=None,
         max_text_tokens=64,
         licence="Apache-2.0",
