@@ -118,3 +118,12 @@ def test_remove_unused_keeps_what_is_named(files):
     assert files.path(first.id).is_file()
     with pytest.raises(StudioError):
         files.path(second.id)
+
+
+def test_a_photograph_of_twelve_megapixels_is_kept_and_shown_upright(files):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photograph = Image.radial_gradient("L").resize((4032, 3024)).convert("RGB")
+    kept = files.add(saved(photograph, "JPEG", exif=exif))
+    assert (kept.width, kept.height) == (3024, 4032)
+    assert Image.open(files.thumb(kept.id, 256)).size == (256, 341)

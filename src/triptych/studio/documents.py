@@ -10,6 +10,8 @@ from triptych.studio.store import Store, packed, unpacked
 
 __all__ = ["Documents", "StaleError"]
 
+_DELETED_KEPT_S = 30 * 86400.0
+
 
 class StaleError(StudioError):
     """The document was changed elsewhere since it was read; `current` is what it says now."""
@@ -34,12 +36,14 @@ class Documents:
 
     def listed(self) -> list[dict[str, Any]]:
         """What there is, the last changed first."""
-        rows = self._store.rows("SELECT id, title, revision, updated FROM documents ORDER BY updated DESC LIMIT 1000")
+        rows = self._store.rows(
+            "SELECT id, title, revision, updated FROM documents WHERE deleted IS NULL ORDER BY updated DESC LIMIT 1000"
+        )
         return [dict(row) for row in rows]
 
     def get(self, document: str) -> dict[str, Any]:
         """Raises StudioError where there is none."""
-        row = self._store.row("SELECT * FROM documents WHERE id = ?", (document,))
+        row = self._store.row("SELECT * FROM documents WHERE id = ? AND deleted IS NULL", (document,))
         if row is None:
             raise not_found("document", document)
         return _data(row)
@@ -48,7 +52,7 @@ class Documents:
         """A new document, at revision 1."""
         document = secrets.token_hex(8)
         self._store.write(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, 1, ?)",
+            "INSERT INTO documents (id, title, page, settings, revision, updated) VALUES (?, ?, ?, ?, 1, ?)",
             (document, title, packed(page), packed(settings), time.time()),
         )
         return self.get(document)
@@ -57,7 +61,7 @@ class Documents:
         """Save over `revision`. Raises StaleError where another one has been saved since."""
         row = self._store.row(
             "UPDATE documents SET title = ?, page = ?, settings = ?, revision = revision + 1, updated = ? "
-            "WHERE id = ? AND revision = ? RETURNING *",
+            "WHERE id = ? AND revision = ? AND deleted IS NULL RETURNING *",
             (title, packed(page), packed(settings), time.time(), document, revision),
         )
         if row is None:
@@ -65,10 +69,21 @@ class Documents:
         return _data(row)
 
     def remove(self, document: str) -> None:
-        """Delete it; what was made from it stays."""
-        if not self._store.write("DELETE FROM documents WHERE id = ?", (document,)):
+        """Delete it; `restore` brings it back for 30 days, and what was made from it stays."""
+        sql = "UPDATE documents SET deleted = ? WHERE id = ? AND deleted IS NULL"
+        if not self._store.write(sql, (time.time(), document)):
             raise not_found("document", document)
+
+    def restore(self, document: str) -> dict[str, Any]:
+        """Bring a deleted one back. Raises StudioError where there is none."""
+        self._store.write("UPDATE documents SET deleted = NULL WHERE id = ?", (document,))
+        return self.get(document)
+
+    def forget_old(self) -> None:
+        """Drop what was deleted long ago."""
+        self._store.write("DELETE FROM documents WHERE deleted < ?", (time.time() - _DELETED_KEPT_S,))
 
 
 def _data(row: sqlite3.Row) -> dict[str, Any]:
-    return {**dict(row), "page": unpacked(row["page"]), "settings": unpacked(row["settings"])}
+    plain = ("id", "title", "revision", "updated")
+    return {key: row[key] for key in plain} | {"page": unpacked(row["page"]), "settings": unpacked(row["settings"])}

@@ -8,12 +8,18 @@ from typing import Any
 
 from triptych.studio.files import FileStore
 
-__all__ = ["starters"]
+__all__ = ["starter_picture", "starters"]
+
+
+def starter_picture(files: FileStore, name: str) -> str | None:
+    """The address of a starter's picture; None where there is no such starter."""
+    path = _folder() / f"{name}.webp"
+    return files.add(path.read_bytes()).url if path.is_file() else None
 
 
 def starters(files: FileStore) -> list[dict[str, Any]]:
     """The pages, with their pictures in the file store."""
-    folder = Path(str(package_files("triptych.studio") / "starters"))
+    folder = _folder()
 
     @cache
     def kept(name: str) -> str:
@@ -34,3 +40,7 @@ def starters(files: FileStore) -> list[dict[str, Any]]:
     return [
         {**entry, "page": page(entry["page"]), "picture": f"/api/files/{kept(entry['picture'])}"} for entry in entries
     ]
+
+
+def _folder() -> Path:
+    return Path(str(package_files("triptych.studio") / "starters"))

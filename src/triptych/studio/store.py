@@ -12,7 +12,7 @@ from triptych.studio.errors import StudioError
 
 __all__ = ["Store", "packed", "unpacked"]
 
-_VERSION = 1
+_VERSION = 2
 _BUSY_MS = 10_000
 _SCHEMA = """
 CREATE TABLE files (
@@ -21,7 +21,7 @@ CREATE TABLE files (
 );
 CREATE TABLE documents (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, page TEXT NOT NULL, settings TEXT NOT NULL,
-    revision INTEGER NOT NULL, updated REAL NOT NULL
+    revision INTEGER NOT NULL, updated REAL NOT NULL, deleted REAL
 );
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, lane TEXT NOT NULL, state TEXT NOT NULL, title TEXT NOT NULL,
@@ -46,6 +46,8 @@ CREATE TABLE skills (
 );
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_CHANGES = {1: "ALTER TABLE documents ADD COLUMN deleted REAL"}
+"""What leads from a version to the next."""
 
 
 def packed(value: object) -> str:
@@ -95,7 +97,10 @@ class Store:
             if version == 0:
                 for statement in _SCHEMA.split(";"):
                     self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {_VERSION}")
+            else:
+                for old in range(version, _VERSION):
+                    self._connection.execute(_CHANGES[old])
+            self._connection.execute(f"PRAGMA user_version = {_VERSION}")
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

@@ -108,6 +108,7 @@ class Studio:
         """Forget what is old, and delete pictures that nothing names any more."""
         self.jobs.forget_old()
         self.gallery.forget_old()
+        self.documents.forget_old()
         used = {row["file"] for row in self.store.rows("SELECT file FROM pictures")}
         used |= {row["picture"] for row in self.store.rows("SELECT picture FROM skills WHERE picture IS NOT NULL")}
         for sql in (
@@ -137,7 +138,8 @@ class Studio:
             case Kind.GENERATE:
                 asked = GenerateBody.model_validate(body)
                 request = checked_request(asked.request, asked.slots, self.files, self.shelf)
-                self._check_backbone(request.get("backbone"))
+                request["backbone"] = request.get("backbone") or self.backbones[0]
+                self._check_backbone(request["backbone"])
                 words = words_of(request["page"])
                 return {"request": request, "slots": asked.slots}, (words or ["pictures"])[-1][:80], words
             case Kind.TRAIN:

@@ -26,16 +26,22 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
-def studio(tmp_path_factory) -> Iterator[str]:
+def data_folder(tmp_path_factory) -> Path:
+    """Where the studio keeps what it has."""
+    return tmp_path_factory.mktemp("studio") / "data"
+
+
+@pytest.fixture(scope="session")
+def studio(data_folder) -> Iterator[str]:
     """The address of a studio with an empty data folder."""
     pytest.importorskip("fastapi", reason="the studio needs its extra: pip install 'triptych[studio]'")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("studio")
+    folder = data_folder.parent
     command = [sys.executable, "-m", "triptych.cli.main", "studio", "--no-browser", "--port", str(port)]
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([*command, "--data", str(folder / "data")], stdout=log, stderr=log)
+        process = subprocess.Popen([*command, "--data", str(data_folder)], stdout=log, stderr=log)
         try:
             _wait(f"http://127.0.0.1:{port}/api/health", process, folder / "log")
             yield f"http://127.0.0.1:{port}"

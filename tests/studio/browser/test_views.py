@@ -131,6 +131,63 @@ def test_view_is_never_wider_than_the_window(page, width):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{view} at {width} px"
 
 
+@pytest.mark.parametrize("width", [390, 1600])
+def test_head_reaches_both_edges_of_the_window(page, width):
+    page.set_viewport_size({"width": width, "height": 700})
+    for view in ("page", "gallery", "skills", "rules"):
+        page.evaluate(f"location.hash = '#/{view}'")
+        box = page.locator("top-bar").bounding_box()
+        assert (box["x"], box["width"]) == (0, width), view
+
+
+def test_deleted_page_is_brought_back(page):
+    page.get_by_label("Overview: what the page as a whole is about").fill("to be deleted")
+    page.get_by_text("Saved", exact=True).wait_for()
+    command(page, "Open a page of before")
+    row = page.get_by_role("listitem").filter(has_text="to be deleted").first
+    row.get_by_role("button", name="Delete").click()
+    page.get_by_text('"to be deleted" is deleted.').wait_for()
+    row.wait_for(state="detached")
+    page.get_by_role("button", name="Bring back").click()
+    row.wait_for()
+
+
+def test_report_of_an_evaluation_is_read_in_the_lab(page):
+    command(page, "Go to the rules lab")
+    page.get_by_label("Find a rule").fill("negative")
+    page.get_by_role("navigation", name="Rules").get_by_role("button", name="negative").first.click()
+    page.get_by_role("heading", name="negative", level=2).wait_for()
+    page.get_by_role("button", name="Evaluate pocket").click()
+    page.get_by_text("Measuring.").wait_for()
+    page.get_by_text("negative: evaluation").last.click(timeout=300_000)
+    report = page.frame_locator("iframe[title='Report: negative: evaluation']")
+    report.get_by_text("negative").first.wait_for()
+    assert report.locator("img").first.evaluate("(one) => one.complete && one.naturalWidth > 0")
+
+
+def test_two_browsers_show_the_same_work(page, browser, studio):
+    page.get_by_label("Overview: what the page as a whole is about").fill("seen by both")
+    other = browser.new_context()
+    try:
+        second = other.new_page()
+        second.goto(studio)
+        second.wait_for_selector("html[data-ready=true]")
+        command(second, "Open a page of before")
+        second.get_by_role("button", name="seen by both").first.click()
+        panels(second).nth(1).wait_for()
+        words = second.get_by_label("Overview: what the page as a whole is about")
+        assert words.input_value() == "seen by both"
+        words.fill("changed by the second")
+        second.get_by_text("Saved", exact=True).wait_for()
+        second.wait_for_timeout(1000)
+        page.get_by_label("Overview: what the page as a whole is about").fill("changed by the first")
+        page.get_by_text("changed in another window").wait_for()
+        page.get_by_role("button", name="Keep mine as a new page").click()
+        page.get_by_text("Saved", exact=True).wait_for()
+    finally:
+        other.close()
+
+
 def test_two_windows_on_one_page_the_second_is_told(page, studio):
     page.get_by_label("Overview: what the page as a whole is about").fill("mine")
     page.wait_for_timeout(1500)

@@ -71,9 +71,15 @@ def change_document(document: Id, body: DocumentChange, studio: TheStudio) -> di
 
 @router.delete("/documents/{document}", status_code=204)
 def remove_document(document: Id, studio: TheStudio) -> Response:
-    """Delete it; pictures made from it stay."""
+    """Delete it; it can be brought back for 30 days, and pictures made from it stay."""
     studio.documents.remove(document)
     return Response(status_code=204)
+
+
+@router.post("/documents/{document}/restore")
+def restore_document(document: Id, studio: TheStudio) -> dict[str, Any]:
+    """Bring back one that was deleted in the last 30 days."""
+    return studio.documents.restore(document)
 
 
 @router.post("/recall", openapi_extra=BINARY_BODY)

@@ -6,10 +6,12 @@ from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
 
 from triptych.studio.errors import not_found
+from triptych.studio.files import FileStore
 from triptych.studio.pages import checked_page
 from triptych.studio.routes.access import Id, TheStudio
 from triptych.studio.schemas import Export, Preflight, SkillChange
 from triptych.studio.shelf import file_stem
+from triptych.studio.starters import starter_picture
 
 __all__ = ["router"]
 
@@ -21,7 +23,14 @@ _FORMATS = ("diffusers", "kohya", "comfyui")
 @router.get("/skills")
 def list_skills(studio: TheStudio) -> dict[str, Any]:
     """All skills, the newest first."""
-    return {"items": studio.shelf.listed()}
+    return {"items": [_with_picture(skill, studio.files) for skill in studio.shelf.listed()]}
+
+
+def _with_picture(skill: dict[str, Any], files: FileStore) -> dict[str, Any]:
+    """A skill of the package shows what the starter page of its name shows."""
+    if not skill["shipped"]:
+        return skill
+    return skill | {"picture": starter_picture(files, skill["id"])}
 
 
 @router.patch("/skills/{skill}")

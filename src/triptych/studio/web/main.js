@@ -17,13 +17,18 @@ async function begin() {
     if (hasPage) markMade();
     followLive();
     listen();
-    const asked = await Promise.allSettled([loadInfo(), loadStarters(), loadJobs(), loadSkills()]);
-    const failed = asked.find((one) => one.status === 'rejected');
+    // What the model can do is known when its worker stands; the page does not wait for that.
+    const asked = [loadInfo(), loadJobs(), loadSkills(), open(hasPage)];
+    const failed = (await Promise.allSettled(asked)).find((one) => one.status === 'rejected');
     if (failed) say(words(/** @type {PromiseRejectedResult} */ (failed).reason), {kind: 'error'});
-    // A first visit begins with a page that fills itself.
+    document.documentElement.dataset.ready = 'true';
+}
+
+/** A first visit begins with a page that fills itself. @param {boolean} hasPage */
+async function open(hasPage) {
+    await loadStarters();
     if (!hasPage && starters.value.length && doc.value.panels.length === 1) await start(starters.value[0]);
     else await measure();
-    document.documentElement.dataset.ready = 'true';
 }
 
 begin();

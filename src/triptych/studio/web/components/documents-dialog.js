@@ -5,7 +5,7 @@ import {shared} from '../ui/styles.js';
 import {api, items, words} from '../state/api.js';
 import {markMade} from '../state/jobs.js';
 import {openDocument, place} from '../state/studio.js';
-import {dialog, go} from '../state/ui.js';
+import {dialog, go, say} from '../state/ui.js';
 import '../ui/modal.js';
 
 export class DocumentsDialog extends LitElement {
@@ -16,7 +16,15 @@ export class DocumentsDialog extends LitElement {
         /** @type {{id: string, title: string, updated: number}[] | null} */
         this.list = null;
         this.error = '';
-        api.get('/api/documents').then((answer) => (this.list = items(answer))).catch((error) => (this.error = words(error)));
+        this._load();
+    }
+
+    async _load() {
+        try {
+            this.list = items(await api.get('/api/documents'));
+        } catch (error) {
+            this.error = words(error);
+        }
     }
 
     render() {
@@ -24,7 +32,7 @@ export class DocumentsDialog extends LitElement {
             ${this.error ? html`<p class="problem" role="alert">${this.error}</p>` : nothing}
             ${this.list && !this.list.length ? html`<p class="quiet">No page was kept yet.</p>` : nothing}
             <ul>${(this.list ?? []).map((one) => html`<li><button class="open" @click=${() => this._open(one.id)}><strong>${one.title}</strong><span class="quiet">${one.id === place.value.id ? 'This one' : new Date(one.updated * 1000).toLocaleString()}</span></button>
-                <button class="icon" aria-label=${`Delete ${one.title}`} @click=${() => this._remove(one.id)}>${icon('trash', 16)}</button></li>`)}</ul></modal-box>`;
+                <button class="icon" aria-label=${`Delete ${one.title}`} @click=${() => this._remove(one)}>${icon('trash', 16)}</button></li>`)}</ul></modal-box>`;
     }
 
     /** @param {string} id */
@@ -39,11 +47,22 @@ export class DocumentsDialog extends LitElement {
         }
     }
 
-    /** @param {string} id */
-    async _remove(id) {
+    /** @param {{id: string, title: string}} one */
+    async _remove({id, title}) {
         try {
             await api.remove(`/api/documents/${id}`);
-            this.list = (this.list ?? []).filter((one) => one.id !== id);
+            await this._load();
+            say(`"${title}" is deleted.`, {actions: [{label: 'Bring back', run: () => this._restore(id)}]});
+        } catch (error) {
+            this.error = words(error);
+        }
+    }
+
+    /** @param {string} id */
+    async _restore(id) {
+        try {
+            await api.post(`/api/documents/${id}/restore`);
+            await this._load();
         } catch (error) {
             this.error = words(error);
         }

@@ -98,7 +98,17 @@ export class SkillsView extends LitElement {
         try {
             await api.remove(`/api/skills/${one.id}`);
             await loadSkills();
-            say(`"${one.name}" is in the bin.`);
+            say(`"${one.name}" is in the bin.`, {actions: [{label: 'Bring back', run: () => this._restore(one.id)}]});
+        } catch (error) {
+            say(words(error), {kind: 'error'});
+        }
+    }
+
+    /** @param {string} id */
+    async _restore(id) {
+        try {
+            await api.post(`/api/skills/${id}/restore`);
+            await loadSkills();
         } catch (error) {
             say(words(error), {kind: 'error'});
         }

@@ -40,7 +40,7 @@ export class StudioApp extends LitElement {
             <div id="content" tabindex="-1">${this._view()}</div>
             ${isQueueOpen.value ? html`<queue-drawer></queue-drawer>` : nothing}
             ${this._dialog()}
-            <message-stack></message-stack>`;
+            ${dialog.value ? nothing : html`<message-stack></message-stack>`}`;
     }
 
     _view() {

@@ -155,6 +155,9 @@ export function reroll(key) {
     return generate({only: [key], seed: newSeed(), variants: 1});
 }
 
+/** How long typing rests before the page is made: newer requests replace older ones, so this need only spare work. */
+const LIVE_PAUSE_MS = 150;
+
 let lastMade = '';
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let pause;
@@ -166,7 +169,7 @@ export function followLive() {
         if (!now.settings.live || fingerprint(now) === lastMade) return;
         pause = setTimeout(() => {
             if (!hindrances(doc.value).some((one) => one.blocks) && isWorthMaking()) generate({lane: 'live'});
-        }, 220);
+        }, LIVE_PAUSE_MS);
     });
 }
 

@@ -2,6 +2,7 @@
 import {LitElement, css, html, nothing} from '../vendor/lit.js';
 import {icon} from './icons.js';
 import {shared} from './styles.js';
+import '../components/message-stack.js';
 import {dialog} from '../state/ui.js';
 
 export class ModalBox extends LitElement {
@@ -17,7 +18,8 @@ export class ModalBox extends LitElement {
     render() {
         return html`<dialog aria-label=${this.heading} @close=${this._closed} @click=${this._outside}>
             ${this.bare ? nothing : html`<div class="head"><h2>${this.heading}</h2><button class="icon" aria-label="Close" @click=${() => this.close()}>${icon('close')}</button></div>`}
-            <div class="body"><slot></slot></div></dialog>`;
+            <div class="body"><slot></slot></div>
+            <message-stack></message-stack></dialog>`;
     }
 
     get _box() {
