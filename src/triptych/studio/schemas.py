@@ -58,7 +58,10 @@ class TrainBody(_Body):
     backbone: _Name | None = None
     steps: Annotated[int, Field(ge=1, le=100_000)] | None = None
     epochs: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    more_from: _Id | None = None
+    continues: _Id | None = None
+    """A training that ended: it goes on from its newest checkpoint with the same pages."""
+    more_steps: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Steps beyond its planned end."""
 
 
 class EvaluateBody(_Body):

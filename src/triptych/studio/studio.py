@@ -154,21 +154,38 @@ class Studio:
     def _checked_training(self, body: TrainBody) -> tuple[dict[str, Any], str, list[str]]:
         self._check_backbone(body.backbone)
         checked = body.model_dump()
-        if body.more_from is not None:
-            before = self.jobs.get(body.more_from, body=True)
-            if before["kind"] != Kind.TRAIN or before["state"] not in (State.CANCELLED, State.FAILED):
-                raise StudioError(
-                    "only a training that was cancelled or failed can be continued.", code="conflict", status=409
-                )
-            own = {key: value for key, value in checked.items() if key in ("steps", "epochs") and value is not None}
-            checked = before["body"] | own | {"more_from": before["body"].get("more_from") or body.more_from}
-            return checked, checked["name"], []
+        if body.continues is not None:
+            return self._continued(body.continues, body), body.name, []
+        if body.more_steps is not None:
+            raise StudioError(
+                "more_steps makes a training longer; name it by continues.", code="bad_request", status=422
+            )
         if not body.pages:
             raise StudioError(
                 "there are no pages to learn from; give about ten finished ones.", code="no_pages", status=422
             )
         checked["pages"] = [checked_page(page, self.files, f"page {n}") for n, page in enumerate(body.pages, 1)]
         return checked, body.name, []
+
+    def _continued(self, job: str, body: TrainBody) -> dict[str, Any]:
+        """What a training that goes on is asked; pages, recipe and folder are those of the first."""
+        before = self.jobs.get(job, body=True)
+        if before["kind"] != Kind.TRAIN or before["state"] not in (State.CANCELLED, State.FAILED, State.DONE):
+            raise StudioError("only a training that has ended can be continued.", code="conflict", status=409)
+        if before["state"] == State.DONE and body.more_steps is None:
+            raise StudioError(
+                "the training is done. Say by more_steps how much longer it is to be.", code="conflict", status=409
+            )
+        old = before["body"]
+        run, done = old.get("run") or job, before["state"] == State.DONE
+        return old | {
+            "name": body.name,
+            "called": old.get("called") or old["name"],
+            "run": None if done else run,
+            "base": run if done else old.get("base"),
+            "more_steps": body.more_steps or old.get("more_steps"),
+            "times_longer": old.get("times_longer", 0) + (body.more_steps is not None),
+        }
 
     def _checked_evaluation(self, body: EvaluateBody) -> tuple[dict[str, Any], str, list[str]]:
         self._check_backbone(body.backbone)

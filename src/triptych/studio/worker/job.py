@@ -48,9 +48,13 @@ class Claim:
         """Called between steps: raises StopJob where it was asked for, and lets live work go first."""
         if self.token.is_cancelled:
             raise StopJob
-        self._between()
+        self.give_way()
         if self.token.is_cancelled:
             raise StopJob
+
+    def give_way(self) -> None:
+        """Let live work go first; for work that looks at the token itself."""
+        self._between()
 
     def progress(
         self, phase: str, step: int = 0, steps: int = 0, *, eta_s: float | None = None, **more: object

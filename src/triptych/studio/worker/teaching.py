@@ -8,7 +8,9 @@ from typing import Any
 from PIL import Image
 
 from triptych.data.pagesets import load_pageset, save_pageset
+from triptych.events import Event, Step, Warning
 from triptych.page import Page
+from triptych.skill import Skill
 from triptych.studio.errors import StudioError
 from triptych.studio.files import FileStore
 from triptych.studio.folders import DataFolder
@@ -29,16 +31,19 @@ def teach(claim: Claim, maker: Maker, store: Store, files: FileStore, folder: Da
     from triptych.training.loop import run_folder, train
 
     body = claim.body
-    run = folder.runs / (body.get("more_from") or claim.id)
-    out = run / f"{file_stem(body['name'])}.safetensors"
+    run = folder.runs / (body.get("run") or claim.id)
+    out = run / f"{file_stem(body.get('called') or body['name'])}.safetensors"
     claim.progress("prepare")
+    if body.get("base") and not run.is_dir():
+        _copy_run(folder.runs / body["base"], run)
     pages = _pages(claim, maker, run)
     recipe = recipe_of(body, len(pages))
     backbone = maker.own_backbone(recipe.backbone)
-    watch = _Watch(claim, files, run_folder(out) / "contact-sheet.png")
+    watch = _Watch(claim, files, run_folder(out) / "contact-sheet.png", recipe.steps)
     resume = any((run_folder(out) / "checkpoints").glob("*"))
-    skill = train(pages, out, recipe, backbone, resume=resume, on_progress=watch)
-    claim.progress("publish", recipe.steps, recipe.steps)
+    more = _more_steps(body, run_folder(out))
+    skill = train(pages, out, recipe, backbone, resume=resume, more_steps=more, on_event=watch, cancel=claim.token)
+    claim.progress("publish", watch.steps, watch.steps)
     picture = files.add_image(pages[0].slots[0].answer).id if pages[0].slots[0].answer else None
     shelf = Shelf(store, folder)
     shelf.place(claim.id, out)
@@ -52,11 +57,31 @@ def teach(claim: Claim, maker: Maker, store: Store, files: FileStore, folder: Da
             backbone=skill.card.backbone,
             picture=watch.last or picture,
             pages=len(pages),
-            steps=recipe.steps,
+            steps=watch.steps,
         )
         Jobs(store).finish(claim.id, claim.owner, State.DONE, results={"skill": claim.id})
     claim.tell("skill", skill=row)
     shutil.rmtree(run_folder(out) / "cache", ignore_errors=True)
+
+
+def _copy_run(base: Path, run: Path) -> None:
+    """A finished run, to be made longer: the skill that came of it stays as it is."""
+    if not base.is_dir():
+        raise StudioError("the run of that training is not there any more; teach the skill anew.", code="gone")
+    scratch = run.with_name(f".{run.name}.copy")
+    shutil.rmtree(scratch, ignore_errors=True)
+    shutil.copytree(base, scratch)
+    scratch.rename(run)
+
+
+def _more_steps(body: Mapping[str, Any], run: Path) -> int:
+    """Steps to add to a run; none where an attempt before this one has added them."""
+    from triptych.training.checkpoint import newest_checkpoint
+    from triptych.training.claim import CHECKPOINTS
+
+    checkpoint, _ = newest_checkpoint(run / CHECKPOINTS)
+    spans = checkpoint.values.get("spans", ()) if checkpoint else ()
+    return body.get("more_steps") or 0 if len(spans) <= body.get("times_longer", 0) else 0
 
 
 def recipe_of(body: Mapping[str, Any], pages: int) -> Any:
@@ -107,21 +132,23 @@ def finished_page(page: Page, number: int) -> Page:
 class _Watch:
     """Tells how a training goes: loss, time left, and the newest samples."""
 
-    def __init__(self, claim: Claim, files: FileStore, sheet: Path) -> None:
+    def __init__(self, claim: Claim, files: FileStore, sheet: Path, steps: int) -> None:
         self._claim, self._files, self._sheet = claim, files, sheet
-        self._seen = 0.0
+        self._seen, self._step = 0.0, 0
+        self.steps = steps
+        """Of the whole run, which may have been made longer."""
         self.last: str | None = None
 
-    def __call__(self, reached: Any) -> None:
-        samples = self._samples()
-        if reached.note:
-            self._claim.tell("log", step=reached.step, loss=None, samples=samples, note=reached.note)
-        else:
-            self._claim.progress(
-                "train", reached.step, reached.steps, eta_s=round(reached.seconds_left, 1), loss=reached.loss
-            )
-            self._claim.tell("log", step=reached.step, loss=reached.loss, samples=samples)
-        self._claim.check()
+    def __call__(self, event: Event[Skill]) -> None:
+        match event:
+            case Step():
+                self._step, self.steps = event.step, event.steps
+                loss, left = event.measures["loss"], round(event.seconds_left or 0.0, 1)
+                self._claim.progress("train", event.step, event.steps, eta_s=left, loss=loss)
+                self._claim.tell("log", step=event.step, loss=loss, samples=self._samples())
+            case Warning():
+                self._claim.tell("log", step=self._step, loss=None, samples=self._samples(), note=event.text)
+        self._claim.give_way()
 
     def _samples(self) -> list[str]:
         """The contact sheet, where it has grown."""

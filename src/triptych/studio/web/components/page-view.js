@@ -10,11 +10,12 @@ import {PANEL_TYPE, bring, carriesPicture} from '../state/files.js';
 import {trouble} from '../state/jobs.js';
 import {backboneOf, hindrances, info} from '../state/server.js';
 import {doc, edit, saved} from '../state/studio.js';
-import {dialog, view} from '../state/ui.js';
+import {dialog, isTrayOpen, view} from '../state/ui.js';
 import {addExample, addPictures, addSlot} from '../state/commands.js';
 import './example-row.js';
 import './generate-dock.js';
 import './panel-card.js';
+import './picture-tray.js';
 
 export class PageView extends LitElement {
     static properties = {target: {state: true}, width: {state: true}, height: {state: true}};
@@ -27,7 +28,7 @@ export class PageView extends LitElement {
         this.height = innerHeight;
         this._paste = this._paste.bind(this);
         this._resize = () => ([this.width, this.height] = [innerWidth, innerHeight]);
-        new Watching(this, doc, info, trouble, saved);
+        new Watching(this, doc, info, trouble, saved, isTrayOpen);
     }
 
     connectedCallback() {
@@ -57,6 +58,7 @@ export class PageView extends LitElement {
                 ${this._adders()}
             </section>
         </main>
+        ${isTrayOpen.value ? html`<picture-tray></picture-tray>` : nothing}
         <generate-dock></generate-dock>`;
     }
 
@@ -130,6 +132,7 @@ export class PageView extends LitElement {
         const hasMade = page.panels.some((panel) => isSlot(panel) && answer(panel));
         return html`<div class="adders">
             <button class="button" @click=${addPictures}>${icon('picture')}Add picture</button>
+            <button class="button" aria-expanded=${isTrayOpen.value} title="Pictures made before, to drag into a panel (Alt G)" @click=${() => (isTrayOpen.value = !isTrayOpen.value)}>${icon('grid')}Made before</button>
             <button class="button" @click=${addSlot} ?disabled=${Boolean(backbone && slots >= backbone.max_slots)}>${icon('slot')}Add slot</button>
             <button class="button" @click=${addExample} title="A finished pair that shows the task">${icon('stack')}Add example</button>
             ${hasMade ? html`<button class="button" @click=${() => edit((now) => continueStory(now))} title="Keep these pictures and add a slot that sees them all (Alt C)">${icon('arrow')}Continue the story</button>` : nothing}

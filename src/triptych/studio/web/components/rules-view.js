@@ -3,12 +3,14 @@ import {LitElement, css, html, nothing, repeat} from '../vendor/lit.js';
 import {icon} from '../ui/icons.js';
 import {shared} from '../ui/styles.js';
 import {Watching} from '../state/signal.js';
-import {address, api, fileAddress, items, words} from '../state/api.js';
-import {jobs} from '../state/jobs.js';
+import {api, fileAddress, items, words} from '../state/api.js';
 import {backboneOf, loadRules, rules} from '../state/server.js';
 import {addPages} from '../state/teach.js';
 import {doc, measure, openPage} from '../state/studio.js';
-import {dialog, go, say} from '../state/ui.js';
+import {dialog, go} from '../state/ui.js';
+import {build} from '../state/lab.js';
+import './evaluate-menu.js';
+import './lab-results.js';
 
 export class RulesView extends LitElement {
     static properties = {chosen: {state: true}, seed: {state: true}, pages: {state: true}, query: {state: true}, error: {state: true}, busy: {state: true}};
@@ -22,7 +24,7 @@ export class RulesView extends LitElement {
         this.query = '';
         this.error = '';
         this.busy = false;
-        new Watching(this, rules, jobs);
+        new Watching(this, rules, doc);
         loadRules().then(() => this._choose(rules.value?.[0]?.name ?? '')).catch((error) => (this.error = words(error)));
     }
 
@@ -33,7 +35,7 @@ export class RulesView extends LitElement {
             ${this.error ? html`<p class="problem" role="alert">${icon('warning', 16)}<span>${this.error}</span></p>` : nothing}
             <div class="two"><nav aria-label="Rules"><input class="field" type="search" aria-label="Find a rule" placeholder="Find a rule" @input=${(/** @type {Event} */ event) => (this.query = /** @type {HTMLInputElement} */ (event.target).value)} />
                 <ul>${repeat(found, (one) => one.name, (one) => html`<li><button aria-current=${one.name === this.chosen ? 'true' : nothing} @click=${() => this._choose(one.name)}><strong>${one.name}</strong><span class="quiet">${one.family}${one.held_out ? ', never trained on' : ''}</span></button></li>`)}</ul></nav>
-            <section aria-live="polite" aria-busy=${this.busy}>${rule ? this._rule(rule) : html`<p class="quiet">${rules.value ? 'Choose a rule.' : 'Loading'}</p>`}</section></div>${this._reports()}</main>`;
+            <section aria-live="polite" aria-busy=${this.busy}>${rule ? this._rule(rule) : html`<p class="quiet">${rules.value ? 'Choose a rule.' : 'Loading'}</p>`}</section></div><lab-results></lab-results></main>`;
     }
 
     /** @param {import('../state/types.js').Rule} rule */
@@ -42,18 +44,9 @@ export class RulesView extends LitElement {
             <div class="row actions"><button class="button" @click=${() => this._look(this.seed + 1)}>${icon('dice')}Other seeds</button>
                 <button class="button" @click=${this._try} ?disabled=${this.pages.length < 2}>${icon('arrow')}Try it on the page</button>
                 <button class="button" @click=${this._teach}>${icon('teach')}Teach it from ten</button>
-                <button class="button" @click=${() => this._job('build', {rule: rule.name, count: 100, seed: this.seed})}>${icon('stack')}Build a set of 100</button>
-                <button class="button" @click=${() => this._job('evaluate', {backbone: backboneOf(doc.value)?.name, skills: doc.value.settings.skills.map((one) => one.id), rule: rule.name, count: 8})}>${icon('check')}Evaluate ${backboneOf(doc.value)?.name ?? ''}</button></div>
+                <button class="button" @click=${() => build(rule.name, this.seed)}>${icon('stack')}Build a set of 100</button>
+                <evaluate-menu .on=${{rule: rule.name}}></evaluate-menu></div>
             <ul class="pages">${this.pages.map((page) => html`<li>${page.panels.map((panel) => html`<figure class=${panel.answer ? 'answer' : ''}><img src=${fileAddress(panel.image ?? panel.answer ?? null, 256)} alt=${panel.answer ? 'The right answer' : panel.instruction ? '' : 'Condition'} loading="lazy" />${panel.instruction ? html`<figcaption>${panel.instruction}</figcaption>` : nothing}</figure>`)}</li>`)}</ul>`;
-    }
-
-    _reports() {
-        const done = jobs.value.filter((one) => ['evaluate', 'build'].includes(one.kind) && one.state === 'done').slice(-6).reverse();
-        if (!done.length) return nothing;
-        return html`<section class="reports"><h2>Reports and sets</h2>${done.map((one) => {
-            const url = one.results?.report ?? one.results?.url;
-            return html`<details><summary>${one.title}</summary>${url ? html`<iframe title=${`Report: ${one.title}`} src=${address(url)} sandbox="allow-same-origin"></iframe>` : html`<p class="quiet">${one.results?.page_set ? `Built: ${one.results.page_set}` : 'Done.'}</p>`}</details>`;
-        })}</section>`;
     }
 
     /** @param {string} name */
@@ -100,16 +93,6 @@ export class RulesView extends LitElement {
         }
     }
 
-    /** @param {string} kind @param {any} body */
-    async _job(kind, body) {
-        try {
-            await api.post('/api/jobs', {kind, lane: 'batch', replaces: null, document: null, body});
-            say(kind === 'build' ? 'The set is being built.' : 'Measuring. The report comes up below.');
-        } catch (error) {
-            this.error = words(error);
-        }
-    }
-
     static styles = [shared, css`
         main { max-width: 1240px; margin: 0 auto; padding: var(--space-6) var(--space-5) var(--space-8); }
         h1 { font-size: var(--type-7); }
@@ -131,10 +114,6 @@ export class RulesView extends LitElement {
         figure img { width: 100%; border-radius: var(--corner-picture); background: var(--well); }
         .answer img { box-shadow: 0 0 0 1px var(--pencil); }
         figcaption { padding-top: var(--space-1); font: italic 400 var(--type-2)/1.3 var(--serif); color: var(--ink-2); }
-        .reports { margin-top: var(--space-6); }
-        details { margin-top: var(--space-2); padding: var(--space-3) var(--space-4); background: var(--sheet); border-radius: var(--corner-sheet); box-shadow: var(--shadow-sheet); }
-        summary { cursor: pointer; font-weight: 500; }
-        iframe { width: 100%; height: 70dvh; margin-top: var(--space-3); border: 1px solid var(--line); background: #fff; }
         @media (max-width: 760px) { main { padding: var(--space-4) var(--space-3) var(--space-7); } h1 { font-size: var(--type-6); } .two { grid-template-columns: minmax(0, 1fr); } nav ul { display: flex; max-height: none; overflow-x: auto; } nav li { flex: none; } nav button { border-left: 0; border-bottom: 2px solid transparent; } .two > section { padding: var(--space-4); } }
     `];
 }

@@ -9,6 +9,7 @@ import {loadSkills, skills} from '../state/server.js';
 import {doc} from '../state/studio.js';
 import {dialog, go, say} from '../state/ui.js';
 import {set} from '../state/commands.js';
+import {goOn} from '../state/teach.js';
 import '../ui/pop-menu.js';
 import './training-card.js';
 
@@ -55,11 +56,11 @@ export class SkillsView extends LitElement {
     /** @param {import('../state/types.js').Skill} one */
     _more(one) {
         return [
-            {label: 'Rename and describe', icon: 'edit', run: () => (this.editing = one.id)},
+            ...(one.shipped ? [] : [{label: 'Rename and describe', icon: 'edit', run: () => (this.editing = one.id)}]),
             {label: 'Download the skill file', icon: 'download', run: () => this._fetch(`/api/skills/${one.id}/download`)},
             ...['diffusers', 'kohya', 'comfyui'].map((to) => ({label: `Export for ${/** @type {any} */ ({comfyui: 'ComfyUI', kohya: 'kohya', diffusers: 'diffusers'})[to]}`, icon: 'download', run: () => this._export(one.id, to)})),
-            null,
-            {label: 'Move to the bin', icon: 'trash', run: () => this._remove(one)},
+            ...(one.shipped || !one.steps ? [] : [{label: 'Teach it longer', icon: 'teach', detail: 'Half as many steps again; this one stays as it is', run: () => goOn({id: one.id, name: `${one.name}, longer`.slice(0, 80)}, Math.max(1, Math.round(one.steps / 2)))}]),
+            ...(one.shipped ? [] : [null, {label: 'Move to the bin', icon: 'trash', run: () => this._remove(one)}]),
         ];
     }
 

@@ -4,6 +4,7 @@ import {shared} from '../ui/styles.js';
 import {Watching} from '../state/signal.js';
 import {bring, carriesPicture, openFrom, picturesIn} from '../state/files.js';
 import {edit} from '../state/studio.js';
+import {addDropped, holdsFolders} from '../state/teach.js';
 import {dialog, isQueueOpen, view} from '../state/ui.js';
 import './command-palette.js';
 import './compare-dialog.js';
@@ -31,6 +32,7 @@ export class StudioApp extends LitElement {
         addEventListener('dragover', (event) => {
             if (carriesPicture(event.dataTransfer)) event.preventDefault();
         });
+        addEventListener('drop', (event) => this._dropFolders(event), true);
         addEventListener('drop', (event) => this._drop(event));
     }
 
@@ -70,6 +72,15 @@ export class StudioApp extends LitElement {
     _skip(event) {
         event.preventDefault();
         /** @type {HTMLElement | null} */ (this.renderRoot.querySelector('#content'))?.focus();
+    }
+
+    /** Two folders are pairs to learn from, wherever they fall. @param {DragEvent} event */
+    _dropFolders(event) {
+        if (!event.dataTransfer || !holdsFolders(event.dataTransfer)) return;
+        event.preventDefault();
+        event.stopImmediatePropagation();
+        dialog.value = {name: 'teach'};
+        addDropped(event.dataTransfer);
     }
 
     /** What no panel took: on the page it is added, elsewhere its page is opened. @param {DragEvent} event */

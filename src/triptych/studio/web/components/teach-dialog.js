@@ -6,7 +6,7 @@ import {Watching} from '../state/signal.js';
 import {fileAddress} from '../state/api.js';
 import {pick} from '../state/files.js';
 import {backboneOf, info} from '../state/server.js';
-import {addPages, addPairs, change, foldersOf, lesson, pagesHere, pairs, preflight, teach} from '../state/teach.js';
+import {addDropped, addFolders, addPages, addPairs, change, lesson, pagesHere, preflight, teach} from '../state/teach.js';
 import {doc} from '../state/studio.js';
 import {dialog, say} from '../state/ui.js';
 import {duration} from './queue-drawer.js';
@@ -57,27 +57,14 @@ export class TeachDialog extends LitElement {
         const before = await pick({folder: true});
         if (!before.length) return;
         say('Now the folder of pictures after.');
-        await this._add(before, await pick({folder: true}));
-    }
-
-    /** @param {File[]} before @param {File[]} after */
-    async _add(before, after) {
-        const couples = pairs(before, after);
-        if (!couples.length) say('No pairs were found. Files of the same name belong together.', {kind: 'error'});
-        await addPairs(couples);
+        await addFolders(before, await pick({folder: true}));
     }
 
     /** @param {DragEvent} event */
     async _drop(event) {
         event.preventDefault();
         event.stopPropagation();
-        const folders = event.dataTransfer ? await foldersOf(event.dataTransfer) : new Map();
-        const names = [...folders.keys()].filter(Boolean).sort(beforeFirst);
-        if (names.length === 2) await this._add(folders.get(names[0]), folders.get(names[1]));
-        else if (folders.get('')?.length % 2 === 0) {
-            const files = folders.get('');
-            await addPairs(Array.from({length: files.length / 2}, (_, index) => [files[2 * index], files[2 * index + 1]]));
-        } else say('Drop two folders, before and after, or an even number of pictures.', {kind: 'error'});
+        if (event.dataTransfer) await addDropped(event.dataTransfer);
     }
 
     static styles = [shared, css`
@@ -99,9 +86,3 @@ export class TeachDialog extends LitElement {
     `];
 }
 customElements.define('teach-dialog', TeachDialog);
-
-/** @param {string} a @param {string} b */
-function beforeFirst(a, b) {
-    const late = (/** @type {string} */ name) => (/after|target|output|answer|out$/i.test(name) ? 1 : 0);
-    return late(a) - late(b) || a.localeCompare(b);
-}

@@ -5,7 +5,7 @@ import {shared} from '../ui/styles.js';
 import {Watching} from '../state/signal.js';
 import {connection, worker} from '../state/events.js';
 import {isActive, jobs} from '../state/jobs.js';
-import {dialog, isDark, isQueueOpen, setTheme, theme, view} from '../state/ui.js';
+import {dialog, go, isDark, isQueueOpen, setTheme, theme, view} from '../state/ui.js';
 import {keyName} from '../state/commands.js';
 
 const VIEWS = [['page', 'Page'], ['gallery', 'Gallery'], ['skills', 'Skills'], ['rules', 'Rules lab']];
@@ -19,12 +19,18 @@ export class TopBar extends LitElement {
     render() {
         return html`<header>
             <a class="brand" href="#/page" aria-label="Triptych, to the page">${mark()}<span>Triptych</span></a>
-            <nav aria-label="Views">${VIEWS.map(([name, label]) => html`<a href=${`#/${name}`} aria-current=${view.value === name ? 'page' : nothing}>${label}</a>`)}</nav>
+            <nav aria-label="Views">${VIEWS.map(([name, label]) => html`<a href=${`#/${name}`} aria-current=${view.value === name ? 'page' : nothing} @dragenter=${() => this._rest(name)} @dragleave=${() => clearTimeout(this._resting)}>${label}</a>`)}</nav>
             <span class="fill"></span>
             ${this._queue()}
             <button class="button plain palette" aria-label=${`Commands, ${keyName('mod+k')}`} @click=${() => (dialog.value = {name: 'palette'})}>${icon('command')}<kbd>${keyName('mod+k')}</kbd></button>
             <button class="icon" aria-label=${isDark() ? 'Light' : 'Dark'} title=${isDark() ? 'Light' : 'Dark'} @click=${() => setTheme(isDark() ? 'light' : 'dark')}>${icon(isDark() ? 'sun' : 'moon')}</button>
         </header>`;
+    }
+
+    /** What is dragged over a tab for a moment goes on to its view. @param {string} name */
+    _rest(name) {
+        clearTimeout(this._resting);
+        this._resting = setTimeout(() => go(name), 450);
     }
 
     _queue() {
@@ -62,4 +68,5 @@ export class TopBar extends LitElement {
         }
     `];
 }
+/** @type {any} */ (TopBar.prototype)._resting = undefined;
 customElements.define('top-bar', TopBar);

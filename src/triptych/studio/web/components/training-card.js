@@ -29,7 +29,7 @@ export class TrainingCard extends LitElement {
             <div class="what"><h2 class="name">${job.title}</h2>
                 <p class="quiet">${job.state === 'queued' ? 'Waits for its turn' : runs ? `${phase || 'training'} · step ${step} of ${steps || '?'}` : job.state === 'failed' ? 'Failed' : `Stopped at step ${step}`}${loss === undefined ? '' : ` · loss ${loss.toFixed(3)}`}${runs && left ? ` · ${duration(left)} left` : ''}</p>
                 ${job.state === 'failed' ? html`<p class="problem" role="alert">${icon('warning', 16)}<span>${words(job.error)}</span></p>` : nothing}
-                <div class="row">${runs ? html`<button class="button" @click=${() => cancel(job.id)}>${icon('close', 16)}Stop</button>` : html`<button class="button" @click=${() => goOn(job)}>${icon('next', 16)}Go on from there</button>`}</div></div>
+                <div class="row">${runs ? html`<button class="button" @click=${() => cancel(job.id)}>${icon('close', 16)}Stop</button>` : html`<button class="button" @click=${() => goOn({id: job.id, name: job.title})}>${icon('next', 16)}Go on from there</button>`}</div></div>
             ${log && log.losses.length > 1 ? this._line(log.losses) : nothing}
             ${log?.samples.length ? html`<div class="samples" aria-label="What it makes by now">${log.samples.slice(0, 4).map((one) => html`<img src=${fileAddress(one, 256)} alt="Sample" />`)}</div>` : nothing}
             ${runs ? html`<progress aria-label=${`Progress of ${job.title}`} .value=${step} max=${steps || 1}></progress>` : nothing}

@@ -4,7 +4,7 @@ import {bring, openFrom, pick} from './files.js';
 import {cancelAll, generate, markMade, reroll} from './jobs.js';
 import {info, starters} from './server.js';
 import {doc, edit, measure, openNew, openPage, redo, undo} from './studio.js';
-import {dialog, focusedPanel, go, isDark, isQueueOpen, setTheme} from './ui.js';
+import {dialog, focusedPanel, go, isDark, isQueueOpen, isTrayOpen, setTheme} from './ui.js';
 
 /** @typedef {{id: string, label: string, group: string, key?: string, icon?: string, run: () => any, needs?: () => boolean}} Command */
 
@@ -77,6 +77,7 @@ export function commands() {
         {id: 'continue', label: 'Continue the story', group: 'Page', key: 'alt+c', icon: 'arrow', run: () => edit((now) => continueStory(now))},
         {id: 'add-slot', label: 'Add a slot', group: 'Page', key: 'alt+n', icon: 'slot', run: addSlot},
         {id: 'add-pictures', label: 'Add pictures', group: 'Page', key: 'alt+p', icon: 'picture', run: addPictures},
+        {id: 'tray', label: 'Show pictures made before', group: 'Page', key: 'alt+g', icon: 'grid', run: () => { go('page'); isTrayOpen.value = !isTrayOpen.value; }},
         {id: 'add-example', label: 'Add an example row', group: 'Page', key: 'alt+e', icon: 'stack', run: addExample},
         {id: 'undo', label: 'Undo', group: 'Page', key: 'mod+z', icon: 'undo', run: undo},
         {id: 'redo', label: 'Redo', group: 'Page', key: 'mod+shift+z', icon: 'redo', run: redo},

@@ -1,6 +1,6 @@
 // The page that is worked on: its document, its past and future, and where both are kept.
 import {api, fileAddress, fileId} from './api.js';
-import {emptyDoc, fromWire, newSeed, titleOf, toWire} from './doc.js';
+import {emptyDoc, fromWire, newKey, newSeed, titleOf, toWire} from './doc.js';
 import {keep, recall} from './keep.js';
 import {signal} from './signal.js';
 import {say} from './ui.js';
@@ -13,14 +13,21 @@ const SAME_EDIT_MS = 1200;
 export const doc = signal(emptyDoc());
 /** How far one can go back and forward. */
 export const steps = signal({back: 0, forward: 0});
-/** The server's id and revision of the document. */
-export const place = signal(/** @type {{id: string | null, revision: number}} */ ({id: null, revision: 0}));
+/**
+ * Where the document is kept: `key` is its own from its first moment on, the server's id and revision come with the
+ * first saving.
+ * @typedef {{key: string, id: string | null, revision: number}} Place
+ */
+export const place = signal(/** @type {Place} */ ({key: newKey(), id: null, revision: 0}));
 export const saved = signal(/** @type {'saved' | 'saving' | 'unsaved' | 'stale'} */ ('saved'));
 
-/** @type {Doc[]} */
+/** A moment of the past or future, and which document it was. @typedef {{doc: Doc, key: string}} Moment */
+/** @type {Moment[]} */
 let past = [];
-/** @type {Doc[]} */
+/** @type {Moment[]} */
 let future = [];
+/** Places of the documents that the past and the future speak of. @type {Map<string, Place>} */
+let places = new Map();
 let lastEdit = {name: '', at: 0};
 
 /**
@@ -33,7 +40,7 @@ export function edit(change, {name = '', quiet = false} = {}) {
     if (next === doc.value) return;
     const now = Date.now();
     const same = name && name === lastEdit.name && now - lastEdit.at < SAME_EDIT_MS;
-    if (!quiet && !same) past = [...past.slice(1 - MOST_STEPS_BACK), doc.value];
+    if (!quiet && !same) past = [...past.slice(1 - MOST_STEPS_BACK), moment()];
     if (!quiet) {
         future = [];
         lastEdit = {name, at: now};
@@ -44,18 +51,36 @@ export function edit(change, {name = '', quiet = false} = {}) {
 export function undo() {
     const before = past.at(-1);
     if (!before) return;
-    future = [doc.value, ...future];
+    future = [moment(), ...future];
     past = past.slice(0, -1);
-    lastEdit = {name: '', at: 0};
-    show(before);
+    goTo(before);
 }
 
 export function redo() {
     const [after, ...rest] = future;
     if (!after) return;
-    past = [...past, doc.value];
+    past = [...past, moment()];
     future = rest;
-    show(after);
+    goTo(after);
+}
+
+/** @returns {Moment} */
+function moment() {
+    return {doc: doc.value, key: place.value.key};
+}
+
+/** @param {Moment} to */
+function goTo(to) {
+    lastEdit = {name: '', at: 0};
+    stand(places.get(to.key) ?? {key: to.key, id: null, revision: 0});
+    show(to.doc);
+}
+
+/** @param {Place} at */
+function stand(at) {
+    places.set(place.value.key, place.value);
+    places.set(at.key, at);
+    place.value = at;
 }
 
 /** @param {Doc} next */
@@ -81,19 +106,28 @@ function save() {
 }
 
 async function saveNow() {
-    await keep('page', {doc: doc.value, past, future, place: place.value});
+    await keepAll();
     const state = doc.value;
     const body = {title: titleOf(state), page: toWire(state), settings: {...state.settings, doc: state}};
     saved.value = 'saving';
     try {
-        const {id, revision} = place.value;
+        const {key, id, revision} = place.value;
         const answer = id ? await api.put(`/api/documents/${id}`, {...body, revision}) : await api.post('/api/documents', body);
-        place.value = {id: answer.id, revision: answer.revision ?? 1};
+        const now = {key, id: answer.id, revision: answer.revision ?? 1};
+        places.set(key, now);
+        if (place.value.key === key) place.value = now;
         saved.value = doc.value === state ? 'saved' : 'unsaved';
-        await keep('page', {doc: doc.value, past, future, place: place.value});
+        await keepAll();
     } catch (error) {
         await notSaved(/** @type {any} */ (error));
     }
+}
+
+function keepAll() {
+    places.set(place.value.key, place.value);
+    const spoken = new Set([place.value.key, ...past.map((one) => one.key), ...future.map((one) => one.key)]);
+    places = new Map([...places].filter(([key]) => spoken.has(key)));
+    return keep('page', {doc: doc.value, past, future, place: place.value, places: [...places.values()]});
 }
 
 /** @param {import('./api.js').ApiError} error */
@@ -106,11 +140,11 @@ async function notSaved(error) {
             kind: 'warning', stays: true,
             actions: [
                 {label: 'Show that version', run: () => theirs && openDocument(theirs)},
-                {label: 'Keep mine as a new page', run: () => { place.value = {id: null, revision: 0}; save(); }},
+                {label: 'Keep mine as a new page', run: () => { stand({key: newKey(), id: null, revision: 0}); save(); }},
             ],
         });
     } else if (error.status === 404) {
-        place.value = {id: null, revision: 0};
+        place.value = {...place.value, id: null, revision: 0};
         saveSoon();
     }
 }
@@ -119,9 +153,11 @@ async function notSaved(error) {
 export async function resume() {
     const kept = await recall('page');
     if (!kept?.doc?.panels) return false;
-    past = kept.past ?? [];
-    future = kept.future ?? [];
-    place.value = kept.place ?? place.value;
+    const isMoment = (/** @type {any} */ one) => Boolean(one?.doc && one.key);
+    past = (kept.past ?? []).filter(isMoment);
+    future = (kept.future ?? []).filter(isMoment);
+    places = new Map((kept.places ?? []).map((/** @type {Place} */ one) => [one.key, one]));
+    place.value = {...place.value, ...kept.place};
     doc.value = kept.doc;
     steps.value = {back: past.length, forward: future.length};
     return true;
@@ -129,21 +165,25 @@ export async function resume() {
 
 /** A new document in place of this one; undo brings this one back. @param {Doc} next */
 export function openNew(next) {
-    place.value = {id: null, revision: 0};
-    edit(() => next);
+    past = [...past.slice(1 - MOST_STEPS_BACK), moment()];
+    future = [];
+    lastEdit = {name: '', at: 0};
+    stand({key: newKey(), id: null, revision: 0});
+    show(next);
 }
 
 /** @param {any} document As the server has it. */
 export function openDocument(document) {
     const inside = document.settings?.doc;
     const next = inside?.panels ? inside : fromWire(document.page, {...emptyDoc(), settings: {...emptyDoc().settings, ...document.settings}});
-    past = [...past, doc.value];
+    past = [...past.slice(1 - MOST_STEPS_BACK), moment()];
     future = [];
-    place.value = {id: document.id, revision: document.revision};
+    const known = [place.value, ...places.values()].find((one) => one.id === document.id);
+    stand({key: known?.key ?? newKey(), id: document.id, revision: document.revision});
     doc.value = next;
     steps.value = {back: past.length, forward: 0};
     saved.value = 'saved';
-    keep('page', {doc: next, past, future, place: place.value});
+    keepAll();
 }
 
 /** A page of the server (starter, rule, recalled picture) as a new document. @param {any} page @param {any} [request] */

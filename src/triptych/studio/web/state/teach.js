@@ -101,6 +101,37 @@ async function walk(entry, folder, found) {
     }
 }
 
+/** Whether two folders or more were dropped. @param {DataTransfer | null} transfer */
+export function holdsFolders(transfer) {
+    return [...(transfer?.items ?? [])].filter((item) => item.webkitGetAsEntry?.()?.isDirectory).length > 1;
+}
+
+/** @param {string} a @param {string} b */
+function beforeFirst(a, b) {
+    const late = (/** @type {string} */ name) => (/after|target|output|answer|out$/i.test(name) ? 1 : 0);
+    return late(a) - late(b) || a.localeCompare(b);
+}
+
+/** Pairs of two folders, or of pictures in the order before, after, before, after. @param {DataTransfer} transfer */
+export async function addDropped(transfer) {
+    const folders = await foldersOf(transfer);
+    const names = [...folders.keys()].filter(Boolean).sort(beforeFirst);
+    const files = folders.get('') ?? [];
+    if (names.length === 2) await addFolders(folders.get(names[0]) ?? [], folders.get(names[1]) ?? []);
+    else if (!names.length && files.length && files.length % 2 === 0) {
+        await addPairs(Array.from({length: files.length / 2}, (_, index) => [files[2 * index], files[2 * index + 1]]));
+    } else say('Drop two folders, before and after, or an even number of pictures.', {kind: 'error'});
+}
+
+/** @param {File[]} before @param {File[]} after */
+export async function addFolders(before, after) {
+    const couples = pairs(before, after);
+    if (!couples.length) say('No pairs were found. Files of the same name belong together.', {kind: 'error'});
+    const left = Math.max(before.length, after.length) - couples.length;
+    if (couples.length && left) say(`${left} ${left === 1 ? 'picture has' : 'pictures have'} no partner and ${left === 1 ? 'is' : 'are'} left out.`, {kind: 'warning'});
+    await addPairs(couples);
+}
+
 /** Asks the server what it thinks of the pages. */
 export async function preflight() {
     change({busy: 'Looking over the pages', error: ''});
@@ -117,7 +148,7 @@ export async function teach() {
     const {name, pages, steps} = lesson.value;
     change({busy: 'Sending the pages', error: ''});
     try {
-        await api.post('/api/jobs', {kind: 'train', lane: 'batch', replaces: null, document: null, body: {name, pages, backbone: backboneOf(doc.value)?.name, steps, epochs: null, more_from: null}});
+        await api.post('/api/jobs', {kind: 'train', lane: 'batch', replaces: null, document: null, body: {name, pages, backbone: backboneOf(doc.value)?.name, steps}});
         change({busy: '', name: '', steps: null, pages: [], findings: null, estimate: null});
         say(`"${name}" is being taught. It joins the shelf when it is done.`);
         return true;
@@ -127,11 +158,15 @@ export async function teach() {
     }
 }
 
-/** Goes on with a training that was cancelled or failed. @param {import('./types.js').Job} job */
-export async function goOn(job) {
+/**
+ * Goes on with a training that has ended; one that is done needs to be told for how many steps more.
+ * @param {{id: string, name: string}} training
+ * @param {number} [moreSteps]
+ */
+export async function goOn({id, name}, moreSteps) {
     try {
-        const whole = await api.get(`/api/jobs/${job.id}`);
-        await api.post('/api/jobs', {kind: 'train', lane: 'batch', replaces: null, document: null, body: {...whole.body, more_from: job.id}});
+        await api.post('/api/jobs', {kind: 'train', lane: 'batch', replaces: null, document: null, body: {name, continues: id, more_steps: moreSteps ?? null}});
+        if (moreSteps) say(`"${name}" is being taught for ${moreSteps} more steps. It joins the shelf beside the one before.`);
     } catch (error) {
         say(words(error), {kind: 'error'});
     }

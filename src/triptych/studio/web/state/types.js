@@ -138,6 +138,7 @@
  * @property {number} created
  * @property {number} pages
  * @property {number} steps
+ * @property {boolean} [shipped] Comes with Triptych: it cannot be renamed, trained longer or binned.
  *
  * @typedef {object} Starter
  * @property {string} id

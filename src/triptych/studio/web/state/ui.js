@@ -10,6 +10,8 @@ export const messages = signal(/** @type {Message[]} */ ([]));
 /** The dialog that is open: a name, and what it is about. */
 export const dialog = signal(/** @type {{name: string, about?: any} | null} */ (null));
 export const isQueueOpen = signal(false);
+/** Whether the pictures made before stand beside the page. */
+export const isTrayOpen = signal(false);
 /** The panel that has the keyboard's attention. */
 export const focusedPanel = signal(/** @type {string | null} */ (null));
 

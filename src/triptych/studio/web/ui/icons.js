@@ -4,6 +4,7 @@ import {svg} from '../vendor/lit.js';
 /** @type {Record<string, string>} */
 const PATHS = {
     plus: 'M9 3.500v11M3.500 9h11',
+    grid: 'M3 3h5v5H3zM10 3h5v5h-5zM3 10h5v5H3zM10 10h5v5h-5z',
     minus: 'M3.500 9h11',
     close: 'M4.500 4.500l9 9M13.500 4.500l-9 9',
     check: 'M3.500 9.500l3.500 3.500 7.500-8',
