@@ -169,8 +169,33 @@ def test_a_cancelled_training_stops_within_a_step_and_is_continued(served):
     served.client.delete(f"/api/jobs/{job}")
     assert served.ended(job)["state"] in ("cancelled", "done")
     if served.client.get(f"/api/jobs/{job}").json()["state"] == "cancelled":
-        more = served.ended(add(served, {"name": "long", "more_from": job}, kind="train"), 400)
+        more = served.ended(add(served, {"name": "long", "continues": job}, kind="train"), 400)
         assert more["state"] == "done", more
+
+
+@pytest.mark.slow
+def test_a_finished_training_is_made_longer_and_the_first_skill_stays(served):
+    made = served.client.post("/api/rules/negative/pages", json={"count": 2}).raise_for_status().json()["items"]
+    first = add(served, {"name": "short", "pages": made, "steps": 2}, kind="train")
+    assert served.ended(first, 400)["state"] == "done"
+    begun = served.client.get(f"/api/skills/{first}/download").content
+    refused = served.client.post("/api/jobs", json={"kind": "train", "body": {"name": "more", "continues": first}})
+    assert refused.status_code == 409 and "more_steps" in refused.json()["error"]["message"]
+    for name, more, steps in (("longer", 2, 4), ("longer still", 1, 3)):
+        job = add(served, {"name": name, "continues": first, "more_steps": more}, kind="train")
+        assert served.ended(job, 400)["state"] == "done"
+        skill = next(one for one in served.client.get("/api/skills").json()["items"] if one["id"] == job)
+        assert (skill["name"], skill["steps"]) == (name, steps)
+        assert served.client.get(f"/api/skills/{job}/download").content != begun
+    assert served.client.get(f"/api/skills/{first}/download").content == begun
+
+
+@pytest.mark.slow
+def test_evaluate_a_skill_names_it_in_the_report(served):
+    body = {"rule": "negative", "count": 2, "skills": [{"id": "storyboard"}]}
+    rated = served.ended(add(served, body, kind="evaluate"), 400)
+    assert rated["state"] == "done", rated
+    assert "storyboard" in served.client.get(rated["results"]["report"]).text
 
 
 @pytest.mark.slow

@@ -80,18 +80,21 @@ def browser():
 
 @pytest.fixture
 def page(browser, studio):
-    """A first visit, its starter page there; fails where the page reports an error of its own."""
+    """A first visit, its starter page there; fails where the page reports an error, or asks another host for anything."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     tab = context.new_page()
     tab.set_default_timeout(30_000)
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))
     tab.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
+    elsewhere: list[str] = []
+    context.on("request", lambda asked: asked.url.startswith((studio, "data:", "blob:")) or elsewhere.append(asked.url))
     tab.goto(studio)
     tab.wait_for_selector("html[data-ready=true]")
     yield tab
     context.close()
     assert errors == []
+    assert elsewhere == []
 
 
 @pytest.fixture

@@ -11,6 +11,12 @@ from PIL import Image
 from page_in_browser import command, drop, generate, made, panels, picture
 
 pytestmark = pytest.mark.browser
+_MIDDLE = """async (image) => {
+    await image.decode();
+    const canvas = Object.assign(document.createElement('canvas'), {width: 1, height: 1});
+    canvas.getContext('2d').drawImage(image, 0, 0, 1, 1);
+    return [...canvas.getContext('2d').getImageData(0, 0, 1, 1).data];
+}"""
 _PASTE = """([type, bytes]) => {
     const clipboardData = new DataTransfer();
     clipboardData.items.add(new File([new Uint8Array(bytes)], 'pasted', {type}));
@@ -92,6 +98,58 @@ def test_two_folders_become_pages_by_their_names(page, tmp_path):
     page.get_by_text("Looked over").wait_for()
     assert page.get_by_role("button", name="Teach", exact=True).is_enabled()
     page.get_by_role("button", name="Remove all").click()
+
+
+def test_two_folders_dropped_at_once_on_the_page_become_pages(page, tmp_path):
+    for folder, colour in (("photos", "red"), ("photos after", "blue")):
+        (tmp_path / folder).mkdir()
+        for number in range(2):
+            (tmp_path / folder / f"{number}.png").write_bytes(picture(colour, (64 + number, 64)))
+    (tmp_path / "photos" / "alone.png").write_bytes(picture("green"))
+    box = panels(page).nth(0).bounding_box()
+    where = {"x": box["x"] + 20, "y": box["y"] + 20}
+    data = {"items": [], "files": [str(tmp_path / "photos after"), str(tmp_path / "photos")], "dragOperationsMask": 1}
+    devtools = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        devtools.send("Input.dispatchDragEvent", {"type": kind, **where, "data": data})
+    page.get_by_text("2 of 10").wait_for()
+    page.get_by_text("1 picture has no partner").wait_for()
+    first = page.locator("teach-dialog .pages li").first.locator("img")
+    before, after = (first.nth(number).evaluate(_MIDDLE) for number in (0, 1))
+    assert before[0] > before[2] and after[2] > after[0], (before, after)
+    page.get_by_role("button", name="Remove all").click()
+
+
+def test_picture_made_before_is_dragged_into_a_panel(blank):
+    blank.get_by_label("Instruction of panel 1").fill("a jug of tin")
+    generate(blank)
+    command(blank, "Add a slot")
+    blank.get_by_role("button", name="Made before").click()
+    tray = blank.get_by_role("complementary", name="Pictures made before")
+    tray.get_by_label("Find a picture by its words").fill("jug of tin")
+    blank.wait_for_timeout(800)
+    one = tray.get_by_role("button", name="Add to the page: a jug of tin")
+    one.first.drag_to(panels(blank).nth(1))
+    assert panels(blank).nth(1).get_attribute("aria-label") == "Panel 2 of 2, condition, subject"
+    one.first.click()
+    assert panels(blank).nth(0).get_attribute("aria-label") == "Panel 1 of 3, condition, subject"
+
+
+def test_picture_of_the_gallery_is_dragged_over_a_tab_into_a_panel(blank):
+    blank.get_by_label("Instruction of panel 1").fill("a fork of wood")
+    generate(blank)
+    command(blank, "Add a slot")
+    assert _found(blank, "a fork of wood")
+    blank.locator("gallery-item").first.hover()
+    blank.mouse.down()
+    for target in (blank.get_by_role("link", name="Skills"), blank.get_by_role("link", name="Page", exact=True)):
+        target.hover()
+        target.hover()
+        blank.wait_for_timeout(700)
+    panels(blank).nth(1).hover()
+    panels(blank).nth(1).hover()
+    blank.mouse.up()
+    blank.get_by_role("article", name="Panel 2 of 2, condition, subject").wait_for()
 
 
 def test_a_message_is_seen_over_a_dialog(page):

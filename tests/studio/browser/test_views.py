@@ -157,12 +157,56 @@ def test_report_of_an_evaluation_is_read_in_the_lab(page):
     page.get_by_label("Find a rule").fill("negative")
     page.get_by_role("navigation", name="Rules").get_by_role("button", name="negative").first.click()
     page.get_by_role("heading", name="negative", level=2).wait_for()
-    page.get_by_role("button", name="Evaluate pocket").click()
+    page.get_by_role("button", name="Evaluate").click()
+    page.get_by_role("menuitem", name="Evaluate pocket with storyboard").click()
     page.get_by_text("Measuring.").wait_for()
-    page.get_by_text("negative: evaluation").last.click(timeout=300_000)
     report = page.frame_locator("iframe[title='Report: negative: evaluation']")
-    report.get_by_text("negative").first.wait_for()
+    report.get_by_text("storyboard").first.wait_for(timeout=300_000)
     assert report.locator("img").first.evaluate("(one) => one.complete && one.naturalWidth > 0")
+
+
+def test_training_is_stopped_and_goes_on_and_is_made_longer(page, studio):
+    command(page, "Go to the rules lab")
+    page.get_by_role("button", name="Teach it from ten").click()
+    page.get_by_text("10 of 10").wait_for()
+    page.get_by_label("Name").fill("Stopped by test")
+    page.get_by_label("Steps").fill("6")
+    page.get_by_role("button", name="Look them over").click()
+    page.get_by_text("Looked over").wait_for()
+    page.get_by_role("button", name="Teach", exact=True).click()
+    command(page, "Go to the skills")
+    training = page.get_by_role("article", name="Stopped by test")
+    training.get_by_text("train · step").wait_for(timeout=300_000)
+    training.get_by_role("button", name="Stop").click()
+    training.get_by_role("button", name="Go on from there").click()
+    skill = page.locator("li").filter(has_text="Stopped by test")
+    skill.get_by_role("button", name="Use on the page").wait_for(timeout=300_000)
+    skill.get_by_role("button", name="More for Stopped by test").click()
+    page.get_by_role("menuitem", name="Teach it longer").click()
+    longer = page.locator("li").filter(has_text="Stopped by test, longer")
+    longer.get_by_text("9 steps").wait_for(timeout=300_000)
+
+
+def test_undo_goes_back_to_the_page_before_and_keeps_each_its_own(page, studio):
+    words = page.get_by_label("Overview: what the page as a whole is about")
+    words.fill("the first page")
+    page.get_by_text("Saved", exact=True).wait_for()
+    page.wait_for_timeout(1300)
+    command(page, "New page")
+    words.fill("the second page")
+    page.get_by_text("Saved", exact=True).wait_for()
+    before = page.request.get(f"{studio}/api/documents").json()["items"]
+    for _ in range(3):
+        if words.input_value() == "the first page":
+            break
+        page.keyboard.press("Control+z")
+    assert words.input_value() == "the first page"
+    words.fill("the first page, changed")
+    page.get_by_text("Saved", exact=True).wait_for()
+    page.wait_for_timeout(1000)
+    after = page.request.get(f"{studio}/api/documents").json()["items"]
+    assert len(after) == len(before)
+    assert {"the first page, changed", "the second page"} <= {one["title"] for one in after}
 
 
 def test_two_browsers_show_the_same_work(page, browser, studio):

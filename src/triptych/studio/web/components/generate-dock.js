@@ -4,7 +4,7 @@ import {icon} from '../ui/icons.js';
 import {shared} from '../ui/styles.js';
 import {Watching} from '../state/signal.js';
 import {newSeed} from '../state/doc.js';
-import {cancel, generate, isActive, jobs} from '../state/jobs.js';
+import {cancel, filling, generate, jobs} from '../state/jobs.js';
 import {backboneOf, hindrances, info, skillName, skills} from '../state/server.js';
 import {doc, place, steps, undo, redo} from '../state/studio.js';
 import {go} from '../state/ui.js';
@@ -17,14 +17,14 @@ export class GenerateDock extends LitElement {
     constructor() {
         super();
         this.more = false;
-        new Watching(this, doc, info, jobs, skills, steps);
+        new Watching(this, doc, info, jobs, skills, steps, place);
     }
 
     render() {
         const settings = doc.value.settings;
         const backbone = backboneOf(doc.value);
         const blocked = hindrances(doc.value).find((one) => one.blocks);
-        const running = jobs.value.find((one) => one.kind === 'generate' && one.lane === 'batch' && isActive(one) && one.document === place.value.id);
+        const running = filling();
         const named = settings.skills.map((one) => skillName(one.id)).join(', ') || 'No skill';
         return html`<footer aria-label="Generate">
             ${this.more ? this._more(settings, backbone) : nothing}

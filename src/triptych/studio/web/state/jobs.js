@@ -4,7 +4,7 @@ import {addVariant, fingerprint, isSlot, newSeed, toWire} from './doc.js';
 import {on} from './events.js';
 import {backboneOf, hindrances} from './server.js';
 import {signal} from './signal.js';
-import {doc, edit, place} from './studio.js';
+import {amend, doc, edit, place} from './studio.js';
 import {say} from './ui.js';
 
 /** @typedef {import('./types.js').Job} Job */
@@ -21,13 +21,22 @@ const SLOTS = 'triptych-job-slots';
 /** Which panels a job's slots are, by panel key; kept over a reload, for panels move while a job runs. @type {Map<string, string[]>} */
 const slotsOf = new Map(JSON.parse(sessionStorage.getItem(SLOTS) ?? '[]'));
 
+/** Which page a job fills, by the page's own key: it may have no id of the server's yet. @type {Map<string, string>} */
+const pageOf = new Map();
+
 /** @param {string} job @param {string[]} keys */
 function remember(job, keys) {
     slotsOf.set(job, keys);
+    pageOf.set(job, place.value.key);
     sessionStorage.setItem(SLOTS, JSON.stringify([...slotsOf].slice(-60)));
 }
 
 export const isActive = (/** @type {Job} */ job) => job.state === 'queued' || job.state === 'running' || job.state === 'interrupted';
+
+/** The job that fills the page in sight, but for live ones. */
+export function filling() {
+    return jobs.value.find((one) => one.kind === 'generate' && one.lane === 'batch' && isActive(one) && (pageOf.get(one.id) === place.value.key || (one.document !== null && one.document === place.value.id)));
+}
 
 export async function loadJobs() {
     jobs.value = items(await api.get('/api/jobs'));
@@ -82,6 +91,7 @@ function arrived(picture) {
     const isLive = liveJobs.has(picture.job ?? '');
     if (isLive && picture.job !== newestLive) return;
     const variant = {file: picture.file, picture: picture.id, seed: picture.seed, width: picture.width, height: picture.height, live: isLive};
+    if (!doc.value.panels.some((panel) => panel.key === key)) return amend(key, (then) => addVariant(then, key, variant));
     edit((now) => addVariant(now, key, variant), isLive ? {quiet: true} : {name: `job ${picture.job}`});
 }
 on('log', (told) => {

@@ -64,6 +64,16 @@ export function redo() {
     goTo(after);
 }
 
+/**
+ * Changes a panel that is not in sight any more, wherever the past or the future holds it: undo finds it changed.
+ * @param {string} key @param {(doc: Doc) => Doc} change
+ */
+export function amend(key, change) {
+    const has = (/** @type {Moment} */ one) => one.doc.panels.some((panel) => panel.key === key);
+    past = past.map((one) => (has(one) ? {...one, doc: change(one.doc)} : one));
+    future = future.map((one) => (has(one) ? {...one, doc: change(one.doc)} : one));
+}
+
 /** @returns {Moment} */
 function moment() {
     return {doc: doc.value, key: place.value.key};
