@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from triptych.studio.pages import checked_page, words_of
 from triptych.studio.requests import checked_request
 from triptych.studio.schemas import BuildBody, EvaluateBody, GenerateBody, TrainBody
 from triptych.studio.shelf import Shelf
+from triptych.studio.starters import starters
 from triptych.studio.store import Store, unpacked
 from triptych.studio.supervisor import Supervisor
 from triptych.version import __version__
@@ -63,6 +65,11 @@ class Studio:
             self.events.close()
             self.supervisor.stop()
             self.store.close()
+
+    @cached_property
+    def starters(self) -> list[dict[str, Any]]:
+        """Ready pages to begin with; their pictures are put among the files once."""
+        return starters(self.files)
 
     def add_job(
         self,

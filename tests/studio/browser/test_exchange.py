@@ -142,10 +142,10 @@ def test_picture_of_the_gallery_is_dragged_over_a_tab_into_a_panel(blank):
     assert _found(blank, "a fork of wood")
     blank.locator("gallery-item").first.hover()
     blank.mouse.down()
-    for target in (blank.get_by_role("link", name="Skills"), blank.get_by_role("link", name="Page", exact=True)):
-        target.hover()
-        target.hover()
-        blank.wait_for_timeout(700)
+    box = blank.get_by_role("link", name="Page", exact=True).bounding_box()
+    for step in range(6):
+        blank.mouse.move(box["x"] + 10 + step, box["y"] + 20)
+        blank.wait_for_timeout(150)
     panels(blank).nth(1).hover()
     panels(blank).nth(1).hover()
     blank.mouse.up()

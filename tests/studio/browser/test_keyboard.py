@@ -82,7 +82,9 @@ def test_gallery_is_walked_marked_and_opened_by_keys(page):
     star = page.locator("gallery-item").first.get_by_role("button", name="Favourite", exact=True)
     before = star.get_attribute("aria-pressed")
     page.keyboard.press("f")
-    page.wait_for_function("([one, before]) => one.getAttribute('aria-pressed') !== before", arg=[star.element_handle(), before])
+    page.wait_for_function(
+        "([one, before]) => one.getAttribute('aria-pressed') !== before", arg=[star.element_handle(), before]
+    )
     page.keyboard.press("f")
     page.keyboard.press("Space")
     page.get_by_text("1 chosen").wait_for()

@@ -11,7 +11,6 @@ from fastapi.responses import FileResponse
 from triptych.studio.files import THUMB_WIDTHS
 from triptych.studio.routes.access import BINARY_BODY, Bytes, Id, TheStudio
 from triptych.studio.schemas import DocumentBody, DocumentChange
-from triptych.studio.starters import starters
 
 __all__ = ["router"]
 
@@ -40,7 +39,7 @@ def get_file(
 @router.get("/starters")
 def list_starters(studio: TheStudio) -> dict[str, Any]:
     """Ready pages to begin with."""
-    return {"items": starters(studio.files)}
+    return {"items": studio.starters}
 
 
 @router.get("/documents")

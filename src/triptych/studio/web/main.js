@@ -1,11 +1,11 @@
 // The studio's entry: takes up the last page or a starter, opens the stream of events, shows the app.
 import './components/studio-app.js';
 import {takeToken, words} from './state/api.js';
-import {followKeys, start} from './state/commands.js';
+import {followKeys} from './state/commands.js';
 import {listen} from './state/events.js';
 import {followLive, loadJobs, markMade} from './state/jobs.js';
 import {loadInfo, loadSkills, loadStarters, starters} from './state/server.js';
-import {doc, measure, resume} from './state/studio.js';
+import {beginWith, doc, measure, resume} from './state/studio.js';
 import {applyTheme, follow, say} from './state/ui.js';
 
 async function begin() {
@@ -27,8 +27,8 @@ async function begin() {
 /** A first visit begins with a page that fills itself. @param {boolean} hasPage */
 async function open(hasPage) {
     await loadStarters();
-    if (!hasPage && starters.value.length && doc.value.panels.length === 1) await start(starters.value[0]);
-    else await measure();
+    if (!hasPage && starters.value.length && doc.value.panels.length === 1) beginWith(starters.value[0].page);
+    await measure();
 }
 
 begin();

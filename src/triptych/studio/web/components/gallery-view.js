@@ -1,5 +1,5 @@
 // Gallery and history: search, favourites, rejected, bin, mass actions; pictures load as one scrolls.
-import {LitElement, css, html, nothing, ref, repeat} from '../vendor/lit.js';
+import {LitElement, css, html, nothing, ref} from '../vendor/lit.js';
 import {icon} from '../ui/icons.js';
 import {shared} from '../ui/styles.js';
 import {Watching} from '../state/signal.js';
@@ -8,7 +8,7 @@ import {insertPanels, newCondition, newSlot} from '../state/doc.js';
 import {bin, clearAllButFavourites, emptyBin, gallery, load, mark, restore, search, selected, zip} from '../state/gallery.js';
 import {doc, edit} from '../state/studio.js';
 import {dialog, go, say} from '../state/ui.js';
-import './gallery-item.js';
+import './gallery-chunk.js';
 
 /** @type {[import('../state/gallery.js').Filter, string][]} */
 const FILTERS = [['all', 'All'], ['favourites', 'Favourites'], ['rejected', 'Rejected'], ['bin', 'Bin']];
@@ -21,9 +21,11 @@ export class GalleryView extends LitElement {
         /** @type {{text: string, used: number}[]} */
         this.prompts = [];
         this._anchor = '';
+        this._isAtEnd = false;
         this._watcher = new IntersectionObserver((seen) => {
-            if (seen.some((one) => one.isIntersecting) && gallery.value.next && !gallery.value.loading) load();
-        }, {rootMargin: '900px'});
+            this._isAtEnd = seen.at(-1)?.isIntersecting ?? false;
+            this._more();
+        }, {rootMargin: '1800px'});
         new Watching(this, gallery, selected);
     }
 
@@ -31,6 +33,16 @@ export class GalleryView extends LitElement {
         super.connectedCallback();
         search();
         api.get('/api/prompts').then((answer) => (this.prompts = items(answer))).catch(() => {});
+    }
+
+    /** The end may still be near when more has come. */
+    updated() {
+        requestAnimationFrame(() => this._more());
+    }
+
+    _more() {
+        const {next, loading, error} = gallery.value;
+        if (this._isAtEnd && this.isConnected && next && !loading && !error) load();
     }
 
     disconnectedCallback() {
@@ -52,9 +64,7 @@ export class GalleryView extends LitElement {
             ${this._words()}
             ${error ? html`<p class="problem" role="alert">${icon('warning', 16)}<span>${error} <button class="button" @click=${() => search()}>Try again</button></span></p>` : nothing}
             ${isEmpty && !error ? html`<p class="nothing">${query ? `Nothing made with the words "${query}".` : filter === 'all' ? 'Nothing made yet. Every picture that a page gets is kept here, with its page and its seed.' : 'Nothing here.'}</p>` : nothing}
-            ${chunks.map((chunk) => html`<div class="chunk" role="list" aria-label="Pictures">${repeat(chunk, (one) => one.id, (one) => html`
-                <gallery-item role="listitem" .picture=${one} ?selected=${selected.value.has(one.id)} .choosing=${selected.value.size > 0}
-                    @choose=${(/** @type {CustomEvent} */ event) => this._choose(one.id, event.detail)}></gallery-item>`)}</div>`)}
+            ${chunks.map((chunk) => html`<gallery-chunk .pictures=${chunk} .selected=${selected.value} @chosen=${this._choose}></gallery-chunk>`)}
             ${loading ? html`<p class="quiet loading" role="status">Loading</p>` : nothing}
             <div class="end" ${ref((element) => element && this._watcher.observe(element))}></div>
         </main>${selected.value.size ? this._mass() : nothing}`;
@@ -95,8 +105,9 @@ export class GalleryView extends LitElement {
         this._wait = setTimeout(() => search({query}), 200);
     }
 
-    /** @param {string} id @param {{range: boolean}} how */
-    _choose(id, {range}) {
+    /** @param {CustomEvent} event */
+    _choose(event) {
+        const {id, range} = event.detail;
         const those = new Set(selected.value);
         const all = gallery.value.chunks.flat().map((one) => one.id);
         const [from, to] = [all.indexOf(this._anchor), all.indexOf(id)].sort((a, b) => a - b);
@@ -118,7 +129,6 @@ export class GalleryView extends LitElement {
         .tabs { display: flex; gap: 2px; }
         .tabs button { min-height: var(--hit); padding: 0 var(--space-3); border: 0; border-radius: var(--corner); background: transparent; color: var(--ink-2); font: 500 var(--type-2)/1 var(--sans); cursor: pointer; }
         .tabs button[aria-pressed='true'] { background: var(--ink); color: var(--sheet); }
-        .chunk { display: grid; grid-template-columns: repeat(auto-fill, minmax(168px, 1fr)); gap: var(--space-3); margin-bottom: var(--space-3); content-visibility: auto; contain-intrinsic-size: auto 1600px; }
         .nothing { padding: var(--space-8) 0; text-align: center; font: italic 400 var(--type-4)/1.5 var(--serif); color: var(--ink-2); }
         .loading { text-align: center; padding: var(--space-4); }
         .end { height: 1px; }
@@ -130,7 +140,7 @@ export class GalleryView extends LitElement {
         .mass strong { margin-right: var(--space-2); font-weight: 600; }
         .mass .button { border-color: transparent; background: transparent; padding: 0 var(--space-2); }
         .mass .button:hover { background: color-mix(in oklab, var(--ink) 8%, transparent); }
-        @media (max-width: 640px) { main { padding: var(--space-4) var(--space-3) 140px; } h1 { font-size: var(--type-6); } .chunk { grid-template-columns: repeat(3, 1fr); gap: var(--space-2); } }
+        @media (max-width: 640px) { main { padding: var(--space-4) var(--space-3) 140px; } h1 { font-size: var(--type-6); } }
     `];
 }
 /** @type {any} */ (GalleryView.prototype)._wait = undefined;

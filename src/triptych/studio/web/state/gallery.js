@@ -36,7 +36,7 @@ export async function search(what = {}) {
 export async function load(anew = false) {
     const mine = ++ticket;
     const {query, filter, next} = gallery.value;
-    const asked = new URLSearchParams({limit: '60'});
+    const asked = new URLSearchParams({limit: '120'});
     if (query) asked.set('query', query);
     if (filter === 'favourites') asked.set('favourite', 'true');
     if (filter === 'rejected') asked.set('rejected', 'true');

@@ -214,6 +214,11 @@ export function openPage(page, request = null) {
     openNew(fromWire(page, base));
 }
 
+/** The page of a first visit: nothing lies behind it. @param {any} page */
+export function beginWith(page) {
+    show(fromWire(page, emptyDoc()));
+}
+
 /** Learns the sizes of pictures that the server named without them. */
 export async function measure() {
     const files = new Set(
