@@ -44,7 +44,8 @@ _DECODED = """() => {
     const frame = cards[1].shadowRoot.querySelector('.frame');
     new MutationObserver(() => {
         const image = frame.querySelector('img');
-        if (image?.src.startsWith('data:')) image.decode().then(() => seen.push(['shown', performance.now()]), () => {});
+        if (!image?.src.startsWith('data:')) return;
+        image.decode().then(() => seen.push(['shown', performance.now()]), () => {});
     }).observe(frame, {subtree: true, childList: true, attributes: true});
 }"""
 _SCROLL = """async (times) => {

@@ -87,7 +87,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
     tried = [port] if port is not None else [*range(PORT, PORT + _TRIED), 0]
     reason: OSError | None = None
     for each in tried:
-        # asyncio sends small packets at once (TCP_NODELAY) only where the protocol is named; else each answer waits 40 ms.
+        # asyncio sends small packets at once only where the protocol is named; without, each answer waits 40 ms.
         listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             if os.name == "posix":

@@ -80,7 +80,7 @@ def browser():
 
 @pytest.fixture
 def page(browser, studio):
-    """A first visit, its starter page there; fails where the page reports an error, or asks another host for anything."""
+    """A first visit, its starter page there; fails where the page has an error or asks another host."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     tab = context.new_page()
     tab.set_default_timeout(30_000)

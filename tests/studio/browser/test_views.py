@@ -165,7 +165,7 @@ def test_report_of_an_evaluation_is_read_in_the_lab(page):
     assert report.locator("img").first.evaluate("(one) => one.complete && one.naturalWidth > 0")
 
 
-def test_training_is_stopped_and_goes_on_and_is_made_longer(page, studio):
+def test_training_is_stopped_and_goes_on_and_is_made_longer(page):
     command(page, "Go to the rules lab")
     page.get_by_role("button", name="Teach it from ten").click()
     page.get_by_text("10 of 10").wait_for()
