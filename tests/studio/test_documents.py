@@ -28,6 +28,17 @@ def test_removed_document_is_gone_until_it_is_restored(store):
     assert [one["id"] for one in documents.listed()] == [kept["id"]]
 
 
+def test_list_shows_what_was_made_before_what_was_given(store):
+    documents = Documents(store)
+    given, made = "a" * 64, "b" * 64
+    panels = [{"role": "edit", "image": f"file:{given}"}, {"role": "slot", "answer": None}]
+    documents.add("given", {"panels": panels}, {})
+    documents.add("made", {"panels": [panels[0], {"role": "slot", "answer": f"file:{made}"}]}, {})
+    documents.add("empty", {}, {})
+    shown = {one["title"]: one["picture"] for one in documents.listed()}
+    assert shown == {"given": f"/api/files/{given}", "made": f"/api/files/{made}", "empty": None}
+
+
 def test_document_deleted_long_ago_is_forgotten(store, monkeypatch):
     documents = Documents(store)
     old, new = (documents.add(title, {}, {})["id"] for title in ("old", "new"))

@@ -3,9 +3,11 @@
 import secrets
 import sqlite3
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from triptych.studio.errors import StudioError, not_found
+from triptych.studio.files import file_id
 from triptych.studio.store import Store, packed, unpacked
 
 __all__ = ["Documents", "StaleError"]
@@ -35,11 +37,13 @@ class Documents:
         self._store = store
 
     def listed(self) -> list[dict[str, Any]]:
-        """What there is, the last changed first."""
+        """What there is, the last changed first, each with the address of a picture of it."""
         rows = self._store.rows(
-            "SELECT id, title, revision, updated FROM documents WHERE deleted IS NULL ORDER BY updated DESC LIMIT 1000"
+            "SELECT id, title, revision, updated, page FROM documents "
+            "WHERE deleted IS NULL ORDER BY updated DESC LIMIT 1000"
         )
-        return [dict(row) for row in rows]
+        plain = ("id", "title", "revision", "updated")
+        return [{key: row[key] for key in plain} | {"picture": _picture(unpacked(row["page"]))} for row in rows]
 
     def get(self, document: str) -> dict[str, Any]:
         """Raises StudioError where there is none."""
@@ -87,3 +91,11 @@ class Documents:
 def _data(row: sqlite3.Row) -> dict[str, Any]:
     plain = ("id", "title", "revision", "updated")
     return {key: row[key] for key in plain} | {"page": unpacked(row["page"]), "settings": unpacked(row["settings"])}
+
+
+def _picture(page: Mapping[str, Any]) -> str | None:
+    """The first picture that was made for a page, or else the first that was put there."""
+    panels = page.get("panels") or ()
+    named = [panel.get(key) for key in ("answer", "image") for panel in panels]
+    file = next(filter(None, (file_id(each) for each in named if isinstance(each, str))), None)
+    return f"/api/files/{file}" if file else None

@@ -145,7 +145,7 @@ def test_deleted_page_is_brought_back(page):
     page.get_by_text("Saved", exact=True).wait_for()
     command(page, "Open a page of before")
     row = page.get_by_role("listitem").filter(has_text="to be deleted").first
-    row.get_by_role("button", name="Delete").click()
+    row.get_by_role("button", name="Delete to be deleted").click()
     page.get_by_text('"to be deleted" is deleted.').wait_for()
     row.wait_for(state="detached")
     page.get_by_role("button", name="Bring back").click()

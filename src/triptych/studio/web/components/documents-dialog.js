@@ -2,7 +2,8 @@
 import {LitElement, css, html, nothing} from '../vendor/lit.js';
 import {icon} from '../ui/icons.js';
 import {shared} from '../ui/styles.js';
-import {api, items, words} from '../state/api.js';
+import {api, fileAddress, items, words} from '../state/api.js';
+import {moment} from '../ui/moment.js';
 import {markMade} from '../state/jobs.js';
 import {openDocument, place} from '../state/studio.js';
 import {dialog, go, say} from '../state/ui.js';
@@ -13,7 +14,7 @@ export class DocumentsDialog extends LitElement {
 
     constructor() {
         super();
-        /** @type {{id: string, title: string, updated: number}[] | null} */
+        /** @type {{id: string, title: string, updated: number, picture: string | null}[] | null} */
         this.list = null;
         this.error = '';
         this._load();
@@ -31,7 +32,7 @@ export class DocumentsDialog extends LitElement {
         return html`<modal-box heading="Pages of before">
             ${this.error ? html`<p class="problem" role="alert">${this.error}</p>` : nothing}
             ${this.list && !this.list.length ? html`<p class="quiet">No page was kept yet.</p>` : nothing}
-            <ul>${(this.list ?? []).map((one) => html`<li><button class="open" @click=${() => this._open(one.id)}><strong>${one.title}</strong><span class="quiet">${one.id === place.value.id ? 'This one' : new Date(one.updated * 1000).toLocaleString()}</span></button>
+            <ul>${(this.list ?? []).map((one) => html`<li><button class="open" @click=${() => this._open(one.id)}><span class="picture">${one.picture ? html`<img src=${fileAddress(one.picture, 128)} alt="" loading="lazy" />` : icon('slot', 16)}</span><strong>${one.title}</strong><span class="quiet">${one.id === place.value.id ? 'This one' : moment(one.updated)}</span></button>
                 <button class="icon" aria-label=${`Delete ${one.title}`} @click=${() => this._remove(one)}>${icon('trash', 16)}</button></li>`)}</ul></modal-box>`;
     }
 
@@ -70,8 +71,11 @@ export class DocumentsDialog extends LitElement {
 
     static styles = [shared, css`
         li { display: flex; align-items: center; border-bottom: 1px solid var(--line); }
-        .open { flex: 1; display: flex; justify-content: space-between; align-items: baseline; gap: var(--space-3); padding: var(--space-3) var(--space-1); border: 0; background: transparent; text-align: left; cursor: pointer; }
-        strong { font: 400 var(--type-4)/1.3 var(--serif); }
+        .open { flex: 1; min-width: 0; display: flex; align-items: center; gap: var(--space-3); padding: var(--space-2) var(--space-1); border: 0; background: transparent; text-align: left; cursor: pointer; }
+        strong { flex: 1; min-width: 0; font: 400 var(--type-4)/1.3 var(--serif); }
+        .picture { flex: none; display: grid; place-items: center; width: 48px; height: 48px; border-radius: var(--corner-picture); background: var(--well); color: var(--ink-3); overflow: hidden; }
+        .picture img { width: 100%; height: 100%; object-fit: cover; }
+        @media (max-width: 640px) { .open { flex-wrap: wrap; } .open .quiet { flex-basis: 100%; padding-left: 60px; margin-top: -6px; } }
         .quiet { flex: none; }
     `];
 }

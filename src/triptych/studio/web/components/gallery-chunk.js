@@ -18,7 +18,7 @@ function heightOf(count, width) {
 }
 
 export class GalleryChunk extends LitElement {
-    static properties = {pictures: {attribute: false}, selected: {attribute: false}, near: {state: true}, width: {state: true}};
+    static properties = {pictures: {attribute: false}, selected: {attribute: false}, picking: {attribute: false}, near: {state: true}, width: {state: true}};
 
     constructor() {
         super();
@@ -26,6 +26,7 @@ export class GalleryChunk extends LitElement {
         this.pictures = [];
         /** @type {Set<string>} */
         this.selected = new Set();
+        this.picking = false;
         this.near = false;
         this.width = 0;
         this._sight = new IntersectionObserver((seen) => (this.near = seen.at(-1)?.isIntersecting ?? false), {rootMargin: NEAR});
@@ -47,7 +48,7 @@ export class GalleryChunk extends LitElement {
 
     render() {
         return html`<div class="grid" role="list" aria-label="Pictures" ${vars({'--height': `${heightOf(this.pictures.length, this.width)}px`})}>${this.near ? repeat(this.pictures, (one) => one.id, (one) => html`
-            <gallery-item role="listitem" .picture=${one} ?selected=${this.selected.has(one.id)} .choosing=${this.selected.size > 0}
+            <gallery-item role="listitem" .picture=${one} ?selected=${this.selected.has(one.id)} ?choosing=${this.picking}
                 @choose=${(/** @type {CustomEvent} */ event) => this._choose(one.id, event.detail.range)}></gallery-item>`) : nothing}</div>`;
     }
 

@@ -9,7 +9,7 @@ import {bin, mark} from '../state/gallery.js';
 import {dialog} from '../state/ui.js';
 
 export class GalleryItem extends LitElement {
-    static properties = {picture: {attribute: false}, selected: {type: Boolean, reflect: true}, choosing: {attribute: false}};
+    static properties = {picture: {attribute: false}, selected: {type: Boolean, reflect: true}, choosing: {type: Boolean, reflect: true}};
 
     constructor() {
         super();
@@ -75,7 +75,7 @@ export class GalleryItem extends LitElement {
         :host(:hover) .icon, .icon:focus-visible, :host([selected]) .choose { opacity: 1; }
         :host([selected]) { box-shadow: 0 0 0 3px var(--pencil); }
         :host([selected]) .choose { background: var(--pencil); color: var(--on-pencil); }
-        @media (hover: none) { .choose { opacity: 0.85; } }
+        :host([choosing]) .choose { opacity: 1; }
     `];
 }
 customElements.define('gallery-item', GalleryItem);

@@ -14,12 +14,14 @@ import './gallery-chunk.js';
 const FILTERS = [['all', 'All'], ['favourites', 'Favourites'], ['rejected', 'Rejected'], ['bin', 'Bin']];
 
 export class GalleryView extends LitElement {
-    static properties = {prompts: {state: true}};
+    static properties = {prompts: {state: true}, picking: {state: true}};
 
     constructor() {
         super();
         /** @type {{text: string, used: number}[]} */
         this.prompts = [];
+        /** Whether a press chooses a picture instead of opening it. */
+        this.picking = false;
         this._anchor = '';
         this._isAtEnd = false;
         this._watcher = new IntersectionObserver((seen) => {
@@ -59,12 +61,13 @@ export class GalleryView extends LitElement {
             <div class="filters">
                 <div class="search">${icon('search')}<input type="search" class="field" list="words" aria-label="Search by words" placeholder="Search by words" .value=${query} @input=${this._search} /></div>
                 <datalist id="words">${this.prompts.slice(0, 100).map((one) => html`<option value=${one.text}></option>`)}</datalist>
+                <button class="button pick" aria-pressed=${this.picking} @click=${() => (this.picking = !this.picking)}>${icon('check', 16)}Choose</button>
                 <div class="tabs" role="group" aria-label="Which pictures">${FILTERS.map(([name, label]) => html`<button aria-pressed=${filter === name} @click=${() => search({filter: name})}>${label}</button>`)}</div>
             </div>
             ${this._words()}
             ${error ? html`<p class="problem" role="alert">${icon('warning', 16)}<span>${error} <button class="button" @click=${() => search()}>Try again</button></span></p>` : nothing}
             ${isEmpty && !error ? html`<p class="nothing">${query ? `Nothing made with the words "${query}".` : filter === 'all' ? 'Nothing made yet. Every picture that a page gets is kept here, with its page and its seed.' : 'Nothing here.'}</p>` : nothing}
-            ${chunks.map((chunk) => html`<gallery-chunk .pictures=${chunk} .selected=${selected.value} @chosen=${this._choose}></gallery-chunk>`)}
+            ${chunks.map((chunk) => html`<gallery-chunk .pictures=${chunk} .selected=${selected.value} .picking=${this.picking || selected.value.size > 0} @chosen=${this._choose}></gallery-chunk>`)}
             ${loading ? html`<p class="quiet loading" role="status">Loading</p>` : nothing}
             <div class="end" ${ref((element) => element && this._watcher.observe(element))}></div>
         </main>${selected.value.size ? this._mass() : nothing}`;
@@ -72,7 +75,7 @@ export class GalleryView extends LitElement {
 
     _words() {
         if (!this.prompts.length) return nothing;
-        return html`<details><summary>Words of before</summary><ul class="words">${this.prompts.slice(0, 40).map((one) => html`<li><button class="button plain" title="Add a slot with these words to the page"
+        return html`<details><summary>Words used before</summary><ul class="words">${this.prompts.slice(0, 40).map((one) => html`<li><button class="button plain" title="Add a slot with these words to the page"
             @click=${() => { edit((now) => insertPanels(now, [newSlot({instruction: one.text})])); go('page'); }}>${one.text}<span class="quiet">${one.used > 1 ? `${one.used} times` : ''}</span></button></li>`)}</ul></details>`;
     }
 
@@ -88,7 +91,7 @@ export class GalleryView extends LitElement {
             <button class="button" @click=${() => this._toPage(pictures)}>${icon('plus', 16)}Onto the page</button>
             <button class="button" @click=${() => zip(ids)}>${icon('download', 16)}Zip</button>
             <button class="button danger" @click=${() => bin(ids)}>${icon('trash', 16)}Bin</button>`}
-            <button class="icon" aria-label="Choose none" @click=${() => (selected.value = new Set())}>${icon('close', 16)}</button></div>`;
+            <button class="icon" aria-label="Choose none" @click=${() => { selected.value = new Set(); this.picking = false; }}>${icon('close', 16)}</button></div>`;
     }
 
     /** @param {import('../state/types.js').Picture[]} pictures */
@@ -122,6 +125,9 @@ export class GalleryView extends LitElement {
         header { display: flex; align-items: baseline; gap: var(--space-3); flex-wrap: wrap; margin-bottom: var(--space-4); }
         h1 { font-size: var(--type-7); }
         .fill { flex: 1; }
+        header .button { margin-right: calc(-1 * var(--space-3)); }
+        .pick[aria-pressed='true'] { color: var(--pencil); }
+        @media (hover: hover) { .pick { display: none; } }
         .filters { display: flex; flex-wrap: wrap; gap: var(--space-3); margin-bottom: var(--space-4); }
         .search { position: relative; flex: 1 1 240px; max-width: 480px; }
         .search svg { position: absolute; left: var(--space-3); top: 9px; color: var(--ink-3); pointer-events: none; }

@@ -58,7 +58,7 @@ export class GenerateDock extends LitElement {
             <label>Layout <select class="field" @change=${(/** @type {Event} */ event) => this.dispatchEvent(new CustomEvent('layout', {bubbles: true, composed: true, detail: /** @type {HTMLSelectElement} */ (event.target).value}))}>
                 ${[['auto', 'By itself'], ['row', 'One row'], ['column', 'One column'], ['grid', 'Grid']].map(([value, label]) => html`<option value=${value} ?selected=${doc.value.layout === value}>${label}</option>`)}</select></label>
             ${backbone && backbone.conditionings.length > 1 ? html`<label>Pictures enter by <select class="field" @change=${(/** @type {Event} */ event) => set({conditioning: /** @type {HTMLSelectElement} */ (event.target).value || null})}>
-                <option value="">The model's own way</option>${backbone.conditionings.map((one) => html`<option ?selected=${settings.conditioning === one}>${one}</option>`)}</select></label>` : nothing}
+                <option value="">By itself</option>${backbone.conditionings.map((one) => html`<option ?selected=${settings.conditioning === one}>${one}</option>`)}</select></label>` : nothing}
             ${settings.skills.map((one) => html`<label>${skillName(one.id)}, weight <input class="field" type="number" min="0" max="2" step="0.1" .value=${live(String(one.weight))}
                 @change=${(/** @type {Event} */ event) => set({skills: settings.skills.map((other) => (other.id === one.id ? {...other, weight: number(event)} : other))})} /></label>`)}
         </div>`;

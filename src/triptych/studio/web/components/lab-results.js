@@ -5,6 +5,7 @@ import {shared} from '../ui/styles.js';
 import {Watching} from '../state/signal.js';
 import {address, words} from '../state/api.js';
 import {cancel, isActive, jobs} from '../state/jobs.js';
+import {moment} from '../ui/moment.js';
 import './evaluate-menu.js';
 
 const SHOWN = 12;
@@ -26,7 +27,7 @@ export class LabResults extends LitElement {
     /** @param {import('../state/types.js').Job} job */
     _one(job) {
         const {step = 0, steps = 0} = job.progress ?? {};
-        const when = job.ended ? new Date(job.ended * 1000).toLocaleString([], {dateStyle: 'medium', timeStyle: 'short'}) : '';
+        const when = job.ended ? moment(job.ended) : '';
         if (isActive(job)) {
             return html`<div class="card row"><strong>${job.title}</strong><span class="quiet" role="status">${job.state === 'running' ? `${step} of ${steps || '?'} pages` : 'Waits for its turn'}</span>
                 <button class="icon" aria-label=${`Cancel ${job.title}`} title="Cancel" @click=${() => cancel(job.id)}>${icon('close', 16)}</button>

@@ -27,7 +27,6 @@ export class MessageStack extends LitElement {
         .text { flex: 1 1 160px; overflow-wrap: anywhere; }
         .icon { width: 28px; height: 28px; }
         @keyframes enter { from { opacity: 0; transform: translateY(-8px); } }
-        @media (max-width: 640px) { .stack { top: 100px; } }
     `];
 }
 customElements.define('message-stack', MessageStack);

@@ -45,7 +45,7 @@ export class PageView extends LitElement {
 
     render() {
         const page = doc.value;
-        return html`<main @dragover=${this._dragOver} @dragleave=${this._dragLeave} @drop=${this._drop}>
+        return html`<main class=${isTrayOpen.value ? 'beside' : ''} @dragover=${this._dragOver} @dragleave=${this._dragLeave} @drop=${this._drop}>
             <h1 class="for-readers">Page</h1>
             <section class="sheet" aria-label="Page">
                 <textarea class="overview" rows="1" aria-label="Overview: what the page as a whole is about" maxlength="4000"
@@ -92,7 +92,7 @@ export class PageView extends LitElement {
         const shares = rows.map((those) => those.reduce((sum, index) => sum + aspects[index], 0));
         const widest = Math.max(...shares);
         const wanted = widest * this._side(rows.length) + 24 * (rows[0].length - 1);
-        const most = this.width < 960 && panels.length > 1 ? 1144 : Math.min(1144, panels.length > 1 ? Math.max(632, wanted) : wanted);
+        const most = this.width < 960 && panels.length > 1 ? 1144 : Math.min(1144, panels.length > 1 ? Math.max(560, wanted) : wanted);
         /** @type {HTMLElement | null} */ (this.renderRoot.querySelector('.sheet'))?.style.setProperty('--most', `${most}px`);
         return html`<div class="panels" role="list" aria-label="Panels" ${vars({'--most': `${most}px`})}>
             ${repeat(panels, (panel) => panel.key, (panel, index) => {
@@ -107,8 +107,8 @@ export class PageView extends LitElement {
 
     /** How high a row may be so that all of them are seen at once, within reason. @param {number} rows */
     _side(rows) {
-        const room = this.height - 56 - 100 - (this.width < 900 ? 120 : 210);
-        return Math.max(280, Math.min(460, room / rows - 64));
+        const room = this.height - 56 - 100 - (this.width < 900 ? 120 : 160);
+        return Math.max(260, Math.min(460, room / rows - 68));
     }
 
     /** Two in a row on a phone, wide ones alone. @param {number[]} aspects */
@@ -136,9 +136,9 @@ export class PageView extends LitElement {
             <button class="button" @click=${addSlot} ?disabled=${Boolean(backbone && slots >= backbone.max_slots)}>${icon('slot')}Add slot</button>
             <button class="button" @click=${addExample} title="A finished pair that shows the task">${icon('stack')}Add example</button>
             ${hasMade ? html`<button class="button" @click=${() => edit((now) => continueStory(now))} title="Keep these pictures and add a slot that sees them all (Alt C)">${icon('arrow')}Continue the story</button>` : nothing}
-            <span class="fill"></span>
-            ${backbone ? html`<span class="quiet" title=${`What ${backbone.name} takes at most`}>${conditions}/${backbone.max_conditions} pictures · ${slots}/${backbone.max_slots} slots</span>` : nothing}
-            <span class="quiet" role="status">${{saved: 'Saved', saving: 'Saving', unsaved: 'Saving', stale: 'Not saved'}[saved.value]}</span>
+            <p class="quiet facts">
+            ${backbone ? html`<span title=${`What ${backbone.name} takes at most`}>${conditions}/${backbone.max_conditions} pictures · ${slots}/${backbone.max_slots} slots</span>` : nothing}
+            <span role="status">${{saved: 'Saved', saving: 'Saving', unsaved: 'Saving', stale: 'Not saved'}[saved.value]}</span></p>
         </div>`;
     }
 
@@ -203,7 +203,7 @@ export class PageView extends LitElement {
     static styles = [shared, css`
         :host { display: block; }
         main { padding: var(--space-6) var(--space-5) 140px; min-height: calc(100dvh - var(--bar)); }
-        .sheet { max-width: max(728px, calc(var(--most, 900px) + 2 * var(--space-7))); margin: 0 auto; padding: var(--space-7) var(--space-7) var(--space-5); background: var(--sheet); border-radius: var(--corner-sheet); box-shadow: var(--shadow-sheet); }
+        .sheet { max-width: max(656px, calc(var(--most, 900px) + 2 * var(--space-7))); margin: 0 auto; padding: var(--space-7) var(--space-7) var(--space-5); background: var(--sheet); border-radius: var(--corner-sheet); box-shadow: var(--shadow-sheet); }
         .overview { display: block; width: 100%; margin-bottom: var(--space-6); padding: 0; border: 0; background: transparent; resize: none; overflow: hidden;
             font: 400 var(--type-7)/1.15 var(--serif); letter-spacing: -0.015em; field-sizing: content; }
         .overview::placeholder { color: var(--ink-3); font-style: italic; opacity: 1; }
@@ -220,16 +220,15 @@ export class PageView extends LitElement {
         .rule { grid-column: 1 / -1; display: flex; align-items: center; gap: var(--space-4); font: italic 400 var(--type-3)/1 var(--serif); }
         .rule::before, .rule::after { content: ''; flex: 1; border-top: 1px solid var(--line); }
         .adders { display: flex; flex-wrap: wrap; align-items: center; gap: var(--space-2); margin-top: var(--space-6); padding-top: var(--space-4); border-top: 1px solid var(--line); }
-        .fill { flex: 1; }
-        .adders .quiet { margin-left: var(--space-3); font-variant-numeric: tabular-nums; }
+        .adders .button { padding: 0 10px; gap: 6px; }
+        .facts { display: flex; flex-basis: 100%; justify-content: space-between; gap: var(--space-3); padding-top: var(--space-1); font-variant-numeric: tabular-nums; }
+        @media (min-width: 641px) { .beside { padding-left: calc(268px + var(--space-4)); } }
         @media (max-width: 900px) { main { padding: var(--space-4) var(--space-4) 140px; } .sheet { padding: var(--space-5); } }
         @media (max-width: 640px) {
             main { padding: var(--space-2) var(--space-2) 190px; }
             .sheet { padding: var(--space-4); }
             .overview { font-size: var(--type-6); margin-bottom: var(--space-4); }
             .panels { --gap: var(--space-3); row-gap: var(--space-5); }
-            .fill { flex-basis: 100%; }
-            .adders .quiet { margin-left: 0; margin-right: var(--space-3); }
         }
     `];
 }

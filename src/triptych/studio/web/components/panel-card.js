@@ -201,7 +201,7 @@ export class PanelCard extends LitElement {
         .tools .icon { width: 32px; height: 32px; background: var(--raised); color: var(--ink); box-shadow: 0 0 0 1px var(--line); }
         .tools .grip { cursor: grab; }
         article:hover .icon, article:focus-within .icon, article:hover panel-menu, article:focus-within panel-menu { opacity: 1; }
-        @media (hover: none) { .tools .icon, panel-menu { opacity: 1; } .tools .grip { display: none; } }
+        @media (hover: none) { .tools .icon { display: none; } panel-menu { opacity: 0.9; } }
         .mark { display: grid; place-items: center; width: 22px; height: 22px; border: 0; padding: 0; border-radius: 50%;
             background: var(--raised); color: var(--ink-2); box-shadow: 0 0 0 1px var(--line); font: 600 11px/1 var(--sans); }
         .mark.kept { background: var(--pencil); color: var(--on-pencil); box-shadow: none; cursor: pointer; }

@@ -9,6 +9,7 @@ import {bin, gallery, mark} from '../state/gallery.js';
 import {skillName} from '../state/server.js';
 import {edit, measure, openPage} from '../state/studio.js';
 import {dialog, go} from '../state/ui.js';
+import {moment} from '../ui/moment.js';
 import '../ui/modal.js';
 
 export class PictureDialog extends LitElement {
@@ -41,7 +42,7 @@ export class PictureDialog extends LitElement {
             ${this.error ? html`<p class="problem" role="alert">${this.error}</p>` : nothing}
             ${one ? html`<div class="two"><div class="large"><img src=${fileAddress(one.file)} alt=${one.prompt_words || 'Made picture'} /></div>
             <div class="about"><p class="words">${one.prompt_words || 'Made without words'}</p>
-                <dl><dt>Made</dt><dd>${new Date(one.created * 1000).toLocaleString()}</dd><dt>Model</dt><dd>${one.backbone}</dd>
+                <dl><dt>Made</dt><dd>${moment(one.created)}</dd><dt>Model</dt><dd>${one.backbone}</dd>
                     ${one.skills?.length ? html`<dt>Skills</dt><dd>${one.skills.map((/** @type {any} */ skill) => skillName(skill.id ?? skill)).join(', ')}</dd>` : nothing}
                     <dt>Seed</dt><dd>${one.seed}</dd><dt>Size</dt><dd>${one.width} × ${one.height} px</dd></dl>
                 ${this._page(one.request?.page)}

@@ -12,6 +12,9 @@ import {isTrayOpen} from '../state/ui.js';
 
 /** @typedef {import('../state/types.js').Picture} Picture */
 
+/** Where the tray lies over the page. */
+const NARROW_PX = 640;
+
 export class PictureTray extends LitElement {
     static properties = {found: {state: true}, next: {state: true}, query: {state: true}, favourites: {state: true}, error: {state: true}};
 
@@ -85,6 +88,7 @@ export class PictureTray extends LitElement {
 
     /** In front of the slots, so that they see it. @param {Picture} one */
     _add(one) {
+        if (innerWidth <= NARROW_PX) this._close();
         edit((now) => {
             const slot = now.panels.findIndex(isSlot);
             return insertPanels(now, [newCondition({id: one.file, width: one.width, height: one.height})], slot < 0 ? now.panels.length : slot);
@@ -104,7 +108,7 @@ export class PictureTray extends LitElement {
         img { width: 100%; height: 100%; object-fit: cover; }
         .more { width: 100%; margin-top: var(--space-3); }
         .nothing { padding: var(--space-6) 0; text-align: center; font: italic 400 var(--type-4)/1.5 var(--serif); color: var(--ink-2); }
-        @media (max-width: 640px) { aside { z-index: 7; inset: 94px auto 0 0; } }
+        @media (max-width: 640px) { aside { z-index: 7; } }
     `];
 }
 /** @type {any} */ (PictureTray.prototype)._wait = undefined;

@@ -58,7 +58,8 @@ export class QueueDrawer extends LitElement {
     }
 
     static styles = [shared, css`
-        aside { position: fixed; z-index: 8; inset: var(--bar) 0 0 auto; width: min(380px, 100vw); padding: var(--space-4) var(--space-5); overflow-y: auto; background: var(--raised); box-shadow: var(--shadow-float); animation: slide var(--calm); outline: 0; }
+        aside { position: fixed; z-index: 8; inset: var(--bar) 0 0 auto; width: min(380px, 100vw); padding: var(--space-4) var(--space-5); overflow-y: auto; background: var(--raised); box-shadow: var(--shadow-float); animation: slide var(--calm); }
+        aside:focus-visible { outline: 0; }
         @keyframes slide { from { transform: translateX(40px); opacity: 0; } }
         header { display: flex; align-items: center; gap: var(--space-2); margin-bottom: var(--space-3); }
         header h2 { flex: 1; }

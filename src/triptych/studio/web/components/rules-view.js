@@ -38,6 +38,11 @@ export class RulesView extends LitElement {
             <section aria-live="polite" aria-busy=${this.busy}>${rule ? this._rule(rule) : html`<p class="quiet">${rules.value ? 'Choose a rule.' : 'Loading'}</p>`}</section></div><lab-results></lab-results></main>`;
     }
 
+    /** @param {Map<string, any>} changed */
+    updated(changed) {
+        if (changed.has('chosen') || changed.has('query')) this.renderRoot.querySelector('nav [aria-current]')?.scrollIntoView({block: 'nearest', inline: 'center'});
+    }
+
     /** @param {import('../state/types.js').Rule} rule */
     _rule(rule) {
         return html`<div class="head"><h2>${rule.name}</h2><p>${rule.summary}</p></div>

@@ -123,8 +123,8 @@ export class SkillsView extends LitElement {
         .lead { margin-top: var(--space-1); color: var(--ink-2); }
         .shelf { display: grid; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: var(--space-5); }
         .shelf li { display: flex; flex-direction: column; gap: var(--space-2); padding: var(--space-3) var(--space-3) var(--space-4); background: var(--sheet); border-radius: var(--corner-sheet); box-shadow: var(--shadow-sheet); }
-        .picture { display: grid; place-items: center; aspect-ratio: 4 / 3; background: var(--well); color: var(--ink-3); overflow: hidden; border-radius: var(--corner-picture); }
-        .picture img { width: 100%; height: 100%; object-fit: contain; }
+        .picture { position: relative; display: grid; place-items: center; aspect-ratio: 1; background: var(--well); color: var(--ink-3); overflow: hidden; border-radius: var(--corner-picture); }
+        .picture img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; }
         .head { display: flex; align-items: center; justify-content: space-between; gap: var(--space-2); min-width: 0; }
         .head h2 { overflow: hidden; text-overflow: ellipsis; }
         .summary { flex: 1; font-size: var(--type-2); color: var(--ink-2); }

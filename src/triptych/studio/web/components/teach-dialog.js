@@ -24,7 +24,7 @@ export class TeachDialog extends LitElement {
         const blocked = findings?.some((one) => one.level === 'error');
         const ready = pages.length > 0 && name.trim() && findings && !blocked && !busy;
         return html`<modal-box wide heading="Teach a skill"><div class="all" @dragover=${(/** @type {Event} */ event) => event.preventDefault()} @drop=${this._drop}>
-            <div class="fields"><label>Name <input class="field" maxlength="80" placeholder="What it does, such as: Ink outlines" .value=${live(name)} @input=${(/** @type {Event} */ event) => change({name: /** @type {HTMLInputElement} */ (event.target).value})} /></label>
+            <div class="fields"><label>Name <input class="field" autofocus maxlength="80" placeholder="What it does, such as: Ink outlines" .value=${live(name)} @input=${(/** @type {Event} */ event) => change({name: /** @type {HTMLInputElement} */ (event.target).value})} /></label>
                 <label>Steps <input class="field" type="number" min="1" max="100000" placeholder="As many as it needs" .value=${live(steps ? String(steps) : '')} @input=${(/** @type {Event} */ event) => change({steps: Number(/** @type {HTMLInputElement} */ (event.target).value) || null})} /></label></div>
             <div><div class="row spread"><span class="label">Pages, about ten of the same task</span><span class="quiet">${pages.length} of 10</span></div>
                 <ul class="pages">${pages.map((page, index) => html`<li>${page.panels.map((panel) => html`<img src=${fileAddress(panel.image ?? panel.answer ?? null, 128)} alt=${panel.instruction || (panel.answer ? 'after' : 'before')} />`)}

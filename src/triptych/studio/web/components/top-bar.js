@@ -60,7 +60,7 @@ export class TopBar extends LitElement {
         .dot.on { background: var(--pencil); }
         .dot.lost { background: transparent; box-shadow: inset 0 0 0 2px var(--pencil); }
         @media (max-width: 640px) {
-            header { padding: 0 var(--space-3); gap: 0; height: auto; flex-wrap: wrap; padding-top: var(--space-1); }
+            header { padding: var(--space-1) var(--space-3) 0; gap: 0; flex-wrap: wrap; align-content: space-between; }
             .brand { margin-right: 0; min-height: 40px; }
             nav { order: 9; flex-basis: 100%; height: 38px; margin: 0 calc(-1 * var(--space-3)); padding: 0 var(--space-1); }
             nav a { flex: 1; padding: 0; }

@@ -28,6 +28,7 @@ export class ModalBox extends LitElement {
 
     firstUpdated() {
         this._box.showModal();
+        /** @type {HTMLElement | null} */ (this.querySelector('[autofocus]'))?.focus();
     }
 
     close() {
