@@ -99,10 +99,11 @@ def _open(chromium: Any, url: str, size: tuple[int, int], scheme: str) -> Any:
 
 
 def _forget_visits(url: str) -> None:
-    """Bin what visits made of the starter page, and the pages: each view shows the same work."""
+    """Bin what visits made live of the starter page, and their pages: each view shows the same work."""
     with httpx.Client(base_url=url, headers={"X-Triptych": "1"}, timeout=120) as client:
         pictures = client.get("/api/pictures?limit=500").json()["items"]
-        drafts = [one["id"] for one in pictures if one["document"] is not None]
+        live = {one["id"] for one in client.get("/api/jobs").json()["items"] if one["lane"] == "live"}
+        drafts = [one["id"] for one in pictures if one["job"] in live]
         client.post("/api/pictures/delete", json={"ids": drafts}).raise_for_status()
         for old in client.get("/api/documents").json()["items"][1:]:
             client.delete(f"/api/documents/{old['id']}").raise_for_status()

@@ -1,5 +1,6 @@
 """What the studio survives: kills at any moment, and hundreds of jobs in a row."""
 
+import contextlib
 import os
 import random
 import signal
@@ -21,9 +22,8 @@ class Real:
     """`triptych studio` as a process of its own, started anew on the same folder and port."""
 
     def __init__(self, data: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = _free_port()
+        self._log = data.parent / "log"
         self._command = [sys.executable, "-m", "triptych.cli.main", "studio", "--no-browser"]
         self._command += ["--port", str(port), "--data", str(data)]
         self.client = httpx.Client(
@@ -32,14 +32,17 @@ class Real:
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with self._log.open("a") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
         until = time.monotonic() + 120
-        while time.monotonic() < until:
+        while time.monotonic() < until and self.process.poll() is None:
             try:
-                return self.client.get("/api/health").raise_for_status() and None
+                self.client.get("/api/health").raise_for_status()
             except httpx.HTTPError:
                 time.sleep(0.1)
-        raise AssertionError("the studio does not answer")
+            else:
+                return
+        raise AssertionError(f"the studio does not answer: {self._log.read_text()[-2000:]}")
 
     def worker(self) -> int | None:
         """The worker's process; None while there is none."""
@@ -55,17 +58,32 @@ class Real:
     def states(self, jobs: list[str]) -> list[str]:
         return [self.client.get(f"/api/jobs/{job}").json()["state"] for job in jobs]
 
+    def done(self, jobs: list[str]) -> int:
+        """How many of the jobs are done."""
+        return self.states(jobs).count("done")
+
     def wait(self, jobs: list[str], count: int) -> None:
-        """Until so many of the jobs are done."""
-        until = time.monotonic() + 240
-        while self.states(jobs).count("done") < count:
+        """Until so many of the jobs are done; ten minutes at most for the next of them."""
+        reached, until = 0, time.monotonic() + 600
+        while (now := self.done(jobs)) < count:
+            if now > reached:
+                reached, until = now, time.monotonic() + 600
             assert time.monotonic() < until, self.states(jobs)
-            time.sleep(0.05)
+            time.sleep(0.2)
 
     def end(self) -> None:
         self.process.terminate()
         self.process.wait(30)
         self.client.close()
+
+
+def _free_port() -> int:
+    """A port that nobody has, below those that outgoing connections take while the studio is down."""
+    for port in random.sample(range(20_000, 30_000), 20):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def _patient() -> httpx.HTTPTransport:
@@ -96,7 +114,7 @@ def test_killed_workers_and_servers_lose_no_job_and_do_none_twice(real, kills):
     jobs = [_add(real.client, seed) for seed in range(2 * kills + 4)]
     for kill in range(kills):
         # At least one job ends between two kills: one that kills three workers is given up, as it should be.
-        real.wait(jobs, real.states(jobs).count("done") + 1)
+        real.wait(jobs, min(len(jobs), real.done(jobs) + 1))
         time.sleep(random.random() * 0.3)
         if kill % 2 and (worker := real.worker()) is not None:
             os.kill(worker, signal.SIGKILL)

@@ -66,6 +66,18 @@ def test_generate_variants_stand_side_by_side(blank):
     assert made(blank, 1).get_attribute("src") != before
 
 
+def test_slots_say_that_they_are_being_filled(blank):
+    command(blank, "Add a slot")
+    for number in (1, 2):
+        blank.get_by_label(f"Instruction of panel {number}").fill("a green door")
+    blank.get_by_role("button", name="4 for each slot").click()
+    blank.get_by_role("button", name="Generate", exact=True).click()
+    for number in (1, 2):
+        blank.get_by_role("progressbar", name=f"Slot {number} is being filled").wait_for()
+    blank.get_by_role("button", name="Generate", exact=True).wait_for()
+    assert blank.get_by_role("progressbar", name="is being filled").count() == 0
+
+
 def _story(page):
     """One condition and two filled slots."""
     drop(page, panels(page).nth(0), _RED)

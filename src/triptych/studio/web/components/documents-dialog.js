@@ -17,7 +17,7 @@ export class DocumentsDialog extends LitElement {
         /** @type {{id: string, title: string, updated: number, picture: string | null}[] | null} */
         this.list = null;
         this.error = '';
-        this._load();
+        this._load().then(() => this.updateComplete).then(() => /** @type {HTMLElement | null} */ (this.renderRoot.querySelector('.open'))?.focus());
     }
 
     async _load() {

@@ -76,6 +76,7 @@ export class GalleryItem extends LitElement {
         :host([selected]) { box-shadow: 0 0 0 3px var(--pencil); }
         :host([selected]) .choose { background: var(--pencil); color: var(--on-pencil); }
         :host([choosing]) .choose { opacity: 1; }
+        @media (hover: none) { .words { display: none; } }
     `];
 }
 customElements.define('gallery-item', GalleryItem);

@@ -92,7 +92,7 @@ export class PageView extends LitElement {
         const shares = rows.map((those) => those.reduce((sum, index) => sum + aspects[index], 0));
         const widest = Math.max(...shares);
         const wanted = widest * this._side(rows.length) + 24 * (rows[0].length - 1);
-        const most = this.width < 960 && panels.length > 1 ? 1144 : Math.min(1144, panels.length > 1 ? Math.max(560, wanted) : wanted);
+        const most = this.width < 960 && panels.length > 1 ? 1144 : Math.min(1144, panels.length > 1 ? Math.max(580, wanted) : wanted);
         /** @type {HTMLElement | null} */ (this.renderRoot.querySelector('.sheet'))?.style.setProperty('--most', `${most}px`);
         return html`<div class="panels" role="list" aria-label="Panels" ${vars({'--most': `${most}px`})}>
             ${repeat(panels, (panel) => panel.key, (panel, index) => {
@@ -203,7 +203,7 @@ export class PageView extends LitElement {
     static styles = [shared, css`
         :host { display: block; }
         main { padding: var(--space-6) var(--space-5) 140px; min-height: calc(100dvh - var(--bar)); }
-        .sheet { max-width: max(656px, calc(var(--most, 900px) + 2 * var(--space-7))); margin: 0 auto; padding: var(--space-7) var(--space-7) var(--space-5); background: var(--sheet); border-radius: var(--corner-sheet); box-shadow: var(--shadow-sheet); }
+        .sheet { max-width: max(676px, calc(var(--most, 900px) + 2 * var(--space-7))); margin: 0 auto; padding: var(--space-7) var(--space-7) var(--space-5); background: var(--sheet); border-radius: var(--corner-sheet); box-shadow: var(--shadow-sheet); }
         .overview { display: block; width: 100%; margin-bottom: var(--space-6); padding: 0; border: 0; background: transparent; resize: none; overflow: hidden;
             font: 400 var(--type-7)/1.15 var(--serif); letter-spacing: -0.015em; field-sizing: content; }
         .overview::placeholder { color: var(--ink-3); font-style: italic; opacity: 1; }
@@ -220,7 +220,8 @@ export class PageView extends LitElement {
         .rule { grid-column: 1 / -1; display: flex; align-items: center; gap: var(--space-4); font: italic 400 var(--type-3)/1 var(--serif); }
         .rule::before, .rule::after { content: ''; flex: 1; border-top: 1px solid var(--line); }
         .adders { display: flex; flex-wrap: wrap; align-items: center; gap: var(--space-2); margin-top: var(--space-6); padding-top: var(--space-4); border-top: 1px solid var(--line); }
-        .adders .button { padding: 0 10px; gap: 6px; }
+        .adders { gap: var(--space-1); }
+        .adders .button { padding: 0 var(--space-2); gap: 6px; }
         .facts { display: flex; flex-basis: 100%; justify-content: space-between; gap: var(--space-3); padding-top: var(--space-1); font-variant-numeric: tabular-nums; }
         @media (min-width: 641px) { .beside { padding-left: calc(268px + var(--space-4)); } }
         @media (max-width: 900px) { main { padding: var(--space-4) var(--space-4) 140px; } .sheet { padding: var(--space-5); } }

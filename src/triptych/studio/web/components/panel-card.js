@@ -7,7 +7,7 @@ import {Watching} from '../state/signal.js';
 import {answer, changePanel, emptyPanel, isSlot, removePanel, shown} from '../state/doc.js';
 import {fileAddress} from '../state/api.js';
 import {PANEL_TYPE, PICTURE_TYPE, bring, carriesPicture, pick} from '../state/files.js';
-import {previews, reroll, trouble} from '../state/jobs.js';
+import {isAwaited, jobs, previews, reroll, trouble} from '../state/jobs.js';
 import {backboneOf} from '../state/server.js';
 import {doc, edit} from '../state/studio.js';
 import {dialog, focusedPanel} from '../state/ui.js';
@@ -32,12 +32,13 @@ export class PanelCard extends LitElement {
         this.index = 0;
         this.count = 1;
         this.over = false;
-        new Watching(this, previews, trouble, focusedPanel);
+        new Watching(this, jobs, previews, trouble, focusedPanel);
     }
 
     render() {
         const panel = this.panel;
         const slot = isSlot(panel);
+        const awaited = slot && isAwaited(panel.key);
         const what = slot ? 'slot' : panel.kept ? 'kept slot' : `condition, ${panel.role}`;
         const problem = trouble.value?.panel === panel.key ? trouble.value.text : '';
         return html`<article
@@ -45,7 +46,7 @@ export class PanelCard extends LitElement {
             class=${classMap({over: this.over, slot, focused: focusedPanel.value === panel.key})}
             @focusin=${() => (focusedPanel.value = panel.key)}
             @dragover=${this._dragOver} @dragleave=${() => (this.over = false)} @drop=${this._drop}>
-            <div class="frame">${this._picture()}${this._tools()}</div>
+            <div class="frame" aria-busy=${awaited}>${this._picture()}${awaited && !previews.value.has(panel.key) ? html`<div class="awaited" role="progressbar" aria-label=${`Slot ${this.index + 1} is being filled`}></div>` : nothing}${this._tools()}</div>
             ${this._strip()}
             <div class="caption">
                 <span class="number" aria-hidden="true">${this.index + 1}</span>
@@ -184,6 +185,10 @@ export class PanelCard extends LitElement {
         .frame > img { width: 100%; height: 100%; object-fit: contain; animation: appear var(--calm); }
         .frame > img.making { animation: none; }
         @keyframes appear { from { opacity: 0.4; } }
+        .awaited { position: absolute; inset: auto 0 0; height: 3px; overflow: hidden; background: var(--line); }
+        .awaited::before { content: ''; position: absolute; inset: 0 60% 0 0; background: var(--pencil); animation: pass 1.1s infinite ease-in-out; }
+        @keyframes pass { from { transform: translateX(-100%); } to { transform: translateX(250%); } }
+        @media (prefers-reduced-motion: reduce) { .awaited::before { inset: 0; animation: none; } }
         .frame progress { position: absolute; inset: auto 0 0; }
         .slot .frame:has(.empty) { background: transparent; }
         .empty { display: grid; place-content: center; justify-items: center; gap: var(--space-1); width: 100%; height: 100%; padding: var(--space-3);

@@ -24,14 +24,23 @@ const slotsOf = new Map(JSON.parse(sessionStorage.getItem(SLOTS) ?? '[]'));
 /** Which page a job fills, by the page's own key: it may have no id of the server's yet. @type {Map<string, string>} */
 const pageOf = new Map();
 
-/** @param {string} job @param {string[]} keys */
-function remember(job, keys) {
+/** Which panels a job was asked to fill. @type {Map<string, Set<string>>} */
+const askedOf = new Map();
+
+/** @param {string} job @param {string[]} keys @param {string[]} asked */
+function remember(job, keys, asked) {
     slotsOf.set(job, keys);
     pageOf.set(job, place.value.key);
+    askedOf.set(job, new Set(asked));
     sessionStorage.setItem(SLOTS, JSON.stringify([...slotsOf].slice(-60)));
 }
 
 export const isActive = (/** @type {Job} */ job) => job.state === 'queued' || job.state === 'running' || job.state === 'interrupted';
+
+/** Whether a panel waits for its picture. @param {string} key */
+export function isAwaited(key) {
+    return jobs.value.some((one) => isActive(one) && askedOf.get(one.id)?.has(key));
+}
 
 /** The job that fills the page in sight, but for live ones. */
 export function filling() {
@@ -142,7 +151,7 @@ export async function generate({only = null, lane = 'batch', seed, variants} = {
         const job = await api.post('/api/jobs', {
             kind: 'generate', lane, replaces: lane === 'live' ? newestLive : null, document: place.value.id, body: {request, slots},
         });
-        remember(job.id, keys);
+        remember(job.id, keys, now.panels.filter((panel) => isSlot(panel) && (!only || only.includes(panel.key))).map((panel) => panel.key));
         if (lane === 'live') {
             liveJobs.add(job.id);
             if (ticket === live || !newestLive) newestLive = job.id;

@@ -136,7 +136,7 @@ export async function addFolders(before, after) {
 export async function preflight() {
     change({busy: 'Looking over the pages', error: ''});
     try {
-        const {findings, estimate} = await api.post('/api/preflight', {pages: lesson.value.pages, backbone: backboneOf(doc.value)?.name});
+        const {findings, estimate} = await api.post('/api/preflight', {pages: lesson.value.pages, backbone: backboneOf(doc.value)?.name, steps: lesson.value.steps});
         change({findings, estimate, busy: ''});
     } catch (error) {
         change({busy: '', error: words(error)});
