@@ -1,16 +1,20 @@
 """`evaluate` end to end on a pocket with random weights."""
 
+import base64
+import io
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import pytest
 import torch
+from PIL import Image
 
 from triptych.data.rules import RULES
 from triptych.data.sources import ShapeSource
 from triptych.errors import OutputError
 from triptych.evaluation import run
+from triptych.evaluation.records import RunFolder
 from triptych.evaluation.run import Progress, evaluate
 from triptych.evaluation.suites import Suite
 from triptych.models.backbone import Conditioning
@@ -50,6 +54,16 @@ def test_evaluate_pocket_of_the_second_codec_stands_beside_the_linear_transform(
         "rules"
     ]
     assert row.estimate("linear transform", "psnr").mean > row.estimate("ceiling", "psnr").mean
+
+
+def test_evaluate_row_with_a_size_of_its_own_makes_its_pages_at_it(
+    pocket: PocketBackbone, sprites: Path, suite: Callable[..., Suite], tmp_path: Path
+) -> None:
+    row = RULE_ROW | {"size_px": 64, "shots": [0], "controls": []}
+    evaluate(pocket, suite(row), out=tmp_path / "run", sprites=sprites)
+    shown = RunFolder(tmp_path / "run").shown("rules")
+    answers = [base64.b64decode(one.picture.partition(",")[2]) for entry in shown for one in entry.answers]
+    assert {Image.open(io.BytesIO(data)).size for data in answers} == {(64, 64)}
 
 
 def test_evaluate_stopped_run_continues_with_same_scores(

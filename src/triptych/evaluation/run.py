@@ -155,7 +155,7 @@ def _from_sprites(suite: Suite, sprites: Path | None, seed: int) -> _Maker:
             source,
             pages=pages,
             candidates=suite.candidates,
-            size_px=suite.size_px,
+            size_px=row.size_px or suite.size_px,
             seed=seed,
             skip=whole,
         )

@@ -107,6 +107,8 @@ class Row(BaseModel):
     """False where the answer is one of many right pictures: only object and style are then judged."""
     nearest: bool = False
     """Score the nearest training answer as well; costs the making of training pages."""
+    size_px: int | None = Field(default=None, ge=32)
+    """Side of the pages' pictures; None takes the suite's."""
     pages: int | None = Field(default=None, ge=1)
     pages_per_task: int = Field(default=2, ge=1)
     goals: Goals = Goals()
