@@ -39,9 +39,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     text = server_table(options.rounds)
-    if not options.no_browser:
-        text += "\n" + page_table(options.rounds, options.pictures)
     print(text)
+    if not options.no_browser:
+        front = page_table(options.rounds, options.pictures)
+        print(front)
+        text += "\n" + front
     if options.out:
         write_atomic(options.out, text.encode())
 

@@ -42,9 +42,11 @@ _DECODED = """() => {
     const inside = (node, name) => node.querySelector(name).shadowRoot;
     const cards = inside(inside(document, 'studio-app'), 'page-view').querySelectorAll('panel-card');
     const frame = cards[1].shadowRoot.querySelector('.frame');
+    let before = frame.querySelector('img')?.src;
     new MutationObserver(() => {
         const image = frame.querySelector('img');
-        if (!image?.src.startsWith('data:')) return;
+        if (!image || image.src === before) return;
+        before = image.src;
         image.decode().then(() => seen.push(['shown', performance.now()]), () => {});
     }).observe(frame, {subtree: true, childList: true, attributes: true});
 }"""

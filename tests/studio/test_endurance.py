@@ -1,10 +1,8 @@
 """What the studio survives: kills at any moment, and hundreds of jobs in a row."""
 
-import contextlib
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +12,7 @@ import httpx
 import pytest
 
 from studio_pictures import png
+from studio_ports import free_port
 
 _VARIANTS = 2
 
@@ -22,7 +21,7 @@ class Real:
     """`triptych studio` as a process of its own, started anew on the same folder and port."""
 
     def __init__(self, data: Path) -> None:
-        port = _free_port()
+        port = free_port()
         self._log = data.parent / "log"
         self._command = [sys.executable, "-m", "triptych.cli.main", "studio", "--no-browser"]
         self._command += ["--port", str(port), "--data", str(data)]
@@ -75,15 +74,6 @@ class Real:
         self.process.terminate()
         self.process.wait(30)
         self.client.close()
-
-
-def _free_port() -> int:
-    """A port that nobody has, below those that outgoing connections take while the studio is down."""
-    for port in random.sample(range(20_000, 30_000), 20):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
 
 
 def _patient() -> httpx.HTTPTransport:

@@ -141,7 +141,7 @@ def test_move_panels_by_mouse_and_by_keys(blank):
     assert _words(blank) == ["three", "two", "one"]
 
 
-def test_live_a_changed_word_changes_the_picture(blank):
+def test_live_a_changed_word_changes_the_picture(blank, studio):
     drop(blank, panels(blank).nth(0), _RED)
     command(blank, "Add a slot")
     blank.get_by_role("switch", name="Live").click()
@@ -156,6 +156,19 @@ def test_live_a_changed_word_changes_the_picture(blank):
         arg=before,
     )
     assert panels(blank).nth(1).get_by_role("button", name=_VARIANT).count() == 0
+    newest, before = (blank.request.get(f"{studio}/api/pictures?limit=1&bin={binned}") for binned in ("false", "true"))
+    seeds = [answer.json()["items"][0]["seed"] for answer in (newest, before)]
+    assert seeds[0] == seeds[1], "a changed word keeps the seed, so that one sees what the word does"
+
+
+def test_slot_is_resized_from_its_menu(blank):
+    blank.get_by_label("Instruction of panel 1").fill("a wide field")
+    blank.get_by_role("button", name="More for panel 1").click()
+    blank.get_by_role("menuitemradio", name="Wide 3:2").click()
+    generate(blank)
+    made(blank, 0).wait_for()
+    width, height = _size(made(blank, 0))
+    assert 1.4 < width / height < 1.6
 
 
 def test_recall_a_png_brings_its_page_back(blank, studio):

@@ -81,8 +81,20 @@ def test_rule_is_taught_and_the_skill_stands_on_the_shelf(page):
     page.get_by_role("button", name="Teach", exact=True).click()
     command(page, "Go to the skills")
     skill = page.locator("li").filter(has_text="Outlines by test")
-    skill.get_by_role("button", name="Use on the page").click(timeout=300_000)
-    page.get_by_role("button", name="Skills: Outlines by test").wait_for()
+    skill.get_by_role("button", name="Use on the page").wait_for(timeout=300_000)
+    skill.get_by_role("button", name="More for Outlines by test").click()
+    page.get_by_role("menuitem", name="Rename and describe").click()
+    page.get_by_label("Name").fill("Outlines, renamed")
+    page.get_by_label("What it does").fill("draws the edges")
+    page.get_by_role("button", name="Save", exact=True).click()
+    skill = page.locator("li").filter(has_text="Outlines, renamed")
+    skill.get_by_text("draws the edges").wait_for()
+    skill.get_by_role("button", name="More for Outlines, renamed").click()
+    page.get_by_role("menuitem", name="Move to the bin").click()
+    skill.wait_for(state="detached")
+    page.get_by_role("button", name="Bring back").click()
+    skill.get_by_role("button", name="Use on the page").click()
+    page.get_by_role("button", name="Skills: Outlines, renamed").wait_for()
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +175,45 @@ def test_report_of_an_evaluation_is_read_in_the_lab(page):
     report = page.frame_locator("iframe[title='Report: negative: evaluation']")
     report.get_by_text("storyboard").first.wait_for(timeout=300_000)
     assert report.locator("img").first.evaluate("(one) => one.complete && one.naturalWidth > 0")
+
+
+def test_queue_is_reordered_and_cancelled(page, studio):
+    names = ("sharpen", "negative", "outline")
+    headers = {"X-Triptych": "1", "Origin": studio}
+    long = {"request": {"page": {"panels": [{"role": "slot", "instruction": "first"}] * 8}, "number": 16}}
+    bodies = [("generate", long)] + [("build", {"rule": name, "count": 50}) for name in names]
+    for kind, body in bodies:
+        assert page.request.post(f"{studio}/api/jobs", data={"kind": kind, "body": body}, headers=headers).ok
+    command(page, "Show the queue")
+    queue = page.get_by_role("complementary", name="Queue")
+    waiting = queue.locator("ol").first.locator(".title")
+    page.wait_for_function("(one) => one.textContent.includes('outline')", arg=waiting.last.element_handle())
+    queue.get_by_role("button", name="50 pages of outline: earlier").click()
+    queue.get_by_text("50 pages of negative").last.wait_for()
+    page.wait_for_timeout(1000)
+    assert [name for each in waiting.all_text_contents() for name in names if name in each][-2:] == [
+        "outline",
+        "negative",
+    ]
+    queue.get_by_role("button", name="Cancel 50 pages of sharpen").click()
+    queue.get_by_role("button", name="Cancel all").click()
+    queue.get_by_text("Nothing runs or waits").wait_for()
+
+
+def test_all_but_favourites_are_cleared_and_their_words_stay(blank, studio):
+    _make(blank, "a spoon of bone")
+    command(blank, "Go to the gallery")
+    blank.get_by_label("Search by words").fill("spoon of bone")
+    blank.get_by_text("2 pictures", exact=True).wait_for()
+    blank.locator("gallery-item").nth(0).hover()
+    blank.locator("gallery-item").nth(0).get_by_role("button", name="Favourite", exact=True).click()
+    blank.get_by_role("button", name="Clear all but favourites").click()
+    blank.get_by_role("button", name="Move them").click()
+    blank.get_by_text("1 picture", exact=True).wait_for()
+    blank.get_by_role("button", name="Bin", exact=True).click()
+    blank.get_by_text("1 picture", exact=True).wait_for()
+    words = [one["text"] for one in blank.request.get(f"{studio}/api/prompts").json()["items"]]
+    assert "a spoon of bone" in words
 
 
 def test_training_is_stopped_and_goes_on_and_is_made_longer(page):
