@@ -151,7 +151,9 @@ def test_teach_puts_a_skill_on_the_shelf_and_it_can_be_used(served):
     assert renamed["name"] == "dark" and renamed["pages"] == 3
     used = served.ended(add(served, body(served, skills=[{"id": skill, "weight": 0.5}])))
     assert used["state"] == "done"
-    refused = served.client.post(f"/api/skills/{skill}/export", json={"to": "diffusers"})
+    exported = served.client.post(f"/api/skills/{skill}/export", json={"to": "diffusers"}).raise_for_status().json()
+    assert len(served.client.get(exported["url"]).content) > 1000
+    refused = served.client.post(f"/api/skills/{skill}/export", json={"to": "comfyui"})
     assert refused.status_code == 422 and "pocket" in refused.json()["error"]["message"]
     assert len(served.client.get(f"/api/skills/{skill}/download").content) > 1000
     assert served.client.delete(f"/api/skills/{skill}").status_code == 204
