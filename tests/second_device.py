@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_iter, tree_map_only
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
@@ -91,12 +92,25 @@ class _Here(TorchDispatchMode):
         return _compute(func, args, kwargs or {})
 
 
+class _Copied(TorchFunctionMode):
+    """Numbers become tensors, and tensors numbers, on the CPU: torch does either where no dispatch mode looks."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        named = dict(kwargs or {})
+        if func is torch.Tensor.tolist and isinstance(args[0], Far):
+            return args[0]._raw.tolist()
+        if func in (torch.tensor, torch.as_tensor) and torch.device(named.get("device") or "cpu").type == "far":
+            device = named.pop("device")
+            return func(*args, **named).to(device)
+        return func(*args, **named)
+
+
 @contextmanager
 def second_device() -> Iterator[Meter]:
     """Inside the `with`, tensors can be moved to the device `far`."""
     _register()
     METER.begin()
-    with _Here():
+    with _Copied(), _Here():
         yield METER
 
 

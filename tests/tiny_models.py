@@ -29,7 +29,7 @@ from transformers import (
 
 from triptych.models.backbone import Backbone, Card, Conditioning, Grid
 from triptych.models.flux1.backbone import Flux1, Flux1Text
-from triptych.models.flux2.backbone import Flux2, QwenText, References
+from triptych.models.flux2.backbone import Flux2, MistralText, QwenText, References
 from triptych.models.reading import read
 from triptych.models.sd3.backbone import SD3, SD3Text
 from triptych.page import Page
@@ -206,6 +206,17 @@ def mistral() -> MistralForCausalLM:
         head_dim=8,
     )
     return frozen(MistralForCausalLM(config))
+
+
+def dev() -> Flux2:
+    """FLUX.2-dev: Mistral reads, and guidance is distilled."""
+    return Flux2(
+        card=card(Conditioning.REFERENCE, channels=16, factor=4, guidance=3.5),
+        transformer=flux2_transformer(guidance=True),
+        vae=flux2_vae(),
+        text=MistralText(mistral(), tokenizer(), limit=64, layers=LAYERS),
+        scheduler=dynamic_scheduler(),
+    )
 
 
 def kl_vae(latent_channels: int = 4) -> AutoencoderKL:

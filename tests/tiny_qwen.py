@@ -88,7 +88,7 @@ def qwen_vl() -> Qwen2_5_VLForConditionalGeneration:
     return frozen(Qwen2_5_VLForConditionalGeneration(config))
 
 
-def qwen_edit(*, zero_cond_t: bool = False, **facts: object) -> QwenEdit:
+def qwen_edit(*, zero_cond_t: bool = False, seen_side_px: int | None = 64, **facts: object) -> QwenEdit:
     transformer = QwenImageTransformer2DModel(
         in_channels=16,
         out_channels=4,
@@ -107,7 +107,7 @@ def qwen_edit(*, zero_cond_t: bool = False, **facts: object) -> QwenEdit:
             qwen_vl(),
             tokenizer(),
             Qwen2VLImageProcessorPil(min_pixels=784, max_pixels=78400),
-            seen_side_px=64,
+            seen_side_px=seen_side_px,
             limit=110,
         ),
         scheduler=dynamic_scheduler(),

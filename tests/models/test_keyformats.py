@@ -5,6 +5,10 @@ import copy
 import pytest
 import torch
 from diffusers import Flux2KleinPipeline, FluxPipeline
+from diffusers.loaders.single_file_utils import (
+    convert_flux2_transformer_checkpoint_to_diffusers,
+    convert_flux_transformer_checkpoint_to_diffusers,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
@@ -16,7 +20,8 @@ from triptych.models.adapters import Skills, linear_names
 from triptych.models.backbone import Conditioning
 from triptych.models.flux1.backbone import Flux1
 from triptych.models.keyformats import KeyFormat, exported, inspect_lora, read_lora, save_exported
-from triptych.models.keyformats.fusing import fuse, unfuse
+from triptych.models.keyformats.fusing import fuse, swap_halves, unfuse
+from triptych.models.keyformats.layers import layers_of
 from triptych.page import Page, condition, slot
 from triptych.prompts import find_template
 from triptych.skill import Skill, SkillCard
@@ -384,3 +389,34 @@ def test_unfuse_of_fuse_gives_back_every_update(ranks, heights, seed):
         if part is not None and back is not None:
             assert torch.equal(part[0], back[0])
             assert torch.equal(part[1], back[1])
+
+
+@pytest.mark.parametrize(
+    ("family", "convert"),
+    [
+        ("flux1", convert_flux_transformer_checkpoint_to_diffusers),
+        ("flux2", convert_flux2_transformer_checkpoint_to_diffusers),
+    ],
+)
+def test_layers_of_a_family_lie_where_diffusers_converter_puts_them(family, convert):
+    """Every name and every order of fused rows: the converter is the one that turns the authors' files into folders."""
+    generator = torch.Generator().manual_seed(5)
+    expected, named = {}, {}
+    for layer in layers_of(family):
+        if "processor" in layer.original:  # of another trainer, not in the authors' code
+            continue
+        # FLUX.1's converter splits at the width of the released weights.
+        parts = [torch.randn(3072 * height, 1, generator=generator) for height in layer.heights]
+        for module, part in zip(layer.modules, parts, strict=True):
+            expected[f"{module.replace('{n}', '0')}.weight"] = part
+        whole = torch.cat(parts)
+        named[f"{layer.original.replace('{n}', '0')}.weight"] = swap_halves(whole) if layer.swapped else whole
+    for place in ("double_blocks.0.img_attn", "double_blocks.0.txt_attn", "single_blocks.0"):
+        for side in ("query", "key"):
+            named[f"{place}.norm.{side}_norm.scale"] = torch.zeros(1)
+    if family == "flux1":
+        biases = {name.replace(".weight", ".bias"): value[:, 0] for name, value in named.items() if ".weight" in name}
+        named |= biases
+    converted = convert(named)
+    for name, weight in expected.items():
+        torch.testing.assert_close(converted[name], weight, msg=name)

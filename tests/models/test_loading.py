@@ -19,7 +19,9 @@ from safetensors.torch import save_file
 
 from tiny_models import dynamic_scheduler, filled, flux1, flux2_transformer, flux2_vae, picture, qwen3, sd3, tokenizer
 from tiny_qwen import qwen21, qwen_edit
+from tiny_training import random_skill
 from triptych.errors import BackboneError
+from triptych.models.adapters import Skills
 from triptych.models.backbone import Conditioning
 from triptych.models.flux1.backbone import Flux1
 from triptych.models.flux2.backbone import Flux2, QwenText, References
@@ -357,10 +359,48 @@ def test_load_processor_in_place_of_a_tokenizer_needs_no_torchvision(klein_folde
     assert ours == expected
 
 
-def test_load_gguf_without_its_package_or_base_says_what_to_do(klein_folder, tmp_path):
+def test_load_gguf_without_its_package_or_base_says_what_to_do(klein_folder, tmp_path, monkeypatch):
     (tmp_path / "klein.gguf").write_bytes(b"GGUF")
     with pytest.raises(BackboneError, match="Name the checkpoint"):
         load(tmp_path / "klein.gguf", ON_CPU)
-    if importlib.util.find_spec("gguf") is None:
-        with pytest.raises(BackboneError, match="pip install gguf"):
-            load(tmp_path / "klein.gguf", LoadOptions(device="cpu", base=str(klein_folder)))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(BackboneError, match=r"pip install 'triptych\[gguf\]'"):
+        load(tmp_path / "klein.gguf", LoadOptions(device="cpu", base=str(klein_folder)))
+
+
+def write_gguf(file: Path, weights: dict[str, torch.Tensor]) -> None:
+    """As ComfyUI's users have them: the authors' names, matrices in eight bits, the rest as it is."""
+    gguf = pytest.importorskip("gguf")
+    writer = gguf.GGUFWriter(file, "flux")
+    for name, tensor in weights.items():
+        values = tensor.numpy()
+        if tensor.ndim == 2 and tensor.shape[1] % 32 == 0 and "blocks" in name:
+            kind = gguf.GGMLQuantizationType.Q8_0
+            writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(name, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def test_load_gguf_in_eight_bits_makes_nearly_the_same_picture_and_takes_a_skill(klein_folder, tmp_path):
+    write_gguf(tmp_path / "klein-Q8_0.gguf", original_names(flux2_transformer().state_dict()))
+    exact = load(klein_folder, ON_CPU)
+    small = load(f"{tmp_path / 'klein-Q8_0.gguf'}@{klein_folder}", ON_CPU)
+    assert small.transformer.single_transformer_blocks[0].attn.to_out.weight.dtype is torch.uint8
+    pictures = [filled(each, PAGE, Conditioning.REFERENCE, steps=2)[0] for each in (exact, small)]
+    assert 0 < (pictures[0] - pictures[1]).abs().mean() < 0.02
+    skill, made = random_skill(exact), []
+    for backbone in (exact, small):
+        with Skills(skill).applied(backbone):
+            made.append(filled(backbone, PAGE, Conditioning.REFERENCE, steps=2)[0])
+    assert (made[0] - made[1]).abs().mean() < 0.02 < (made[0] - pictures[0]).abs().mean()
+
+
+def test_load_gguf_with_missing_blocks_says_so(klein_folder, tmp_path):
+    named = original_names(flux2_transformer().state_dict())
+    write_gguf(tmp_path / "half.gguf", {name: value for name, value in named.items() if "single_blocks.1" not in name})
+    with pytest.raises(BackboneError, match="not the whole Flux2Transformer2DModel"):
+        load(tmp_path / "half.gguf", LoadOptions(device="cpu", dtype=torch.float32, base=str(klein_folder)))

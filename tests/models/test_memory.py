@@ -8,7 +8,7 @@ import torch
 from triptych.errors import BackboneError
 from triptych.models.catalog import CHECKPOINTS, find_checkpoint
 from triptych.models.memory import choose, estimate, installed_kinds
-from triptych.models.options import Offload, Quantise
+from triptych.models.options import Offload, Quantise, Training
 
 GIB = 2**30
 KLEIN = find_checkpoint("FLUX.2-klein-4B").shape
@@ -81,3 +81,13 @@ def test_choose_treats_a_numbered_device_like_its_kind():
 def test_choose_never_lends_blocks_of_nf4():
     with pytest.raises(BackboneError, match="even the least"):
         choose(DEV, free=4 * GIB, device="cuda", quantise=Quantise.NF4)
+
+
+def test_choose_for_training_counts_the_step_and_lends_blocks_only_where_activations_are_computed_anew(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    light, heavy = (Training(step_bytes=gib * GIB, recomputes=True) for gib in (1, 25))
+    ways = [choose(KLEIN, free=40 * GIB, device="cuda", training=training).offload for training in (None, light, heavy)]
+    assert ways == [Offload.NONE, Offload.NONE, Offload.PARTS]
+    assert choose(KLEIN, free=8 * GIB, device="cuda", training=light).offload is Offload.LAYERS
+    with pytest.raises(BackboneError, match="to train"):
+        choose(KLEIN, free=8 * GIB, device="cuda", training=Training(step_bytes=GIB, recomputes=False))

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from diffusers import QwenImageEditPlusPipeline, QwenImagePipeline
-from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
+from diffusers import QwenImageEditPipeline, QwenImageEditPlusPipeline, QwenImagePipeline
+from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit, pipeline_qwenimage_edit_plus
 
 from tiny_models import assert_same, filled, picture, start
 from tiny_pipelines import stock, with_token_types
@@ -49,6 +49,27 @@ def test_qwen_edit_equals_stock_pipeline(page, guidance):
         output_type="pt",
     ).images
     assert_same(filled(backbone, page, Conditioning.REFERENCE, guidance=guidance)[0], expected)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (96, 32)])
+def test_plain_qwen_edit_equals_stock_pipeline(size, monkeypatch):
+    width, height = size
+    monkeypatch.setattr(pipeline_qwenimage_edit, "calculate_dimensions", lambda *_: (width, height, None))
+    page = Page(panels=(condition(picture(1, width, height), "a fox"), slot("on the beach", size_px=(64, 48))))
+    backbone = qwen_edit(guidance=4.0, negative=" ", seen_side_px=None)
+    with_token_types(backbone.text.encoder)
+    expected = stock(backbone, QwenImageEditPipeline)(
+        image=page.conditions[0].image,
+        prompt=write_prompt(page).text,
+        negative_prompt=" ",
+        true_cfg_scale=4.0,
+        width=64,
+        height=48,
+        num_inference_steps=3,
+        latents=start(backbone, 64, 48)[0],
+        output_type="pt",
+    ).images
+    assert_same(filled(backbone, page, Conditioning.REFERENCE, guidance=4.0)[0], expected)
 
 
 def test_qwen_edit_text_equals_encode_prompt_once_it_is_told_the_token_types():

@@ -1,157 +1,38 @@
-"""FLUX with every offload and a skill on a second device: the CPU's picture, no mixed devices, less memory.
+"""What must be true on another device than the CPU, in a process of its own: see `on_second_device.py`."""
 
-The Qwen families are not here: their vision encoders allocate below where the second device can see it.
-"""
-
-import gc
-from collections.abc import Callable, Iterator
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
-from second_device import Meter, MixedDevicesError, second_device
-from tiny_models import filled, flux1, klein, picture
-from tiny_pipelines import text_parts
-from tiny_training import random_skill
-from triptych.models.adapters import AdapterSpec, Skills, inject
-from triptych.models.backbone import Conditioning
-from triptych.models.flux1.backbone import Flux1
-from triptych.models.flux1.kontext import Kontext
-from triptych.models.latent import LatentBackbone
-from triptych.models.offloading import bring_back, lend_blocks
-from triptych.models.options import LoadOptions, Offload, References
-from triptych.models.placing import place
-from triptych.page import Page, condition, slot
-
-# A device that was registered stays so until the process ends.
-pytestmark = pytest.mark.slow
-
-PAGE = Page(panels=(condition(picture(1, 64, 32), "a fox"), slot("on the beach", size_px=(64, 32))))
-FAMILIES: dict[str, tuple[Callable[[], LatentBackbone], Conditioning]] = {
-    "flux1": (lambda: flux1(Flux1), Conditioning.REPAINT),
-    "kontext": (lambda: flux1(Kontext, Conditioning.REFERENCE), Conditioning.REFERENCE),
-    "flux2": (klein, Conditioning.REFERENCE),
-    "flux2-kv": (lambda: klein(References.ALONE), Conditioning.REFERENCE),
-}
+ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(autouse=True)
-def far() -> Iterator[Meter]:
-    with second_device() as meter:
-        yield meter
+def _run(marks: str, device: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-m", marks, "tests/models/on_second_device.py"],
+        cwd=ROOT,
+        env=os.environ | {"TRIPTYCH_DEVICE": device},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
 
 
-def modules_of(backbone: LatentBackbone) -> dict[str, nn.Module]:
-    parts = {"transformer": backbone.transformer, "vae": backbone.codec.vae, **text_parts(backbone.text)}
-    return {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+def test_klein_on_a_second_device() -> None:
+    _run("not slow", "far")
 
 
-def placed(backbone: LatentBackbone, offload: Offload) -> LatentBackbone:
-    place(backbone, modules_of(backbone), LoadOptions(device="far", offload=offload))
-    return backbone
+@pytest.mark.slow
+def test_every_family_on_a_second_device() -> None:
+    _run("slow", "far")
 
 
-def weight_bytes(*modules: nn.Module) -> int:
-    return sum(parameter.nbytes for module in modules for parameter in module.parameters())
-
-
-@pytest.mark.parametrize("offload", list(Offload))
-@pytest.mark.parametrize("family", FAMILIES)
-def test_picture_on_a_second_device_is_the_cpus(family: str, offload: Offload) -> None:
-    make, way = FAMILIES[family]
-    expected = filled(make(), PAGE, way, steps=2)[0]
-    ours = filled(placed(make(), offload), PAGE, way, steps=2)[0]
-    assert ours.device.type == "far"
-    torch.testing.assert_close(ours.cpu(), expected, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("merges", [True, False])
-@pytest.mark.parametrize("offload", list(Offload))
-@pytest.mark.parametrize("family", ["flux1", "flux2"])
-def test_skill_on_a_second_device_is_the_cpus(
-    family: str, offload: Offload, merges: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not merges:
-        monkeypatch.setattr("triptych.models.adapters._MERGE_BYTES", 0)
-    make, way = FAMILIES[family]
-    skill, pictures = random_skill(make()), []
-    for backbone in (make(), placed(make(), offload)):
-        bare = filled(backbone, PAGE, way, steps=2)[0].cpu()
-        with Skills(skill).applied(backbone):
-            pictures.append(filled(backbone, PAGE, way, steps=2)[0].cpu())
-        assert not torch.allclose(pictures[-1], bare, atol=1e-3)
-        assert torch.equal(filled(backbone, PAGE, way, steps=2)[0].cpu(), bare)
-    torch.testing.assert_close(pictures[0], pictures[1], atol=1e-5, rtol=1e-5)
-
-
-def test_gradients_of_an_adapter_in_lent_blocks_are_the_cpus() -> None:
-    def network() -> nn.Module:
-        torch.manual_seed(3)
-        blocks = nn.ModuleList([nn.Sequential(nn.Linear(4, 4)) for _ in range(2)])
-        return nn.ModuleDict({"blocks": blocks}).requires_grad_(False)
-
-    grads = []
-    for device in ("cpu", "far"):
-        module = network()
-        if device == "far":
-            lend_blocks(module, torch.device("far"))
-        parameters = inject(module, ("blocks.0.0", "blocks.1.0"), AdapterSpec(rank=2, alpha=2.0))
-        for parameter in parameters.values():
-            torch.nn.init.constant_(parameter, 0.1)
-        x = torch.linspace(-1, 1, 8).reshape(2, 4).to(device)
-        for block in module["blocks"]:
-            x = block(x)
-        x.square().sum().backward()
-        assert {parameter.device.type for parameter in parameters.values()} == {"cpu"}
-        grads.append([parameter.grad for parameter in parameters.values()])
-    torch.testing.assert_close(grads[0], grads[1])
-
-
-def test_offload_holds_only_what_computes_on_the_device(far: Meter) -> None:
-    peaks, weights = {}, {}
-    for offload in Offload:
-        backbone = placed(klein(), offload)
-        gc.collect()
-        far.begin()
-        filled(backbone, PAGE, Conditioning.REFERENCE, steps=1)
-        peaks[offload] = far.peak
-        weights = {name: weight_bytes(module) for name, module in modules_of(backbone).items()}
-        del backbone
-        gc.collect()
-    assert peaks[Offload.NONE] >= sum(weights.values())
-    # Text encoder and transformer are never there together.
-    spared = min(weights["text_encoder"], weights["transformer"])
-    assert peaks[Offload.PARTS] <= peaks[Offload.NONE] - 0.9 * spared
-    assert peaks[Offload.LAYERS] < peaks[Offload.PARTS]
-
-
-def test_parts_after_a_step_that_was_broken_off_are_one_at_a_time() -> None:
-    backbone = placed(klein(), Offload.PARTS)
-    modules = modules_of(backbone)
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    hook = backbone.transformer.proj_out.register_forward_pre_hook(stop)
-    with pytest.raises(KeyboardInterrupt):
-        filled(backbone, PAGE, Conditioning.REFERENCE, steps=1)
-    hook.remove()
-    modules["vae"].encode(torch.zeros(1, 3, 32, 32, device="far"))
-    there = [name for name, module in modules.items() if next(module.parameters()).device.type == "far"]
-    assert there == ["vae"]
-
-
-def test_bring_back_leaves_the_modules_as_they_were() -> None:
-    backbone = placed(klein(), Offload.LAYERS)
-    for module in modules_of(backbone).values():
-        bring_back(module)
-    assert all(p.device.type == "cpu" for m in modules_of(backbone).values() for p in m.parameters())
-    backbone.runs_on(torch.device("cpu"))
-    expected = filled(klein(), PAGE, Conditioning.REFERENCE)[0]
-    assert torch.equal(filled(backbone, PAGE, Conditioning.REFERENCE)[0], expected)
-
-
-def test_second_device_raises_where_devices_meet() -> None:
-    with pytest.raises(MixedDevicesError, match="far and on cpu"):
-        torch.ones(2, device="far") + torch.ones(2)
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_every_family_on_a_gpu() -> None:
+    _run("slow or not slow", "cuda")

@@ -16,7 +16,7 @@ from triptych.cli import console
 from triptych.events import Done, Preview
 from triptych.models.backbone import Card, Conditioning, frames
 from triptych.models.catalog import Checkpoint, find_checkpoint
-from triptych.models.hardware import operations_per_second
+from triptych.models.hardware import best_device, operations_per_second
 from triptych.models.memory import estimate
 from triptych.page import Page
 from triptych.prompts import write_prompt
@@ -73,7 +73,7 @@ def _computed(request: Request, known: Checkpoint) -> Iterator[str]:
     # Two operations a parameter and token; two passes where guidance is classifier-free.
     passes = 2 if card.negative is not None else 1
     operations = 2e9 * known.shape.transformer * (text + given + made) * (request.steps or 1) * passes
-    seconds = operations / operations_per_second("cuda" if torch.cuda.is_available() else "cpu")
+    seconds = operations / operations_per_second(best_device())
     panels = len(working.all_panels)
     peak = estimate(
         known.shape,

@@ -66,6 +66,14 @@ _Backbone = Annotated[
         help="The model: pocket, a hub name, a folder or a file. pocket, or the request's.",
     ),
 ]
+_Base = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        metavar="NAME",
+        help="Where the text encoder and codec come from when --backbone is a transformer alone (safetensors or GGUF).",
+    ),
+]
 _RequestOut = Annotated[
     Path | None,
     typer.Option("--save-request", metavar="FILE", help="Also write the request as one JSON file."),
@@ -110,6 +118,7 @@ def generate(
     conditioning: options.ConditioningWay = None,
     guidance: options.Guidance = None,
     backbone: _Backbone = None,
+    base: _Base = None,
     skill: options.SkillFiles = None,
     step_cache: options.StepCacheName = None,
     preview: _Preview = False,
@@ -159,6 +168,8 @@ def generate(
         )
     elif overview or layout or template or examples:
         raise typer.BadParameter(f"{page} is a request and has its page; --overview and its like are for page files.")
+    if base and not backbone:
+        raise typer.BadParameter("--base belongs to a file given with --backbone.", param_hint="--base")
     asked = {
         "seed": seed,
         "number": number,
@@ -168,7 +179,7 @@ def generate(
         "size_px": size_px,
         "conditioning": options.parse_conditioning(conditioning),
         "guidance": guidance,
-        "backbone": backbone,
+        "backbone": f"{backbone}@{base}" if backbone and base else backbone,
         "skills": uses or None,
     }
     request = replace(request, **{name: value for name, value in asked.items() if value is not None})

@@ -13,9 +13,12 @@ from triptych.cli.output import prepare_folder
 from triptych.errors import TrainingError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.progress import Progress as Bar
 
     from triptych.models.backbone import Backbone, Card
+    from triptych.page import Page
     from triptych.training.recipe import Recipe
     from triptych.training.watch import Progress
 
@@ -99,7 +102,7 @@ def train_skill(
     pages, unseen = load_pageset(pageset), load_pageset(held_out) if held_out else ()
     prepare_folder(out.parent)
     with console.working(f"loading {chosen.backbone}"):
-        loaded = _loaded(chosen)
+        loaded = _loaded(chosen, pages)
     with console.progress("training", total=chosen.steps) as bar:
         try:
             train(
@@ -169,7 +172,7 @@ def _duration(seconds: float) -> str:
 def _look_ahead(pageset: Path, recipe: "Recipe", held_out: Path | None) -> None:
     """Tell every problem and the need. Raises TrainingError where a problem forbids training."""
     from triptych.data.pagesets import load_pageset
-    from triptych.models.hardware import operations_per_second
+    from triptych.models.hardware import best_device, operations_per_second
     from triptych.training.estimate import need_of
     from triptych.training.preflight import Severity, preflight
 
@@ -179,7 +182,7 @@ def _look_ahead(pageset: Path, recipe: "Recipe", held_out: Path | None) -> None:
     if errors := sum(problem.severity is Severity.ERROR for problem in problems):
         raise TrainingError(f"{errors} of the problems above must be mended before {pageset} can be trained on.")
     if need := need_of(recipe, load_pageset(pageset)):
-        console.say(f"{recipe.steps} steps: {need.text(operations_per_second())}")
+        console.say(f"{recipe.steps} steps: {need.text(operations_per_second(best_device()))}")
 
 
 def _known_card(backbone: str) -> "Card | None":
@@ -206,8 +209,10 @@ def _recipe(name: str, changes: list[str] | None, steps: int | None, backbone: s
     return load_recipe(name, asked)
 
 
-def _loaded(recipe: "Recipe") -> "Backbone":
+def _loaded(recipe: "Recipe", pages: "Sequence[Page]") -> "Backbone":
     from triptych.models.options import LoadOptions, Quantise
+    from triptych.training.estimate import need_of
 
     quantise = Quantise(recipe.quantised.value) if recipe.quantised else None
-    return tt.load(recipe.backbone, LoadOptions(quantise=quantise))
+    need = need_of(recipe, pages)
+    return tt.load(recipe.backbone, LoadOptions(quantise=quantise, training=need.training if need else None))

@@ -4,9 +4,16 @@ import time
 
 import torch
 
-__all__ = ["bfloat16_is_fast", "native_dtype", "operations_per_second"]
+__all__ = ["best_device", "bfloat16_is_fast", "native_dtype", "operations_per_second"]
 
 _TRIAL_S = 0.1
+
+
+def best_device() -> str:
+    """Where a backbone is loaded unless a device is named."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def bfloat16_is_fast(device: str | torch.device = "cpu") -> bool:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from triptych.errors import BackboneError
 from triptych.models.backbone import Backbone
 from triptych.models.catalog import CHECKPOINTS, Checkpoint, find_checkpoint
-from triptych.models.hardware import native_dtype
+from triptych.models.hardware import best_device, native_dtype
 from triptych.models.memory import choose, free_bytes
 from triptych.models.options import LoadOptions, Offload, Quantise
 from triptych.models.pocket import load_pocket
@@ -26,19 +26,24 @@ _PICKLED = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
 
 
 def load(source: str | Path = "pocket", options: LoadOptions | None = None) -> Backbone:
-    """A backbone: `pocket`, a name on the Hub, a folder as diffusers writes it, or one safetensors file.
+    """A backbone: `pocket`, a name on the Hub, a folder as diffusers writes it, or one safetensors or GGUF file.
+
+    A file that holds a transformer alone is named with the checkpoint of its other parts, `FILE@BASE`, or in `options`.
 
     The network is used only for a name that is neither a folder nor a file here. What `options` leave open is chosen
     from the device's free memory, and the reason is logged. Raises BackboneError for what is unknown, incomplete,
     not safetensors, or too large.
     """
     options = options or LoadOptions()
-    device = options.device or _best_device()
+    device = options.device or best_device()
     _refuse_device(device)
     name = str(source)
     if name == "pocket":
         return _pocket(None, options, device)
     path = Path(name).expanduser()
+    file, at, base = name.partition("@")
+    if at and base and not path.exists() and Path(file).expanduser().is_file():
+        path, options = Path(file).expanduser(), replace(options, base=base)
     if path.is_file():
         return _from_file(path, options, device)
     if path.is_dir():
@@ -58,12 +63,6 @@ def _unknown(name: str, path: Path) -> str:
     meant = f"Did you mean {names.get(near[0], near[0])}? " if near else ""
     known = ", ".join(["pocket", *names.values()])
     return f"{name!r} is neither a folder, nor a file, nor a known backbone. {meant}Known are: {known}."
-
-
-def _best_device() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _refuse_device(device: str) -> None:
@@ -103,9 +102,9 @@ def _from_file(path: Path, options: LoadOptions, device: str) -> Backbone:
     if options.base is None:
         raise BackboneError(
             f"{path.name} holds a transformer alone. Name the checkpoint that it belongs to, for its text encoder and "
-            "codec: load(FILE, LoadOptions(base='black-forest-labs/FLUX.2-klein-4B')). For the command line, put a "
-            "safetensors file into a copy of that checkpoint's folder, as "
-            "transformer/diffusion_pytorch_model.safetensors."
+            f"codec: `--backbone {path.name} --base black-forest-labs/FLUX.2-klein-4B`, or anywhere "
+            f"`{path.name}@black-forest-labs/FLUX.2-klein-4B`. Or put a safetensors file into a copy of that "
+            "checkpoint's folder, as transformer/diffusion_pytorch_model.safetensors."
         )
     folder = Path(options.base).expanduser()
     checkpoint = _recognised(folder) if folder.is_dir() else find_checkpoint(options.base)
@@ -183,6 +182,7 @@ def _from_index(
             dtype=dtype,
             quantise=options.quantise,
             offload=options.offload,
+            training=options.training,
         )
         _log.info("%s: %s", checkpoint.card.name, choice.reason)
         options = replace(options, quantise=choice.quantise, offload=choice.offload)

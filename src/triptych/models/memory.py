@@ -8,7 +8,7 @@ import torch
 
 from triptych.errors import BackboneError
 from triptych.models.catalog import Shape
-from triptych.models.options import Offload, Quantise
+from triptych.models.options import Offload, Quantise, Training
 
 __all__ = [
     "Choice",
@@ -93,8 +93,9 @@ def estimate(
     offload: Offload = Offload.NONE,
     dtype: torch.dtype = torch.bfloat16,
     cached: bool = False,
+    training: Training | None = None,
 ) -> Estimate:
-    """Peak memory of one page of square panels.
+    """Peak memory of one page of square panels, or of a step of `training`.
 
     Weights: parameters x bits / 8 for transformer and text encoder, and the codec at `dtype`. A step: 28 x width x
     tokens numbers, and where the conditions are `cached` 2 x width x blocks x condition tokens more, while a step then
@@ -109,6 +110,8 @@ def estimate(
     step = step_bytes(shape.width, moving, size)
     if cached:
         step += 2 * shape.width * shape.blocks * given * size
+    if training is not None:
+        step = training.step_bytes
     reading = read_bytes(_TEXT_WIDTH, text_tokens, size)
     decoding = decode_bytes(shape.decoding, side_px**2, size)
     match offload:
@@ -133,10 +136,12 @@ def choose(
     dtype: torch.dtype = torch.bfloat16,
     quantise: Quantise | None = None,
     offload: Offload | None = None,
+    training: Training | None = None,
 ) -> Choice:
     """The first of the ways to load that fits in `free` bytes, the truest and fastest first.
 
-    What the user fixed stays fixed. Raises BackboneError with the least that would be needed where nothing fits.
+    It is chosen for `training`, or else for sampling. What the user fixed stays fixed. Raises BackboneError with the
+    least that would be needed where nothing fits.
     """
     gpu = torch.device(device).type != "cpu"
     kinds = [quantise] if quantise else installed_kinds(device)
@@ -147,9 +152,12 @@ def choose(
     tried += [(kind, move) for kind in kinds for move in moves[2:]]
     # bitsandbytes' weights stay on the device that they were packed on.
     tried = [(kind, move) for kind, move in tried if (kind, move) != (Quantise.NF4, Offload.LAYERS)]
+    if training is not None and not training.recomputes and offload is None:
+        # Without recomputing, every block's copy would stay on the device for the gradients.
+        tried = [(kind, move) for kind, move in tried if move is not Offload.LAYERS]
     needs: list[tuple[float, str]] = []
     for kind, move in tried:
-        need = estimate(shape, side_px=side_px, quantise=kind, offload=move, dtype=dtype)
+        need = estimate(shape, side_px=side_px, quantise=kind, offload=move, dtype=dtype, training=training)
         stored = str(dtype).removeprefix("torch.") if kind is Quantise.NONE else kind.value
         label = f"weights {stored}, offload {move.value}"
         if need.peak <= free:
@@ -159,8 +167,9 @@ def choose(
         needs.append((need.peak_gib, label))
     least, label = min(needs)
     raise BackboneError(
-        f"{free / _GIB:.1f} GiB are free on {device}; even the least ({label}) needs {least:.1f} GiB at {side_px} px. "
-        "Free memory, choose a smaller backbone or smaller panels, or another device."
+        f"{free / _GIB:.1f} GiB are free on {device}; even the least ({label}) needs {least:.1f} GiB "
+        f"{'to train' if training else f'at {side_px} px'}. Free memory, choose a smaller backbone or smaller panels, "
+        "or another device."
     )
 
 

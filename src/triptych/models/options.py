@@ -7,7 +7,7 @@ import torch
 
 from triptych.errors import BackboneError
 
-__all__ = ["LoadOptions", "Offload", "Quantise", "References", "StepCache"]
+__all__ = ["LoadOptions", "Offload", "Quantise", "References", "StepCache", "Training"]
 
 
 class Quantise(StrEnum):
@@ -57,6 +57,16 @@ class StepCache(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What a step of training needs, for the choice of how to load."""
+
+    step_bytes: int
+    """Beside the transformer's weights: adapter, optimizer, activations."""
+    recomputes: bool
+    """Activations are computed anew for the gradients (checkpointing): only then do blocks that come one by one go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
     """None means: choose from the device and its free memory, and say why."""
 
@@ -73,6 +83,9 @@ class LoadOptions:
     """Relative change of the first block below which a step is left out (first-block, MagCache)."""
     base: str | None = None
     """For a single file, which holds only a transformer: the folder or name of the checkpoint for the other parts."""
+
+    training: Training | None = None
+    """Choose for training in place of sampling."""
 
     def __post_init__(self) -> None:
         if self.quantise is Quantise.NF4 and self.device == "cpu":

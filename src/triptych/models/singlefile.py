@@ -78,16 +78,20 @@ def _bare(name: str) -> str:
 
 def _from_gguf(kind: Any, file: Path, base: str, settings: Mapping[str, Any]) -> Any:
     if importlib.util.find_spec("gguf") is None:
-        raise BackboneError(f"{file.name}: GGUF files need the package gguf: pip install gguf.")
+        raise BackboneError(f"{file.name}: GGUF files need the package gguf: pip install 'triptych[gguf]'.")
     if "quantization_config" in settings:
         raise BackboneError(f"{file.name} holds quantised weights already; leave `quantise` out.")
     stored = GGUFQuantizationConfig(compute_dtype=settings["torch_dtype"])
     try:
-        return kind.from_single_file(
+        made = kind.from_single_file(
             str(file), config=base, subfolder="transformer", quantization_config=stored, **settings
         )
-    except (KeyError, IndexError, ValueError, RuntimeError) as error:
+    except (KeyError, IndexError, ValueError, RuntimeError, AttributeError) as error:
         raise _misfit(file, kind, base, f"diffusers' GGUF reader says: {type(error).__name__} {error}") from error
+    missing = [name for name, weight in made.named_parameters() if weight.device.type == "meta"]
+    if missing:
+        raise _misfit(file, kind, base, f"of its weights, {len(missing)} missing ({', '.join(missing[:2])})")
+    return made
 
 
 def _empty(kind: Any, base: str) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from triptych.models.catalog import find_checkpoint
-from triptych.models.options import Quantise
+from triptych.models.options import Quantise, Training
 from triptych.models.pocket.family import POCKET
 from triptych.page import Page
 from triptych.training.recipe import OptimizerKind, Recipe
@@ -20,6 +20,8 @@ class Need:
     """Of one process: peak memory in bytes, and floating-point operations of a step."""
 
     memory: int
+    training: Training
+    """What of the memory is neither weights nor codec."""
     operations: float
     steps: int
 
@@ -38,8 +40,9 @@ def need_of(recipe: Recipe, pages: Sequence[Page]) -> Need | None:
     """Estimated from the catalogue's sizes; None for a backbone that is not in it.
 
     Operations: two a weight and token forwards, two backwards (frozen weights have no gradient of their own), two
-    more where activations are computed anew. Memory: the weights, the adapter with its optimizer, and activations
-    of one draw of one page, or of the whole batch on the pocket, which takes it at once.
+    more where activations are computed anew. Memory, where all parts stay on the device: the weights, the adapter
+    with its optimizer, and activations of one draw of one page, or of the whole batch on the pocket, which takes it at
+    once.
     """
     checkpoint = find_checkpoint(recipe.backbone)
     if checkpoint is None and recipe.backbone != "pocket":
@@ -65,5 +68,6 @@ def need_of(recipe: Recipe, pages: Sequence[Page]) -> Need | None:
     alive = tokens if checkpoint is None else given + drawn
     blocks = 1 if recipe.gradient_checkpointing else shape.blocks
     kept = (_ACTIVATIONS * blocks + shape.blocks) * shape.width * alive * 2
-    memory = weights * bits / 8 + 4 * copies * adapter + kept + 2e9 * shape.codec
-    return Need(memory=int(memory), operations=passes * weights * tokens, steps=recipe.steps)
+    step = Training(step_bytes=int(4 * copies * adapter + kept), recomputes=recipe.gradient_checkpointing)
+    memory = (weights + 1e9 * shape.text) * bits / 8 + step.step_bytes + 2e9 * shape.codec
+    return Need(memory=int(memory), training=step, operations=passes * weights * tokens, steps=recipe.steps)

@@ -1,4 +1,4 @@
-"""Qwen-Image-Edit-Plus: conditions by reference, and seen by the text encoder too."""
+"""Qwen-Image-Edit, plain and Plus: conditions by reference, and seen by the text encoder too."""
 
 import math
 from collections.abc import Sequence
@@ -32,7 +32,11 @@ _TEMPLATE_TOKENS = 64
 
 
 class QwenEditText(VisionText):
-    """Qwen2.5-VL reads the pictures, shrunk to about 384x384, and then the prompt."""
+    """Qwen2.5-VL reads the pictures, and then the prompt.
+
+    Plus was trained on numbered pictures shrunk to about `seen_side_px` squared; the plain one (`seen_side_px` None) on
+    one picture of the size that the codec sees, without a number.
+    """
 
     def __init__(
         self,
@@ -41,7 +45,7 @@ class QwenEditText(VisionText):
         image_processor: Any,
         *,
         limit: int = 1024,
-        seen_side_px: int = 384,
+        seen_side_px: int | None = 384,
     ) -> None:
         super().__init__(encoder, tokenizer, image_processor, limit=limit)
         self.seen_side_px = seen_side_px
@@ -54,10 +58,13 @@ class QwenEditText(VisionText):
         count = len(self.tokenizer(_TEMPLATE.format(prompt.text))["input_ids"])
         refuse_truncation(prompt, tokens=count, limit=self.limit, tokenizer=self.tokenizer, encoder="Qwen2.5-VL")
         sight = self.see([self._seen(image) for image in images])
-        seen = "".join(f"Picture {number}: {marks}" for number, marks in enumerate(sight.marks, 1))
+        named = "" if self.seen_side_px is None else "Picture {}: "
+        seen = "".join(named.format(number) + marks for number, marks in enumerate(sight.marks, 1))
         return self.read(_TEMPLATE.format(seen + prompt.text), sight)[0][_TEMPLATE_TOKENS:]
 
     def _seen(self, image: Image.Image) -> Image.Image:
+        if self.seen_side_px is None:
+            return image
         ratio = image.width / image.height
         width = math.sqrt(self.seen_side_px**2 * ratio)
         size = (round(width / 32) * 32, round(width / ratio / 32) * 32)
@@ -65,7 +72,7 @@ class QwenEditText(VisionText):
 
 
 class QwenEdit(LatentBackbone):
-    """Qwen-Image-Edit-Plus (2509 and 2511)."""
+    """Qwen-Image-Edit, and Plus (2509 and 2511)."""
 
     def __init__(
         self,
@@ -105,8 +112,9 @@ class QwenEdit(LatentBackbone):
         targets: Targets,
     ) -> Float[Tensor, "batch target channels"]:
         """As in `Backbone`."""
-        # The 2511 weights know one target, the first picture, and hold all others to be clean.
-        if not getattr(self.transformer, "zero_cond_t", False):
+        # The 2511 weights know one target, the first picture, and hold all others to be clean; the plain ones know one
+        # target and one condition.
+        if not getattr(self.transformer, "zero_cond_t", False) and self.text.seen_side_px is not None:
             return self._guided(tokens, t, context, targets.grids)
         slots = SideBySide(targets.grids, self.card)
         return slots.part(self._guided(slots.join(tokens), t, context, (slots.wide,)))

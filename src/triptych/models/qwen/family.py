@@ -1,4 +1,4 @@
-"""The record of Qwen-Image-Edit-Plus."""
+"""The record of Qwen-Image-Edit, plain and Plus."""
 
 from dataclasses import replace
 
@@ -23,16 +23,21 @@ _2509 = Card(
     licence="Apache-2.0",
     most_references=3,
 )
+_PLAIN = replace(_2509, name="Qwen/Qwen-Image-Edit", steps=50, most_references=1)
 _2511 = replace(_2509, name="Qwen/Qwen-Image-Edit-2511")
 
 QWEN = Family(
     name="qwen",
     page="qwen.md",
-    code="triptych.models.qwen.building:edit_plus",
-    pipelines=("QwenImageEditPlusPipeline",),
+    code="triptych.models.qwen.building:edit",
+    pipelines=("QwenImageEditPipeline", "QwenImageEditPlusPipeline"),
     checkpoints=tuple(
-        Checkpoint(card=card, pipeline="QwenImageEditPlusPipeline", shape=_SHAPE, gated=False)
-        for card in (_2509, _2511)
+        Checkpoint(card=card, pipeline=pipeline, shape=_SHAPE, gated=False)
+        for card, pipeline in (
+            (_PLAIN, "QwenImageEditPipeline"),
+            (_2509, "QwenImageEditPlusPipeline"),
+            (_2511, "QwenImageEditPlusPipeline"),
+        )
     ),
     step_caches=(StepCache.FIRST_BLOCK, StepCache.TAYLORSEER),
     architecture="qwen-image",

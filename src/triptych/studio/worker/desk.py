@@ -32,7 +32,7 @@ def _preflight(values: Mapping[str, Any], files: FileStore) -> dict[str, Any]:
     """What is wrong with pages to learn from, in plain words, and what a training will take."""
     from triptych.data.pagesets import load_pageset, save_pageset
     from triptych.models.catalog import find_checkpoint
-    from triptych.models.hardware import operations_per_second
+    from triptych.models.hardware import best_device, operations_per_second
     from triptych.models.pocket import pocket_card
     from triptych.studio.worker.teaching import finished_page, recipe_of
     from triptych.training.estimate import need_of
@@ -62,7 +62,7 @@ def _preflight(values: Mapping[str, Any], files: FileStore) -> dict[str, Any]:
         )
     estimate = None
     if need:
-        seconds = need.seconds(operations_per_second())
+        seconds = need.seconds(operations_per_second(best_device()))
         estimate = {"seconds": round(seconds, 1), "memory_gib": round(need.memory / 2**30, 2), "steps": recipe.steps}
     return {"findings": findings, "estimate": estimate}
 
