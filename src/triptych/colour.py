@@ -41,7 +41,9 @@ def to_srgb(picture: Image.Image, profile: object, name: str = "image") -> Image
             found = None
     else:
         found = None
-    return picture.convert("RGB") if found is None else found.apply(picture)
+    if found is not None:
+        return found.apply(picture)
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 @lru_cache(maxsize=32)

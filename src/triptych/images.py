@@ -261,6 +261,6 @@ def _upright(picture: Image.Image, source: Image.Image) -> Image.Image:
     except _DAMAGED:
         # Damaged EXIF is not a reason to refuse a picture whose pixels are whole.
         orientation = 1
-    turned = picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture.copy()
+    turned = picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture
     turned.info = {}
     return turned

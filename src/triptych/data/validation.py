@@ -38,13 +38,9 @@ class Finding:
     reason: str
 
 
-def _grey(image: Image.Image) -> np.ndarray:
-    return np.asarray(image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX), dtype=np.float32)
-
-
-def _fingerprint(image: Image.Image) -> int:
+def _fingerprint(grey: Image.Image) -> int:
     """Difference hash of 64 bits: small changes of size, colour and compression leave it nearly alone."""
-    small = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
+    small = np.asarray(grey.resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
     bits = (small[:, 1:] > small[:, :-1]).reshape(-1)
     return int("".join("1" if bit else "0" for bit in bits), 2)
 
@@ -56,10 +52,6 @@ class _Mark:
     fingerprint: int
     colours: np.ndarray
     """32x32 pixels, 8 bits."""
-
-    @staticmethod
-    def of(image: Image.Image) -> "_Mark":
-        return _Mark(_fingerprint(image), np.asarray(image.resize((32, 32), Image.Resampling.BOX)))
 
     def is_like(self, other: "_Mark") -> bool:
         """Same picture up to compression: equal hashes but for four bits, and a small difference in colour."""
@@ -92,26 +84,38 @@ _NOTHING = _Mark(0, np.full((32, 32, 3), 255, dtype=np.uint8))
 """Stands for a slot without an answer."""
 
 
+def _softening() -> np.ndarray:
+    """Four times (1, 2, 1) / 4 around the ring, as one matrix."""
+    one = np.eye(_SIDE)
+    once = (np.roll(one, 1, 0) + 2 * one + np.roll(one, -1, 0)) / 4
+    return np.linalg.matrix_power(once, 4).astype(np.float32)
+
+
+_SOFTENING = _softening()
+
+
 def _edges(grey: np.ndarray) -> np.ndarray:
     """Strength of edges, softened so that a line and the two sides of it agree."""
-    strong = np.hypot(*np.gradient(grey))
-    for axis in (0, 1) * 4:
-        strong = (np.roll(strong, 1, axis) + 2 * strong + np.roll(strong, -1, axis)) / 4
-    return strong
+    return _SOFTENING @ np.hypot(*np.gradient(grey)) @ _SOFTENING
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What is computed of a picture while its page is looked at."""
+    """What is computed of a picture while its page is looked at: all of it from one small copy but for its borders."""
 
+    small: Image.Image
     grey: np.ndarray
     edges: np.ndarray
     mark: _Mark
+    seam: str | None
 
     @staticmethod
     def of(image: Image.Image) -> "_Seen":
-        grey = _grey(image)
-        return _Seen(grey, _edges(grey), _Mark.of(image))
+        small = image.resize((_SIDE, _SIDE), Image.Resampling.BOX)
+        shades = small.convert("L")
+        grey = np.asarray(shades, dtype=np.float32)
+        colours = np.asarray(small.resize((32, 32), Image.Resampling.BOX))
+        return _Seen(small, grey, _edges(grey), _Mark(_fingerprint(shades), colours), _seam(image))
 
 
 def _agreement(a: np.ndarray, b: np.ndarray) -> float:
@@ -142,40 +146,40 @@ def _shift(before: np.ndarray, after: np.ndarray) -> tuple[int, int] | None:
 
 def _seam(image: Image.Image) -> str | None:
     """A straight line along a whole side, within 6% of it: a left-over gutter, border, or strip of a neighbour."""
-    pixels = np.asarray(image, dtype=np.int16)
-    views = {
-        "left": pixels,
-        "right": pixels[:, ::-1],
-        "top": pixels.swapaxes(0, 1),
-        "lower": pixels[::-1].swapaxes(0, 1),
+    width, height = image.size
+    if min(width, height) < 3:
+        # A panel of a pixel or two has no border.
+        return None
+    across, down = (min(side, max(2, round(side * 0.06)) + 1) for side in (width, height))
+    boxes = {
+        "left": (0, 0, across, height),
+        "right": (width - across, 0, width, height),
+        "top": (0, 0, width, down),
+        "lower": (0, height - down, width, height),
     }
-    for side, view in views.items():
-        if min(view.shape[:2]) < 3:
-            # A panel of a pixel or two has no border.
-            continue
-        reach = max(2, round(view.shape[1] * 0.06))
-        jumps = np.abs(np.diff(view[:, : reach + 1], axis=1)).max(axis=2) > 40
-        share = jumps.mean(axis=0)
+    for side, box in boxes.items():
+        strip = np.asarray(image.crop(box), dtype=np.int16)
+        inwards = strip if side in ("left", "right") else strip.swapaxes(0, 1)
+        steps = np.abs(np.diff(inwards if side in ("left", "top") else inwards[:, ::-1], axis=1)) > 40
+        share = np.logical_or.reduce([steps[..., channel] for channel in range(3)]).mean(axis=0)
         if share.max() >= 0.9:
             return f"a straight line {int(share.argmax()) + 1} px from the {side} edge, along {share.max():.0%} of it"
     return None
 
 
-def _traits(image: Image.Image, edges: np.ndarray) -> np.ndarray:
+def _traits(seen: _Seen) -> np.ndarray:
     """Brightness, saturation, contrast, edges: what a consistent edit changes in a consistent direction."""
-    small = image.resize((_SIDE, _SIDE), Image.Resampling.BOX).convert("HSV")
-    hsv = np.asarray(small, dtype=np.float32) / 255
-    return np.array([hsv[..., 2].mean(), hsv[..., 1].mean(), hsv[..., 2].std(), edges.mean() / 64])
+    hsv = np.asarray(seen.small.convert("HSV"), dtype=np.float32) / 255
+    return np.array([hsv[..., 2].mean(), hsv[..., 1].mean(), hsv[..., 2].std(), seen.edges.mean() / 64])
 
 
 def _step(page: Page, seen: Sequence[_Seen | None]) -> np.ndarray | None:
     """How the traits change from the only condition, where it stands first, to the first slot."""
-    first, before = page.panels[0].image, seen[0]
-    place = next(index for index, panel in enumerate(page.panels) if panel.is_slot)
-    answer, after = page.panels[place].answer, seen[place]
-    if len(page.conditions) != 1 or first is None or answer is None or before is None or after is None:
+    before = seen[0]
+    after = seen[next(index for index, panel in enumerate(page.panels) if panel.is_slot)]
+    if len(page.conditions) != 1 or page.panels[0].is_slot or before is None or after is None:
         return None
-    return _traits(answer, after.edges) - _traits(first, before.edges)
+    return _traits(after) - _traits(before)
 
 
 def _swapped(steps: dict[int, np.ndarray], page_ids: Sequence[str]) -> Iterator[Finding]:
@@ -194,9 +198,9 @@ def _swapped(steps: dict[int, np.ndarray], page_ids: Sequence[str]) -> Iterator[
 
 
 def _one_page(page: Page, seen: Sequence[_Seen | None]) -> Iterator[tuple[Problem, str]]:
-    for position, panel in enumerate(page.panels, 1):
-        if panel.picture is not None and (seam := _seam(panel.picture)):
-            yield Problem.SEAM, f"panel {position}: {seam}"
+    for position, one in enumerate(seen, 1):
+        if one is not None and one.seam:
+            yield Problem.SEAM, f"panel {position}: {one.seam}"
     shown = [(panel.is_slot, one) for panel, one in zip(page.panels, seen, strict=True) if one is not None]
     given = [one for is_slot, one in shown if not is_slot]
     for answer in (one for is_slot, one in shown if is_slot):
