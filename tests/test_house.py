@@ -41,6 +41,18 @@ def _examples() -> list[str]:
     return sorted(set(_commands(readme) + _commands(help_texts)))
 
 
+def test_text_is_never_read_or_written_in_the_encoding_of_the_machine():
+    wrong = (r"\.read_text\(\)", r"\.open\([\"'][raw]t?[\"']\)", r"write_text\((?!.*encoding)", r"json\.load\(")
+    told = re.compile("|".join(wrong))
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sorted((ROOT / "src").rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1)
+        if told.search(line)
+    ]
+    assert found == []
+
+
 def test_examples_of_readme_and_help_are_many():
     assert len(_examples()) > 20
 

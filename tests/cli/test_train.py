@@ -50,6 +50,14 @@ def test_train_dry_run_of_a_shipped_recipe_needs_no_weights(triptych, tmp_path, 
     assert not (tmp_path / "s.run").exists()
 
 
+@pytest.mark.parametrize(("change", "said"), [("batch=[1", "no proper YAML"), ("watch={a: 1, a: 2}", "stands twice")])
+def test_train_with_a_change_that_is_no_yaml_names_it(triptych, pageset, tmp_path, change, said):
+    result = triptych("train", pageset, "--set", change, "--out", tmp_path / "skill.safetensors")
+
+    assert result.exit_code == 2
+    assert change in result.stderr and said in result.stderr
+
+
 def test_train_dry_run_on_the_pocket_finds_words_beyond_its_limit(triptych, tmp_path):
     page = _page(1, None)
     long = Page(panels=(page.panels[0], slot("word " * 70, answer=page.panels[1].answer)), page_id="long")

@@ -33,14 +33,23 @@ def test_load_suite_pocket_keeps_trained_and_held_out_apart() -> None:
         ("title: x\nrows: [{name: a, title: A, rules: maps, controls: [copied]}]", "copied"),
         ("title: x\nrows: [{name: a, title: A, rules: maps}, {name: a, title: B, rules: maps}]", "differ"),
         ("title: x\nrows: []", "rows"),
-        ("title: [x", "cannot be used"),
+        ("title: [x", r"suite.yaml is no proper YAML"),
+        ("title: x\ntitle: y\nrows: []", "key 'title' stands twice"),
+        ("title: caf\udce9\nrows: []", r"suite.yaml is not text in UTF-8 \(byte 10, 0xe9\)"),
     ],
 )
 def test_load_suite_mistake_is_named(tmp_path: Path, text: str, says: str) -> None:
     path = tmp_path / "suite.yaml"
-    path.write_text(text)
+    path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(SourceError, match=says):
         load_suite(str(path))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_load_suite_with_a_mark_and_windows_line_ends_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_bytes("title: caf\u00e9\r\nrows: [{name: a, title: A, rules: [mirror]}]\r\n".encode(encoding))
+    assert load_suite(str(path)).title == "caf\u00e9"
 
 
 def test_load_suite_that_says_maps_writes_the_names_it_meant(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-import yaml
 
 import triptych as tt
 from triptych.cli import console
 from triptych.cli.output import prepare_folder
 from triptych.errors import TrainingError
+from triptych.files import parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -204,7 +204,10 @@ def _recipe(name: str, changes: list[str] | None, steps: int | None, backbone: s
         key, equals, value = change.partition("=")
         if not equals or not key:
             raise typer.BadParameter(f"{change!r} is not a change. Write KEY=VALUE.", param_hint="--set")
-        asked[key] = yaml.safe_load(value)
+        try:
+            asked[key] = parse_yaml(value)
+        except ValueError as error:
+            raise typer.BadParameter(f"{change!r}: its value is no proper YAML: {error}.", param_hint="--set") from None
     asked |= {key: value for key, value in (("steps", steps), ("backbone", backbone)) if value is not None}
     return load_recipe(name, asked)
 

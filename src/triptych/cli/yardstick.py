@@ -12,7 +12,8 @@ import typer
 from triptych.cli import console, options
 from triptych.cli.evaluate import report_scores, shot_numbers, tracked
 from triptych.cli.output import prepare_folder
-from triptych.files import write_atomic
+from triptych.errors import OutputError
+from triptych.files import read_json, write_atomic
 from triptych.images import save_png
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def arc(
     model, adapter = _begun(out, backbone, skill, asked)
     path, attempts = out / "attempts.json", {}
     if path.is_file():
-        attempts = _grids(json.loads(path.read_text()))
+        attempts = _grids(read_json(path, error=OutputError))
     with console.progress("tasks", total=len(tasks)) as bar:
         bar.update(bar.task_ids[0], completed=sum(task.task_id in attempts for task in tasks))
 

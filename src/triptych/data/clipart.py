@@ -117,7 +117,7 @@ def render_clip_art(
     """
     names_path = out / "clipart.json"
     if names_path.exists():
-        return len(json.loads(names_path.read_text()))
+        return len(json.loads(names_path.read_text(encoding="utf-8")))
     out.mkdir(parents=True, exist_ok=True)
     files = [file for package in DEBIAN_PACKAGES if package.drawings for file in pictures_in(packages, package)]
     rows = []

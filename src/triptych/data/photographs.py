@@ -100,7 +100,7 @@ def cut_photographs(
     """
     paths = {kind: out / f"{kind}.json" for kind in PHOTO_SHAPES}
     if all(path.exists() for path in paths.values()):
-        return {kind: len(json.loads(path.read_text())) for kind, path in paths.items()}
+        return {kind: len(json.loads(path.read_text(encoding="utf-8"))) for kind, path in paths.items()}
     out.mkdir(parents=True, exist_ok=True)
     files = (f for package in DEBIAN_PACKAGES if not package.drawings for f in pictures_in(packages, package))
     found = _largest(file for file in files if file.path.suffix.lower() != ".svg")

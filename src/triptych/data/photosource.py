@@ -48,7 +48,7 @@ def _rows(folder: Path, name: str) -> list[dict[str, str]]:
     path = folder / f"{name}.json"
     if not path.is_file():
         raise SourceError(f"no {path}; run `triptych pocket pictures --out {folder}` first.")
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)

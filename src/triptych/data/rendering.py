@@ -44,7 +44,7 @@ def install_packages(folder: Path) -> None:
     """Bring the pinned npm packages into `folder/node_modules`. Needs npm; the only step that uses the network."""
     folder.mkdir(parents=True, exist_ok=True)
     manifest = {"name": "triptych-sprites", "private": True, "dependencies": NPM_PACKAGES}
-    (folder / "package.json").write_text(json.dumps(manifest, indent=1))
+    (folder / "package.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     try:
         subprocess.run(
             ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"],
@@ -72,7 +72,7 @@ def _file(folder: Path, name: str) -> Path:
 def _svg_bodies(folder: Path, style: Style) -> Iterator[tuple[str, bytes]]:
     import resvg_py
 
-    icons = json.loads(_file(folder, f"{style.package}/icons.json").read_text())
+    icons = json.loads(_file(folder, f"{style.package}/icons.json").read_text(encoding="utf-8"))
     side = (icons.get("width", 16), icons.get("height", 16))
     weights = ("thin", "light", "bold", "fill", "duotone")
     for key, icon in icons["icons"].items():
@@ -96,7 +96,7 @@ def _svg_bodies(folder: Path, style: Style) -> Iterator[tuple[str, bytes]]:
 def _webp_files(folder: Path, style: Style) -> Iterator[tuple[str, bytes]]:
     names = {
         entry["hexcode"].lower(): re.sub(r"[^a-z0-9]+", "-", entry["label"].lower()).strip("-")
-        for entry in json.loads(_file(folder, "emojibase-data/en/compact.json").read_text())
+        for entry in json.loads(_file(folder, "emojibase-data/en/compact.json").read_text(encoding="utf-8"))
     }
     for path in sorted((folder / "node_modules" / style.package / "assets").glob("*.webp")):
         name = names.get(path.stem) or names.get(path.stem.replace("-fe0f", ""))
@@ -110,7 +110,7 @@ def render_sprites(packages: Path, out: Path, *, styles: tuple[str, ...] = tuple
     for style in (STYLES[name] for name in styles):
         array_path, names_path = out / f"{style.name}.npy", out / f"{style.name}.json"
         if names_path.exists():
-            yield style.name, len(json.loads(names_path.read_text()))
+            yield style.name, len(json.loads(names_path.read_text(encoding="utf-8")))
             continue
         found: dict[str, np.ndarray] = {}
         reader = _webp_files if style.name == "fluent-emoji-3d" else _svg_bodies
@@ -123,5 +123,5 @@ def render_sprites(packages: Path, out: Path, *, styles: tuple[str, ...] = tuple
             raise SourceError(f"{style.package} in {packages} has no drawing of the style {style.name!r}.")
         names = sorted(found)
         np.save(array_path, np.stack([found[name] for name in names]))
-        names_path.write_text(json.dumps(names))
+        names_path.write_text(json.dumps(names), encoding="utf-8")
         yield style.name, len(names)

@@ -40,7 +40,7 @@ class Style:
 
 
 def _styles() -> dict[str, Style]:
-    table = yaml.safe_load((files("triptych.data") / "styles.yaml").read_text())
+    table = yaml.safe_load((files("triptych.data") / "styles.yaml").read_text(encoding="utf-8"))
     return {row["name"]: Style(**row | {"words": tuple(row["words"])}) for row in table}
 
 
@@ -65,7 +65,8 @@ class SpriteSource:
     @cached_property
     def names(self) -> dict[str, tuple[str, ...]]:
         """Object names of each style, sorted."""
-        found = {path.stem: tuple(json.loads(path.read_text())) for path in sorted(self.folder.glob("*.json"))}
+        files = sorted(self.folder.glob("*.json"))
+        found = {path.stem: tuple(json.loads(path.read_text(encoding="utf-8"))) for path in files}
         if not found:
             raise SourceError(f"no sprites in {self.folder}; run `triptych pocket sprites --out {self.folder}` first.")
         return {name: found[name] for name in STYLES if name in found}

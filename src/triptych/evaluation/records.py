@@ -1,6 +1,5 @@
 """Scores on disk: one line a page, so that a stopped evaluation goes on where it was."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from triptych.errors import OutputError, SourceError
 from triptych.evaluation.suites import Suite
-from triptych.files import write_atomic
+from triptych.files import parse_json, read_json, text_lines, write_atomic
 from triptych.models.backbone import Conditioning
 
 __all__ = ["PageScores", "RunFolder", "Settings", "Shown", "ShownPicture"]
@@ -101,10 +100,10 @@ class RunFolder:
     def settings(self) -> Settings:
         """Of the run in the folder. Raises SourceError where there is none."""
         file = self.path / "settings.json"
+        if not file.exists():
+            raise SourceError(f"{self.path} holds no evaluation; run `triptych evaluate` with --out first.")
         try:
-            return Settings.model_validate_json(file.read_text())
-        except FileNotFoundError:
-            raise SourceError(f"{self.path} holds no evaluation; run `triptych evaluate` with --out first.") from None
+            return Settings.model_validate(read_json(file, error=SourceError))
         except ValidationError as error:
             raise SourceError(f"{file} cannot be read: {error}") from error
 
@@ -124,10 +123,10 @@ class RunFolder:
         file = self.path / kind / f"{row}.jsonl"
         if not file.exists():
             return
-        for line in file.read_text().splitlines():
+        for _, line in text_lines(_whole_lines(file)):
             try:
-                yield form.model_validate(json.loads(line))
-            except (json.JSONDecodeError, ValidationError):
+                yield form.model_validate(parse_json(line))
+            except (ValueError, ValidationError):
                 continue
 
     def _append(self, kind: str, row: str, entries: Sequence[BaseModel]) -> None:
@@ -136,7 +135,12 @@ class RunFolder:
         file = self.path / kind / f"{row}.jsonl"
         cut = file.exists() and not file.read_bytes().endswith(b"\n")
         try:
-            with file.open("a") as stream:
+            with file.open("a", encoding="utf-8") as stream:
                 stream.write("\n" * cut + "".join(entry.model_dump_json() + "\n" for entry in entries))
         except OSError as error:
             raise OutputError(f"{file} cannot be written: {error.strerror}. Free some space and run again.") from error
+
+
+def _whole_lines(file: Path) -> str:
+    """The lines that were written to their ends: a crash may cut the last within a character."""
+    return file.read_bytes().rpartition(b"\n")[0].decode("utf-8", errors="replace")

@@ -5,13 +5,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from triptych.data.mixture import Words
 from triptych.data.photosource import PictureKind
 from triptych.data.rules import Rule, find_rule, rule_names
 from triptych.errors import SourceError
+from triptych.files import read_yaml
 
 __all__ = ["Arm", "Control", "Goals", "Kind", "Objects", "Row", "Suite", "load_suite", "rules_of", "suite_names"]
 
@@ -204,13 +204,11 @@ def load_suite(name_or_path: str, *, trust_rules: bool = False) -> Suite:
     path = Path(name_or_path)
     if path.suffix not in {".yaml", ".yml"}:
         path = Path(str(files("triptych.evaluation") / "suites" / f"{name_or_path}.yaml"))
+    if not path.exists():
+        raise SourceError(f"no suite {name_or_path!r}; name a shipped one ({', '.join(suite_names())}) or a YAML file.")
     try:
-        suite = Suite.model_validate(yaml.safe_load(path.read_text()))
-    except FileNotFoundError:
-        raise SourceError(
-            f"no suite {name_or_path!r}; name a shipped one ({', '.join(suite_names())}) or a YAML file."
-        ) from None
-    except (yaml.YAMLError, ValidationError) as error:
+        suite = Suite.model_validate(read_yaml(path, error=SourceError))
+    except ValidationError as error:
         raise SourceError(f"suite {path} cannot be used: {error}") from error
     for row in suite.rows:
         row._trusted = trust_rules

@@ -1,6 +1,5 @@
 """From a name, a folder or a file to a backbone. A family's code is imported when one of its checkpoints is loaded."""
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from triptych.errors import BackboneError
+from triptych.files import read_json
 from triptych.models.backbone import Backbone
 from triptych.models.catalog import CHECKPOINTS, Checkpoint, find_checkpoint
 from triptych.models.hardware import best_device, native_dtype
@@ -136,10 +136,7 @@ def _read_index(folder: Path) -> Mapping[str, Any]:
             f"{folder} has no model_index.json, so it is not a checkpoint of diffusers. Give its folder, or a "
             "single safetensors file with LoadOptions(base=...)."
         )
-    try:
-        return json.loads(index.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise BackboneError(f"{index} is not JSON: {error}.") from error
+    return read_json(index, error=BackboneError)
 
 
 def _fetch_index(name: str, checkpoint: Checkpoint | None) -> Mapping[str, Any]:
@@ -147,7 +144,7 @@ def _fetch_index(name: str, checkpoint: Checkpoint | None) -> Mapping[str, Any]:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return json.loads(Path(hf_hub_download(name, "model_index.json")).read_text(encoding="utf-8"))
+        return read_json(hf_hub_download(name, "model_index.json"), error=BackboneError)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         licence = ""
         if checkpoint is not None and checkpoint.gated:

@@ -75,7 +75,7 @@ class DataFolder:
                 return None
         except StudioError:
             with contextlib.suppress(OSError, ValueError, AttributeError):
-                return json.loads((self.root / "address.json").read_text()).get("url") or ""
+                return json.loads((self.root / "address.json").read_text(encoding="utf-8")).get("url") or ""
             return ""
 
     @contextlib.contextmanager

@@ -138,7 +138,7 @@ class Watcher:
         """The log so far, in the order of steps; what a killed run had done beyond its last checkpoint stands once."""
         rows: dict[tuple[object, ...], dict[str, Any]] = {}
         path = self._folder / "log.jsonl"
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        for line in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():
             try:
                 row = json.loads(line)
             except ValueError:

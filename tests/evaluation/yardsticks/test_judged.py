@@ -42,6 +42,22 @@ def _idea_folder(root: Path, *names: str) -> Path:
     return root
 
 
+def test_idea_cases_are_read_with_marks_other_encodings_and_line_separators(tmp_path: Path) -> None:
+    case = _idea_folder(tmp_path, "0024_0001") / "dataset" / "0024_0001"
+    (case / "meta.json").write_bytes(b"\xef\xbb\xbf" + (case / "meta.json").read_bytes())
+    (case / "instruction.txt").write_bytes("Two views of the café.\r\n".encode("cp1252"))
+    line = {"question": "one\u2028line", "input_images": ["0001.png"], "output_images": ["0002.jpg"]}
+    (case / "auto_eval.jsonl").write_text(json.dumps(line, ensure_ascii=False) + "\r\n", encoding="utf-8")
+
+    (read,) = idea_cases(tmp_path)
+
+    assert read.page.overview == "Two views of the café."
+    assert [question.text for question in read.questions] == ["one\u2028line"]
+    (case / "meta.json").write_bytes(b'{"uid": "\xff"}')
+    with pytest.raises(SourceError, match=r"meta.json is not text in UTF-8 \(byte 9"):
+        idea_cases(tmp_path)
+
+
 def test_idea_cases_make_pages_of_the_case(tmp_path: Path) -> None:
     case = idea_cases(_idea_folder(tmp_path, "0024_0001"))[0]
     assert (len(case.page.conditions), len(case.page.slots), len(case.questions)) == (1, 2, 6)

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from triptych.errors import OutputError
-from triptych.files import write_atomic
+from triptych.files import read_json, write_atomic
 from triptych.images import load_image, save_png
 from triptych.models.backbone import Adapter, Backbone
 from triptych.page import Page
@@ -25,8 +25,7 @@ def begin(folder: Path, settings: Mapping[str, object]) -> None:
     text = json.dumps(settings, indent=1, sort_keys=True)
     if not path.exists():
         write_atomic(path, text.encode())
-    elif path.read_text() != text:
-        there = json.loads(path.read_text())
+    elif (there := read_json(path, error=OutputError)) != json.loads(text):
         differ = sorted(key for key in settings.keys() | there.keys() if settings.get(key) != there.get(key))
         raise OutputError(
             f"{folder} holds another run: it differs in {', '.join(differ)}. Choose another folder or remove it."

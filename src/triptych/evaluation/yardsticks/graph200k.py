@@ -7,7 +7,6 @@ spoils the pictures.
 """
 
 import importlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from triptych.errors import SourceError
+from triptych.files import read_json
 from triptych.images import load_image
 from triptych.page import Page, Role, condition, slot
 
@@ -146,10 +146,7 @@ def _items(folder: Path, split: str) -> tuple[int, Callable[[int], _Item]]:
 
 
 def _processed(folder: Path) -> tuple[int, Callable[[int], _Item]]:
-    try:
-        entries = json.loads((folder / "data.json").read_text())
-    except ValueError as error:
-        raise SourceError(f"{folder / 'data.json'} is not valid JSON: {error}.") from error
+    entries = read_json(folder / "data.json", error=SourceError)
     return len(entries), lambda index: _Entry(entries[index], folder)
 
 

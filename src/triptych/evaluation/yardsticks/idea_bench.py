@@ -3,7 +3,6 @@
 Liang et al. 2024, arXiv:2412.11767. Its pictures are CC BY-NC 4.0 and never part of this package.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from triptych.errors import SourceError
 from triptych.evaluation.judge import Judge
 from triptych.evaluation.statistics import Estimate, bootstrap
+from triptych.files import parse_json, read_json, read_text, text_lines
 from triptych.images import load_image
 from triptych.page import MAX_CONDITIONS, MAX_SLOTS, Page, condition, slot
 
@@ -65,9 +65,10 @@ def idea_cases(folder: Path) -> tuple[IdeaCase, ...]:
 
 def _idea_case(folder: Path) -> IdeaCase:
     try:
-        meta = json.loads((folder / "meta.json").read_text())
-        words = (folder / "instruction.txt").read_text().strip()
-        lines = [json.loads(line) for line in (folder / "auto_eval.jsonl").read_text().splitlines() if line.strip()]
+        meta = read_json(folder / "meta.json", error=SourceError)
+        words = read_text(folder / "instruction.txt", any_encoding=True, error=SourceError).strip()
+        listed = read_text(folder / "auto_eval.jsonl", error=SourceError)
+        lines = [parse_json(line) for _, line in text_lines(listed)]
         count = int(meta.get("output_image_count", 1))
         questions = tuple(
             Question(

@@ -71,7 +71,7 @@ def _tokenizer(
         texts = corpus(mixture, names, pages=recipe.corpus_pages)
         tokenizer = train_tokenizer(texts, size=recipe.sizes.vocabulary)
         write_atomic(path, tokenizer.to_str().encode())
-    return Tokenizer.from_str(path.read_text())
+    return Tokenizer.from_str(path.read_text(encoding="utf-8"))
 
 
 def _optimizers(network: PocketNetwork, recipe: PretrainRecipe) -> dict[str, torch.optim.Optimizer]:
@@ -119,7 +119,7 @@ def _progress(seen: list[Draw], *, step: int, rate: float, seconds: float) -> Pr
 
 
 def _log(path: Path, progress: Progress) -> None:
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps({name: getattr(progress, name) for name in Progress.__dataclass_fields__}) + "\n")
 
 

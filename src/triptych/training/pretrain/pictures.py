@@ -41,7 +41,7 @@ class PictureSource:
         path = self.folder / f"{name}.npy"
         if not path.is_file():
             return None
-        rows = json.loads(path.with_suffix(".json").read_text())
+        rows = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         held = [is_held_out(row if key is None else row[key]) == self.held_out for row in rows]
         return (np.load(path, mmap_mode="r"), np.flatnonzero(held)) if any(held) else None
 

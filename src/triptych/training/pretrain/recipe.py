@@ -91,7 +91,7 @@ def load_recipe(name_or_path: str) -> PretrainRecipe:
     if path.suffix not in {".yaml", ".yml"}:
         path = Path(str(files("triptych.training.pretrain") / "recipes" / f"{name_or_path}.yaml"))
     try:
-        return PretrainRecipe.model_validate(yaml.safe_load(path.read_text()))
+        return PretrainRecipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise TrainingError(
             f"no pretraining recipe {name_or_path!r}; name a shipped one (pocket) or a YAML file."
