@@ -96,6 +96,8 @@ def test_generate_fixed_side_sets_panels_in_squares_and_cuts_the_white_off():
     backbone = klein(References.ALONE, fixed_side=True)
     page = Page(panels=(condition(picture(1, 160, 80)), slot("a"), slot("b", size_px=(30, 60))))
     assert [image.size for image in generate(backbone, page).images] == [(80, 40), (30, 60)]
+    assert bits(generate(backbone, page, size_px=80)) == bits(generate(backbone, page))
+    assert [image.size for image in generate(backbone, page, size_px=60).images] == [(60, 30), (30, 60)]
 
 
 def test_iterate_previews_every_step_and_ends_in_the_result_of_generate(backbone):

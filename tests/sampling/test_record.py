@@ -57,7 +57,7 @@ def test_read_record_of_a_saved_picture_makes_the_same_pixels(backbone, tmp_path
     (again,) = Engine(backbone).generate(found.request)
 
     assert found.slot == 2
-    assert again.images[1].tobytes() == result.images[1].tobytes()
+    assert [image.tobytes() for image in again.images] == [image.tobytes() for image in result.images]
     kept_size = found.request.page.conditions[0].image.size
     assert (kept_size == (300, 200)) == (limit != 400_000)
 
@@ -106,6 +106,14 @@ def test_read_record_of_0_1_is_the_request_it_was(tmp_path, skill, uses):
     assert found.request == Request(
         page=page, seed=3, steps=2, conditioning=Conditioning.REPAINT, size_px=(64, 48), skills=uses
     )
+
+
+def test_read_record_from_before_sizes_were_obeyed_asks_for_what_was_made(tmp_path):
+    data = Request(page=Page(panels=(slot("b"),)), size_px=64).record()
+    for more, size in (({}, None), ({"inputs": []}, 64)):
+        chunk = {"triptych": "0.1.0", "slot": 1, "request": data} | more
+        save_png(Image.new("RGB", (8, 8)), tmp_path / "picture.png", {"triptych": json.dumps(chunk)})
+        assert record.read_record(tmp_path / "picture.png").request.size_px == size
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def _pictures(backbone: Backbone, plan: Plan, tokens: Tensor, requests: Sequence
             decoded[cut.target][index].crop(cut.box.corners) if cut.box else decoded[cut.target][index]
             for cut in plan.cuts
         ]
-        wanted = wanted_sizes(request.page, request.size_px)
+        wanted = wanted_sizes(request.page, backbone.card, request.size_px)
         pictures.append(
             tuple(restore(image, request.page, backbone.card, size) for image, size in zip(found, wanted, strict=True))
         )

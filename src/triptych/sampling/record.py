@@ -10,6 +10,7 @@ from typing import Any
 from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from triptych.canvas import Placement
 from triptych.conditioning import Conditioning
 from triptych.errors import ImageError
 from triptych.files import parse_json
@@ -21,7 +22,7 @@ from triptych.pageschema import check_entry
 from triptych.sampling.inputs import FOLDER, InputEntry, Inputs, Keep, find_inputs, named_images
 from triptych.sampling.request import Request, SkillUse
 from triptych.sampling.result import Result
-from triptych.sampling.working import working_page
+from triptych.sampling.working import wanted_sizes, working_page
 from triptych.version import __version__
 
 __all__ = ["KEY", "Kept", "Recorded", "kept_request", "read_record", "result_text", "without_inputs"]
@@ -129,10 +130,11 @@ def _with_pictures(request: Request, card: Card) -> dict[str, Any]:
 def _as_seen(page: Page, card: Card, size_px: tuple[int, int] | int | None) -> Page:
     working = working_page(page, card, size_px)
     if card.fixed_side:
-        # Squares on white say nothing of the aspect that answers are cut to; keep what was asked.
-        sizes = [
-            panel.size_px or next((c.image.size for c in page.conditions if c.image), None) for panel in page.slots
-        ]
+        # Squares on white say nothing of the aspect that answers are cut to; keep what was asked, or what it comes to.
+        frame = (card.side_px, card.side_px)
+        first = next((c.image.size for c in page.conditions if c.image), frame)
+        cut = Placement(source_px=first, frame_px=frame).box.size_px
+        sizes = [wanted or cut for wanted in wanted_sizes(page, card, size_px)]
     else:
         sizes = [old.size_px or new.size_px for old, new in zip(page.slots, working.slots, strict=True)]
     queue = iter(sizes)
@@ -211,13 +213,22 @@ def _read_chunk(path: str | Path) -> _Chunk:
     try:
         data = parse_json(text)
         is_old = isinstance(data, dict) and "request" not in data
-        return _Chunk01.model_validate(data).now() if is_old else _Chunk.model_validate(data)
+        chunk = _Chunk01.model_validate(data).now() if is_old else _Chunk.model_validate(data)
+        return chunk if isinstance(data, dict) and "inputs" in data else _as_it_was(chunk)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"])) or KEY
         raise ImageError(f"{path}: its text chunk {KEY!r} is damaged: key {key!r}: {first['msg']}.") from error
     except ValueError as error:
         raise ImageError(f"{path}: its text chunk {KEY!r} is damaged: {error}.") from error
+
+
+def _as_it_was(chunk: _Chunk) -> _Chunk:
+    """A record from before the pocket obeyed a size that is one number: it makes the same picture without."""
+    request = chunk.request
+    if request.get("backbone") != "pocket" or not isinstance(request.get("size_px"), int):
+        return chunk
+    return chunk.model_copy(update={"request": {**request, "size_px": None}})
 
 
 def _uses01(text: str | None) -> tuple[SkillUse, ...]:

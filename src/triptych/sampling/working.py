@@ -16,9 +16,15 @@ __all__ = ["layout_key", "restore", "wanted_sizes", "working_page"]
 Size = tuple[int, int]
 
 
-def wanted_sizes(page: Page, size_px: Size | int | None) -> tuple[Size | None, ...]:
-    """Width and height asked of each slot: its own, else its answer's, else `size_px`; None where nothing was asked."""
+def wanted_sizes(page: Page, card: Card, size_px: Size | int | None) -> tuple[Size | None, ...]:
+    """Width and height asked of each slot: its own, else its answer's, else `size_px`; None where nothing was asked.
+
+    A backbone of a fixed side cannot work at another: there one number is the side of a square that pictures fit in.
+    """
     default = size_px if isinstance(size_px, tuple) else None
+    if card.fixed_side and isinstance(size_px, int) and size_px > 0:
+        first = next((panel.image.size for panel in page.conditions if panel.image), (size_px, size_px))
+        default = Placement(source_px=first, frame_px=(size_px, size_px)).box.size_px
     return tuple(slot.size_px or (slot.answer.size if slot.answer else default) for slot in page.slots)
 
 
@@ -31,7 +37,7 @@ def working_page(page: Page, card: Card, size_px: Size | int | None = None) -> P
     """
     side = _side(card, size_px)
     first = next((panel.image.size for panel in page.conditions if panel.image), (side, side))
-    asked = iter(wanted_sizes(page, size_px))
+    asked = iter(wanted_sizes(page, card, size_px))
 
     def refit(panel: Panel) -> Panel:
         if panel.image is not None:
