@@ -83,6 +83,21 @@ def test_engine_stream_closed_early_leaves_others_and_release_leaves_the_backbon
     assert bits(engine.generate(ask())[0]) == bare
 
 
+@pytest.mark.parametrize("closed_first", [0, 1])
+def test_engine_two_streams_closed_in_either_order_leave_no_skill_on(engine, backbone, closed_first):
+    engine.release()
+    weights, bare = backbone.transformer.proj_out.weight, bits(engine.generate(ask())[0])
+    streams = [engine.stream(ask(name, steps=4)) for name in ("one", "two")]
+    for _ in range(2):
+        for stream in streams:
+            while not isinstance(next(stream), Step):
+                pass
+    streams[closed_first].close()
+    streams[1 - closed_first].close()
+    assert bits(engine.generate(ask())[0]) == bare
+    assert backbone.transformer.proj_out.weight is weights
+
+
 def test_engine_skill_of_another_backbone_is_refused_and_leaves_none_on(engine):
     other = random_skill(klein(), name="other")
     bare = bits(engine.generate(ask())[0])
