@@ -1,11 +1,12 @@
 """Seconds a page and peak memory: ours against diffusers' own FLUX.2 klein pipelines driving the same pocket weights.
 
-    PYTHONPATH=src python benchmarks/pocket_sampling.py [--docs docs/pocket/speed.md]
+    PYTHONPATH=src python benchmarks/pocket_sampling.py [--docs docs/pocket/speed.md] [--pages 3x1 3x4 8x4]
 
 On a machine with nothing else to do. Every contender fills the same slots of the same pages with the same text, noise
-levels and noise, in float32, in a process of its own; a stock pipeline fills one slot at a time, so m slots are m
-calls, and computes with torch's own linear layers, as diffusers does. The best of several runs counts, and outputs are
-compared before anything is timed.
+levels and noise, in a process of its own; a stock pipeline fills one slot at a time, so m slots are m calls, and
+computes with torch's own linear layers, as diffusers does; a *packed* pipeline gets weights laid out as ours are. The
+tables come in the order of the pocket's own choice: bfloat16 first where the processor has it, then float32. The best
+of several runs counts, and outputs are compared before anything is timed.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,6 +31,8 @@ from torch import Tensor, nn
 from triptych.files import write_atomic
 from triptych.flow import euler_step
 from triptych.models.backbone import Conditions, Grid, Targets, Text
+from triptych.models.hardware import bfloat16_is_fast
+from triptych.models.packed_linear import pack_linears
 from triptych.models.placing import compile_blocks
 from triptych.models.pocket import PocketBackbone, load_pocket
 from triptych.models.pocket.in_diffusers import in_diffusers
@@ -38,27 +41,37 @@ from triptych.models.reading import read
 STEPS = 8
 WORDS = 16
 SIDE = 8
-CONTENDERS = ("ours, cached", "ours, compiled", "ours, uncached", "Flux2KleinPipeline", "Flux2KleinKVPipeline")
+STOCK = ("ours, cached", "ours, compiled", "ours, uncached", "Flux2KleinPipeline", "Flux2KleinKVPipeline")
+PACKED = ("ours, cached", "Flux2KleinPipeline, packed", "Flux2KleinKVPipeline, packed")
+PAGES = tuple(itertools.product((1, 3, 8), (1, 2, 4)))
+FEW = ((3, 1), (3, 4), (8, 4))
 Contender = Callable[[], Tensor]
-PAGE = """\
+HEAD = """\
 # How fast the pocket is
 
-Seconds a page of n conditions and m slots, beside diffusers' own pipelines driving the same weights: float32, {threads}
-threads, {steps} steps, {words} tokens of text a slot, panels of 128 px, the best of {repeats}, each in a process of its
-own. Made by `benchmarks/pocket_sampling.py`. Back to [the card](../pocket.md).
-
-**In bfloat16**, which the pocket runs in by default where the processor has it, the lead is smaller: packed weights
-help float32 alone. A machine that has it gave, with the same weights, two threads and eight steps, over
-`Flux2KleinPipeline` 1.8x (n = 3, m = 1), 3.4x (n = 3, m = 4) and 5.6x (n = 8, m = 4), and over `Flux2KleinKVPipeline`
-1.1x, 1.9x and 2.2x. Those figures were reported to us, and are not from the machine of the float32 table below, which
-has no bfloat16.
+Seconds a page of n conditions and m slots, beside diffusers' own pipelines driving the same weights: {threads} threads,
+{steps} steps, {words} tokens of text a slot, panels of 128 px, the best of {repeats}, each in a process of its own.
+Made by `benchmarks/pocket_sampling.py`. Back to [the card](../pocket.md).
 
 **Reading it.** In brackets is the time as a multiple of the first contender's. *Cached* reads the conditions once, as
 `Flux2KleinKVPipeline` does; *uncached* reads them in every step, as `Flux2KleinPipeline` does. *Compiled* is cached
 with compiled blocks, compiling not counted. A pipeline fills one slot a call, so m slots are m calls; ours fills them
 together, so that they see each other, which is the same work only for m = 1: there the largest difference of any pixel
-between all five is given, of a range of 2. Ours multiplies with weights packed for the processor (`PackedLinear`), the
-pipelines with torch's own layers. The pocket's default is one step, to which no cache matters.
+between all of a row is given, of a range of 2. Ours multiplies with weights laid out for the processor
+(`PackedLinear`), the pipelines with torch's own layers, but for those named *packed*, which get the same weights as
+ours. The pocket's default is one step, to which no cache matters.
+"""
+REPORTED = """
+## bfloat16, the default where the processor has it
+
+| n | m | Flux2KleinPipeline | Flux2KleinKVPipeline |
+|---|---|---|---|
+| 3 | 1 | 1.8x | 1.1x |
+| 3 | 4 | 3.4x | 1.9x |
+| 8 | 4 | 5.6x | 2.2x |
+
+How many times as long they take as ours, cached; the same weights, two threads, eight steps. The processor on which the
+other tables were made has no units for bfloat16: these figures were reported to us from one that has (issue 19).
 """
 
 
@@ -71,7 +84,7 @@ class _Vae(nn.Module):
         width = backbone.card.channels
         self.config = SimpleNamespace(block_out_channels=(1, 1, 1, 1), batch_norm_eps=0.0, latent_channels=width // 4)
         self.bn = SimpleNamespace(running_mean=torch.zeros(width), running_var=torch.ones(width))
-        self.dtype = torch.float32
+        self.dtype = backbone.dtype
         self.device = torch.device("cpu")
 
     def encode(self, image: Tensor) -> SimpleNamespace:
@@ -99,7 +112,8 @@ def _levels() -> list[float]:
 def _ours(backbone: PocketBackbone, n: int, m: int, *, cached: bool) -> Contender:
     """All slots jointly; with one slot this is the very computation of the stock pipelines."""
     config = backbone.network.config
-    images, text, noise = _inputs(config.channels, config.text_width, n, m)
+    images, *tensors = _inputs(config.channels, config.text_width, n, m)
+    text, noise = (tensor.to(backbone.dtype) for tensor in tensors)
 
     def run() -> Tensor:
         pixels = torch.stack([torch.from_numpy(np.array(image)) for image in images]).permute(0, 3, 1, 2)
@@ -124,15 +138,19 @@ def _ours(backbone: PocketBackbone, n: int, m: int, *, cached: bool) -> Contende
     return run
 
 
-def _stock(backbone: PocketBackbone, n: int, m: int, kind: type) -> Contender:
+def _pipeline(backbone: PocketBackbone, n: int, m: int, kind: type, *, packed: bool) -> Contender:
     config = backbone.network.config
-    images, text, noise = _inputs(config.channels, config.text_width, n, m)
+    images, *tensors = _inputs(config.channels, config.text_width, n, m)
+    text, noise = (tensor.to(backbone.dtype) for tensor in tensors)
+    transformer = in_diffusers(backbone.transformer)
+    if packed:
+        pack_linears(transformer)
     pipeline = kind(
         scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0),
         vae=None,
         text_encoder=None,
         tokenizer=None,
-        transformer=in_diffusers(backbone.transformer),
+        transformer=transformer,
     )
     pipeline.vae = _Vae(backbone)
     pipeline.set_progress_bar_config(disable=True)
@@ -165,16 +183,15 @@ def _contender(name: str, backbone: PocketBackbone, n: int, m: int) -> Contender
             return _ours(backbone, n, m, cached=True)
         case "ours, uncached":
             return _ours(backbone, n, m, cached=False)
-        case "Flux2KleinPipeline":
-            return _stock(backbone, n, m, Flux2KleinPipeline)
         case _:
-            return _stock(backbone, n, m, Flux2KleinKVPipeline)
+            kind = Flux2KleinPipeline if "KV" not in name else Flux2KleinKVPipeline
+            return _pipeline(backbone, n, m, kind, packed=name.endswith("packed"))
 
 
 @torch.no_grad()
-def measure(name: str, n: int, m: int, repeats: int) -> dict[str, float]:
+def measure(name: str, n: int, m: int, repeats: int, dtype: torch.dtype) -> dict[str, float]:
     """Best seconds of `repeats`, peak resident megabytes, and for one slot the largest difference from ours."""
-    backbone = load_pocket(dtype=torch.float32, packed=name.startswith("ours"))
+    backbone = load_pocket(dtype=dtype, packed=not name.startswith("Flux2") or name.endswith("packed"))
     expected = _ours(backbone, n, m, cached=True)() if m == 1 else None
     if name == "ours, compiled":
         compile_blocks(backbone)
@@ -191,11 +208,22 @@ def measure(name: str, n: int, m: int, repeats: int) -> dict[str, float]:
 
 
 def _cells(rows: dict[str, dict[str, float]], n: int, m: int) -> list[str]:
-    ours = rows[CONTENDERS[0]]["seconds"]
+    ours = next(iter(rows.values()))["seconds"]
     times = [f"{row['seconds']:.3f} ({row['seconds'] / ours:.1f}x)" for row in rows.values()]
     peaks = [f"{row['megabytes']:.0f}" for row in rows.values()]
     worst = max(row["difference"] for row in rows.values())
     return [str(n), str(m), *times, ", ".join(peaks), "" if math.isnan(worst) else f"{worst:.0e}"]
+
+
+def _table(contenders: Sequence[str], pages: Sequence[tuple[int, int]], repeats: int, dtype: torch.dtype) -> str:
+    heading = ("n", "m", *contenders, "peak MB, in this order", "largest difference, m = 1")
+    lines = [f"| {' | '.join(heading)} |", "|---" * len(heading) + "|"]
+    print("\n".join(lines), flush=True)
+    for n, m in pages:
+        rows = {name: _in_its_own_process(name, n, m, repeats, dtype) for name in contenders}
+        lines.append(f"| {' | '.join(_cells(rows, n, m))} |")
+        print(lines[-1], flush=True)
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -203,26 +231,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--docs", type=Path, help="the page to write")
-    parser.add_argument("--one", nargs=3, metavar=("CONTENDER", "N", "M"), help=argparse.SUPPRESS)
+    parser.add_argument("--pages", nargs="+", metavar="NxM", help="pages of the first tables; by default nine")
+    parser.add_argument("--one", nargs=4, metavar=("CONTENDER", "N", "M", "DTYPE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        name, n, m = arguments.one
-        print(json.dumps(measure(name, int(n), int(m), arguments.repeats)))
+        name, n, m, dtype = arguments.one
+        print(json.dumps(measure(name, int(n), int(m), arguments.repeats, getattr(torch, dtype))))
         return
-    heading = ("n", "m", *CONTENDERS, "peak MB, in this order", "largest difference, m = 1")
-    lines = [f"| {' | '.join(heading)} |", "|---" * len(heading) + "|"]
-    print("\n".join(lines), flush=True)
-    for n, m in itertools.product((1, 3, 8), (1, 2, 4)):
-        rows = {name: _in_its_own_process(name, n, m, arguments.repeats) for name in CONTENDERS}
-        lines.append(f"| {' | '.join(_cells(rows, n, m))} |")
-        print(lines[-1], flush=True)
+    asked = [tuple(map(int, page.split("x"))) for page in arguments.pages or ()]
+    own = bfloat16_is_fast()
+    parts = [HEAD.format(threads=torch.get_num_threads(), steps=STEPS, words=WORDS, repeats=arguments.repeats)]
+    if not own:
+        parts.append(REPORTED)
+    for dtype in (torch.bfloat16, torch.float32) if own else (torch.float32,):
+        name = str(dtype).removeprefix("torch.")
+        default = ", the default where the processor has it" if dtype is torch.bfloat16 else ""
+        parts.append(f"\n## {name}{default}\n\n{_table(STOCK, asked or PAGES, arguments.repeats, dtype)}")
+        parts.append(f"\n### The same, the pipelines packed\n\n{_table(PACKED, FEW, arguments.repeats, dtype)}")
     if arguments.docs:
-        text = PAGE.format(threads=torch.get_num_threads(), steps=STEPS, words=WORDS, repeats=arguments.repeats)
-        write_atomic(arguments.docs, f"{text}\n{chr(10).join(lines)}\n".encode())
+        write_atomic(arguments.docs, "".join(parts).encode())
 
 
-def _in_its_own_process(name: str, n: int, m: int, repeats: int) -> dict[str, float]:
-    command = [sys.executable, __file__, "--repeats", str(repeats), "--one", name, str(n), str(m)]
+def _in_its_own_process(name: str, n: int, m: int, repeats: int, dtype: torch.dtype) -> dict[str, float]:
+    one = [name, str(n), str(m), str(dtype).removeprefix("torch.")]
+    command = [sys.executable, __file__, "--repeats", str(repeats), "--one", *one]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout.splitlines()[-1])
 
 

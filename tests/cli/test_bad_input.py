@@ -121,7 +121,7 @@ def test_generate_with_unusual_words_works(triptych, pocket_file, tmp_path, text
 def test_generate_with_words_beyond_the_encoder_says_how_many_fit(triptych, pocket_file, tmp_path):
     result = triptych("generate", "--slot", "fox " * 900, "--out", tmp_path / "out", "--backbone", pocket_file)
 
-    _failed(result, "at most 64")
+    _failed(result, "the instruction of slot 1", "at most 64")
     assert list((tmp_path / "out").iterdir()) == []
 
 

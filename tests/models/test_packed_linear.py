@@ -86,3 +86,10 @@ def test_inject_into_packed_layers_trains_and_leaves_them_as_they_were() -> None
         assert not torch.allclose(module(tokens), before)
     eject(module)
     assert torch.equal(module(tokens), before)
+
+
+def test_packed_linear_in_bfloat16_is_right_on_every_processor() -> None:
+    plain, packed = _pair(64, 32)
+    tokens = torch.randn(5, 64).bfloat16()
+    made = packed.bfloat16()(tokens)
+    assert torch.allclose(made.float(), plain.bfloat16()(tokens).float(), atol=0.05)

@@ -83,6 +83,8 @@ class RunFolder:
         file = self.path / "settings.json"
         text = settings.model_dump_json(indent=1)
         if not file.exists():
+            if self.path.is_dir() and any(self.path.iterdir()):
+                raise OutputError(f"{self.path} holds other files and no evaluation. Choose another folder.")
             try:
                 for name in ("rows", "shown"):
                     (self.path / name).mkdir(parents=True, exist_ok=True)

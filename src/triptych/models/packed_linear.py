@@ -36,6 +36,8 @@ class PackedLinear(nn.Linear):
         if torch.compiler.is_compiling() or not torch.backends.mkldnn.is_available():
             return False
         wants_gradient = torch.is_grad_enabled() and (tokens.requires_grad or self.weight.requires_grad)
+        if tokens.dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return False
         fits = tokens.dtype == self.weight.dtype in _KINDS and tokens.device.type == self.weight.device.type == "cpu"
         return fits and not (wants_gradient or torch.is_autocast_enabled("cpu") or self.weight.is_inference())
 

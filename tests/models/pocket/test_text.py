@@ -50,9 +50,17 @@ def test_lay_out_of_any_texts_shares_positions_and_loses_nothing(texts: list[str
         assert blocks.ids[row, here][: len(ids)].tolist() == ids
 
 
-def test_lay_out_of_a_text_over_the_limit_names_its_place() -> None:
-    with pytest.raises(PromptError, match="place 3"):
-        lay_out([[(3, "mirror it " * 60)]], TOKENIZER)
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        (0, "the instruction of slot 1 has"),
+        (20, "the instruction of condition 2 has"),
+        (OVERVIEW_FRAME, "the overview"),
+    ],
+)
+def test_lay_out_of_a_text_over_the_limit_names_its_panel_counted_from_one(frame: int, said: str) -> None:
+    with pytest.raises(PromptError, match=said):
+        lay_out([[(frame, "mirror it " * 60)]], TOKENIZER)
 
 
 def test_pocket_reads_an_instruction_where_its_panel_stands(pocket: PocketBackbone) -> None:

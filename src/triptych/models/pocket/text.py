@@ -55,9 +55,8 @@ def lay_out(pages: Sequence[Sequence[tuple[int, str]]], tokenizer: Tokenizer) ->
     for parts in encoded:
         for frame, ids in parts.items():
             if len(ids) > MAX_PART_TOKENS:
-                where = "the overview" if frame == OVERVIEW_FRAME else f"the instruction of the panel at place {frame}"
                 raise PromptError(
-                    f"{where} has {len(ids)} tokens; pocket reads at most {MAX_PART_TOKENS}. Say it in fewer words."
+                    f"{_place(frame)} has {len(ids)} tokens; pocket reads at most {MAX_PART_TOKENS}. Say it in fewer words."
                 )
     columns: list[Tensor] = []
     places: list[Tensor] = []
@@ -73,6 +72,13 @@ def lay_out(pages: Sequence[Sequence[tuple[int, str]]], tokenizer: Tokenizer) ->
         columns.append(block)
         places.append(place)
     return TextBlocks(ids=torch.cat(columns, dim=1), positions=torch.cat(places))
+
+
+def _place(frame: int) -> str:
+    """A frame in the user's words: slots and conditions are counted from 1, those of example pages as conditions."""
+    if frame == OVERVIEW_FRAME:
+        return "the overview"
+    return "the instruction of " + (f"slot {frame + 1}" if frame < 10 else f"condition {frame // 10}")
 
 
 class PocketText(nn.Module):
