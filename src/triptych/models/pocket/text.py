@@ -55,9 +55,8 @@ def lay_out(pages: Sequence[Sequence[tuple[int, str]]], tokenizer: Tokenizer) ->
     for parts in encoded:
         for frame, ids in parts.items():
             if len(ids) > MAX_PART_TOKENS:
-                raise PromptError(
-                    f"{_place(frame)} has {len(ids)} tokens; pocket reads at most {MAX_PART_TOKENS}. Say it in fewer words."
-                )
+                most = f"pocket reads at most {MAX_PART_TOKENS}"
+                raise PromptError(f"{_place(frame)} has {len(ids)} tokens; {most}. Say it in fewer words.")
     columns: list[Tensor] = []
     places: list[Tensor] = []
     for frame in sorted({frame for parts in encoded for frame in parts}):
