@@ -7,7 +7,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from triptych.cli import build, evaluate, generate, models, page, pages, pocket, replay, rules, skills, train, yardstick
+from triptych.cli import (
+    batch,
+    build,
+    evaluate,
+    generate,
+    models,
+    page,
+    pages,
+    pocket,
+    replay,
+    rules,
+    skills,
+    train,
+    yardstick,
+)
 from triptych.cli import mcp as mcp_command
 from triptych.cli import studio as studio_command
 from triptych.cli.console import complain, remarks
@@ -104,6 +118,7 @@ def _root(
 
 _COMMANDS = (
     generate,
+    batch,
     replay,
     studio_command,
     mcp_command,

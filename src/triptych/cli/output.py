@@ -96,12 +96,13 @@ def write_group(folder: Path, files: Mapping[str, bytes], *, overwrite: bool = F
     return written
 
 
-def keep_inputs(folder: Path, files: Mapping[str, bytes]) -> None:
+def keep_inputs(folder: Path, files: Mapping[str, bytes], *, quiet: bool = False) -> None:
     """Write the pictures that were given, by names that hold their digests; those that are there stay as they are."""
     for name, data in files.items():
         if not (folder / name).exists():
             write_atomic(folder / name, data)
-            console.say(f"kept {folder / name}")
+            if not quiet:
+                console.say(f"kept {folder / name}")
 
 
 def _remove(paths: list[Path]) -> None:

@@ -207,7 +207,7 @@ def _recipe(name: str, changes: list[str] | None, steps: int | None, backbone: s
         try:
             asked[key] = parse_yaml(value)
         except ValueError as error:
-            raise typer.BadParameter(f"{change!r}: its value is no proper YAML: {error}.", param_hint="--set") from None
+            raise typer.BadParameter(f"{change!r}: its value is not valid YAML: {error}.", param_hint="--set") from None
     asked |= {key: value for key, value in (("steps", steps), ("backbone", backbone)) if value is not None}
     return load_recipe(name, asked)
 
