@@ -50,7 +50,7 @@ def test_train_dry_run_of_a_shipped_recipe_needs_no_weights(triptych, tmp_path, 
     assert not (tmp_path / "s.run").exists()
 
 
-@pytest.mark.parametrize(("change", "said"), [("batch=[1", "not valid YAML"), ("watch={a: 1, a: 2}", "stands twice")])
+@pytest.mark.parametrize(("change", "said"), [("batch=[1", "not valid YAML"), ("watch={a: 1, a: 2}", "duplicate key")])
 def test_train_with_a_change_that_is_no_yaml_names_it(triptych, pageset, tmp_path, change, said):
     result = triptych("train", pageset, "--set", change, "--out", tmp_path / "skill.safetensors")
 

@@ -43,5 +43,5 @@ def test_settings_that_are_damaged_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="holds no evaluation"):
         RunFolder(tmp_path).settings()
     (tmp_path / "settings.json").write_bytes(b'{"seed": 1, "seed": 2}')
-    with pytest.raises(SourceError, match=r"settings\.json is not valid JSON: key 'seed' stands twice"):
+    with pytest.raises(SourceError, match=r"settings\.json is not valid JSON: duplicate key 'seed'"):
         RunFolder(tmp_path).settings()

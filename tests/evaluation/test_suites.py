@@ -34,7 +34,7 @@ def test_load_suite_pocket_keeps_trained_and_held_out_apart() -> None:
         ("title: x\nrows: [{name: a, title: A, rules: maps}, {name: a, title: B, rules: maps}]", "differ"),
         ("title: x\nrows: []", "rows"),
         ("title: [x", r"suite.yaml is not valid YAML"),
-        ("title: x\ntitle: y\nrows: []", "key 'title' stands twice"),
+        ("title: x\ntitle: y\nrows: []", "duplicate key 'title'"),
         ("title: caf\udce9\nrows: []", r"suite.yaml is not text in UTF-8 \(byte 10, 0xe9\)"),
     ],
 )
