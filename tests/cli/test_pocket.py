@@ -74,7 +74,10 @@ def test_pretrain_makes_a_pocket_that_generates_and_goes_on_from_it(
     recipe.write_text(RECIPE % 3)
     again = triptych("pocket", "pretrain", recipe, "--run", run, "--sprites", sprites, "--codec-steps", 2, "--eager")
     assert again.exit_code == 0, again.output
-    assert {path.name for path in run.glob("state-*")} == {"state-00000002.safetensors", "state-00000003.safetensors"}
+    assert {path.name for path in run.glob("checkpoints/*")} == {
+        "step-00000002.safetensors",
+        "step-00000003.safetensors",
+    }
 
 
 def test_pretrain_from_an_earlier_pocket_takes_its_words_and_codec(

@@ -123,7 +123,7 @@ def test_arc_trains_on_each_task_and_goes_on_where_it_was(triptych: Command, poc
     [
         (("idea-bench", "nowhere"), "auto_eval"),
         (("cobsat", "nowhere"), "datasets"),
-        (("graph200k", "nowhere"), "no Graph200K"),
+        (("graph200k", "nowhere"), "is not a Graph200K"),
         (("graph200k", "nowhere", "--tasks", "depth-to-photo"), "depth-to-target"),
         (("arc", "--version", "arc9"), "arcagi1"),
     ],

@@ -15,8 +15,9 @@ from triptych.data.sources import ShapeSource
 from triptych.errors import OutputError
 from triptych.evaluation import run
 from triptych.evaluation.records import RunFolder
-from triptych.evaluation.run import Progress, evaluate
+from triptych.evaluation.run import evaluate
 from triptych.evaluation.suites import Suite
+from triptych.events import Step
 from triptych.models.backbone import Conditioning
 from triptych.models.pocket import PocketBackbone, PocketConfig, PocketNetwork
 
@@ -75,12 +76,12 @@ def test_evaluate_stopped_run_continues_with_same_scores(
     class StopError(Exception):
         pass
 
-    def stop(progress: Progress) -> None:
-        if progress.done == 2:
+    def stop(event: object) -> None:
+        if isinstance(event, Step) and event.step == 2:
             raise StopError
 
     with pytest.raises(StopError):
-        evaluate(pocket, suite(RULE_ROW), out=tmp_path / "run", sprites=sprites, steps=1, on_progress=stop)
+        evaluate(pocket, suite(RULE_ROW), out=tmp_path / "run", sprites=sprites, steps=1, on_event=stop)
     file = tmp_path / "run" / "rows" / "rules.jsonl"
     # As after a crash in the middle of a line.
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:1]) + '{"page": "rules/0')

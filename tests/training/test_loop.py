@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from tiny_training import made_page, recipe, tiny_pocket
 from triptych.errors import SkillError, TrainingError
-from triptych.events import CancelToken, Step
+from triptych.events import CancelToken, Step, Warning
 from triptych.models.adapters import Skills
 from triptych.sampling import generate
 from triptych.skill import load_skill
@@ -22,11 +22,19 @@ class _KilledError(Exception):
 
 
 def _until(step):
-    def stop(progress):
-        if progress.step == step:
+    def stop(event):
+        if _is_step(event, step):
             raise _KilledError
 
     return stop
+
+
+def _is_step(event, number):
+    return isinstance(event, Step) and event.step == number
+
+
+def _into(notes):
+    return lambda event: notes.append(event.text) if isinstance(event, Warning) else None
 
 
 def _checkpoints(out):
@@ -53,7 +61,7 @@ def test_train_killed_and_resumed_ends_in_the_same_weights(tmp_path, pages, chan
     plan = recipe(**changes)
     whole = train(pages, tmp_path / "whole.safetensors", plan, tiny_pocket())
     with pytest.raises(_KilledError):
-        train(pages, tmp_path / "cut.safetensors", plan, tiny_pocket(), on_progress=_until(3))
+        train(pages, tmp_path / "cut.safetensors", plan, tiny_pocket(), on_event=_until(3))
     resumed = train(pages, tmp_path / "cut.safetensors", plan, tiny_pocket(), resume=True)
     _same(whole, resumed)
 
@@ -66,7 +74,7 @@ def test_train_lowers_the_loss_and_leaves_the_backbone_as_it_was(tmp_path, pages
         tmp_path / "s.safetensors",
         recipe(steps=12, draws=4, levels={"pure_share": 1.0}),
         pocket,
-        on_progress=lambda progress: losses.append(progress.loss),
+        on_event=lambda event: losses.append(event.measures["loss"]) if isinstance(event, Step) else None,
     )
     assert min(losses[-3:]) < 0.8 * losses[0]
     after = pocket.transformer.state_dict()
@@ -79,13 +87,11 @@ def test_train_truncated_newest_checkpoint_continues_from_the_one_before(tmp_pat
     plan, out = recipe(), tmp_path / "s.safetensors"
     whole = train(pages, tmp_path / "whole.safetensors", plan, tiny_pocket())
     with pytest.raises(_KilledError):
-        train(pages, out, plan, tiny_pocket(), on_progress=_until(4))
+        train(pages, out, plan, tiny_pocket(), on_event=_until(4))
     newest = _checkpoints(out)[-1]
     newest.write_bytes(newest.read_bytes()[:-100])
     notes = []
-    resumed = train(
-        pages, out, plan, tiny_pocket(), resume=True, on_progress=lambda progress: notes.append(progress.note)
-    )
+    resumed = train(pages, out, plan, tiny_pocket(), resume=True, on_event=_into(notes))
     _same(whole, resumed)
     assert any(newest.name in note for note in notes)
 
@@ -93,7 +99,7 @@ def test_train_truncated_newest_checkpoint_continues_from_the_one_before(tmp_pat
 def test_train_bit_flip_in_the_newest_checkpoint_is_found(tmp_path, pages):
     out = tmp_path / "s.safetensors"
     with pytest.raises(_KilledError):
-        train(pages, out, recipe(), tiny_pocket(), on_progress=_until(4))
+        train(pages, out, recipe(), tiny_pocket(), on_event=_until(4))
     for path in _checkpoints(out):
         data = bytearray(path.read_bytes())
         data[-5] ^= 64
@@ -105,7 +111,7 @@ def test_train_bit_flip_in_the_newest_checkpoint_is_found(tmp_path, pages):
 def test_train_resumed_with_changes_names_them(tmp_path, pages):
     out = tmp_path / "s.safetensors"
     with pytest.raises(_KilledError):
-        train(pages, out, recipe(), tiny_pocket(), on_progress=_until(2))
+        train(pages, out, recipe(), tiny_pocket(), on_event=_until(2))
     with pytest.raises(TrainingError, match=r"recipe key optimizer\.learning_rate \(0\.01 then, 0\.02 now\)"):
         train(pages, out, recipe(optimizer={"learning_rate": 2e-2}), tiny_pocket(), resume=True)
     other = [*pages[:3], replace(pages[3], overview="changed")]
@@ -120,7 +126,7 @@ def test_train_resumed_with_changes_names_them(tmp_path, pages):
 def test_train_over_a_run_without_resume_is_refused(tmp_path, pages):
     out = tmp_path / "s.safetensors"
     with pytest.raises(_KilledError):
-        train(pages, out, recipe(), tiny_pocket(), on_progress=_until(2))
+        train(pages, out, recipe(), tiny_pocket(), on_event=_until(2))
     with pytest.raises(TrainingError, match="--resume"):
         train(pages, out, recipe(), tiny_pocket())
 
@@ -134,7 +140,7 @@ def test_train_interrupted_saves_the_step_it_was_in(tmp_path, pages):
             out,
             plan,
             tiny_pocket(),
-            on_progress=lambda progress: signal.raise_signal(signal.SIGINT) if progress.step == 2 else None,
+            on_event=lambda event: signal.raise_signal(signal.SIGINT) if _is_step(event, 2) else None,
         )
     assert _checkpoints(out) == [stopped.value.checkpoint]
     assert stopped.value.checkpoint.name == "step-00000002.safetensors"
@@ -146,7 +152,7 @@ def test_train_with_an_exploding_rate_stops_and_keeps_finite_weights(tmp_path, p
     plan = recipe(steps=20, most_bad_steps=2, optimizer={"learning_rate": 1e30})
     notes = []
     with pytest.raises(TrainingError, match="3 steps in a row"):
-        train(pages, out, plan, tiny_pocket(), on_progress=lambda progress: notes.append(progress.note))
+        train(pages, out, plan, tiny_pocket(), on_event=_into(notes))
     assert sum("not finite" in note for note in notes) == 2
     for path in _checkpoints(out):
         assert all(value.isfinite().all() for value in load_file(path).values() if value.is_floating_point())
@@ -181,14 +187,14 @@ def test_trained_skill_changes_pictures_and_configures_the_page(tmp_path, pages,
 
 
 def test_train_interrupted_twice_stops_in_the_middle_and_saves_nothing(tmp_path, pages):
-    def press(progress):
-        if progress.step == 2:
+    def press(event):
+        if _is_step(event, 2):
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
     plan = recipe(watch={"save_every": 100, "samples": 0})
     with pytest.raises(KeyboardInterrupt):
-        train(pages, tmp_path / "s.safetensors", plan, tiny_pocket(), on_progress=press)
+        train(pages, tmp_path / "s.safetensors", plan, tiny_pocket(), on_event=press)
     assert _checkpoints(tmp_path / "s.safetensors") == []
 
 
@@ -237,7 +243,7 @@ def test_train_more_steps_is_the_longer_training(tmp_path, pages):
     longer = train(pages, tmp_path / "longer.safetensors", recipe(steps=6), tiny_pocket())
     train(pages, out, recipe(steps=3), tiny_pocket())
     with pytest.raises(_KilledError):
-        train(pages, out, recipe(steps=3), tiny_pocket(), more_steps=3, on_progress=_until(5))
+        train(pages, out, recipe(steps=3), tiny_pocket(), more_steps=3, on_event=_until(5))
     more = train(pages, out, recipe(steps=3), tiny_pocket(), resume=True)
     _same(longer, more)
     assert more.card.steps == 6
@@ -264,7 +270,7 @@ def test_train_sampling_that_fails_costs_no_step(tmp_path, pages, monkeypatch):
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr("triptych.training.watch.generate", full)
-    train(pages, out, plan, tiny_pocket(), on_progress=lambda progress: notes.append(progress.note))
+    train(pages, out, plan, tiny_pocket(), on_event=_into(notes))
     assert load_skill(out).card.steps == 2
     assert [path.name for path in _checkpoints(out)] == ["step-00000001.safetensors", "step-00000002.safetensors"]
     assert sum("drawing samples failed: out of memory" in note for note in notes) == 3
@@ -274,14 +280,14 @@ def test_train_damaged_contact_sheet_and_unwritable_log_cost_no_step(tmp_path, p
     out, notes = tmp_path / "s.safetensors", []
     plan = recipe(steps=2, watch={"save_every": 1, "sample_every": 1, "samples": 1})
 
-    def spoil(progress):
-        notes.append(progress.note)
-        if progress.step == 1 and not progress.note:
+    def spoil(event):
+        _into(notes)(event)
+        if _is_step(event, 1):
             (run_folder(out) / "contact-sheet.png").write_bytes(b"damaged")
             (run_folder(out) / "log.jsonl").unlink(missing_ok=True)
             (run_folder(out) / "log.jsonl").mkdir(exist_ok=True)
 
-    train(pages, out, plan, tiny_pocket(), on_progress=spoil)
+    train(pages, out, plan, tiny_pocket(), on_event=spoil)
     assert load_skill(out).card.steps == 2
     assert any("a new contact sheet is begun" in note for note in notes)
     assert sum("log.jsonl cannot be written" in note for note in notes) == 1

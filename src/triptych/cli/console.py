@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from triptych.events import Event, Step, Warning
+from triptych.events import Event, Phase, Step, Warning
 
-__all__ = ["advance", "complain", "counted", "out", "progress", "remarks", "say", "table", "working"]
+__all__ = ["advance", "complain", "counted", "follow", "out", "progress", "remarks", "say", "table", "working"]
 
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -71,6 +71,17 @@ def advance(bar: Progress, event: Event) -> None:
     match event:
         case Step():
             bar.advance(bar.task_ids[0])
+        case Warning():
+            bar.console.print(event.text, markup=False, style="dim")
+
+
+def follow(bar: Progress, event: Event) -> None:
+    """Show what happened on a bar of `progress`: the phase, and how far it is."""
+    match event:
+        case Phase():
+            bar.reset(bar.task_ids[0], description=event.name, total=event.steps)
+        case Step():
+            bar.update(bar.task_ids[0], completed=event.step, total=event.steps)
         case Warning():
             bar.console.print(event.text, markup=False, style="dim")
 

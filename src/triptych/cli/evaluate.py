@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from triptych.cli import console, options
+from triptych.events import Event
 
 if TYPE_CHECKING:
-    from triptych.evaluation.run import Progress
     from triptych.evaluation.scores import Scores
 
 __all__ = ["add_to", "evaluate_pocket", "report_scores", "shot_numbers", "tracked"]
@@ -82,7 +82,7 @@ def evaluate(
         pages.only(chosen)
     with console.working(f"loading {backbone}"):
         model, adapter = tt.load(backbone), options.read_skills(skill)
-    with tracked() as on_progress:
+    with tracked() as on_event:
         scores = score(
             model,
             pages,
@@ -95,7 +95,7 @@ def evaluate(
             seed=seed,
             steps=steps,
             conditioning=way,
-            on_progress=on_progress,
+            on_event=on_event,
         )
     report_scores(scores)
 
@@ -130,14 +130,10 @@ def evaluate_pocket(
 
 
 @contextmanager
-def tracked() -> "Iterator[Callable[[Progress], None]]":
+def tracked() -> "Iterator[Callable[[Event[Scores]], None]]":
     """A bar of the pages of one row after the other; gives what `evaluate` reports to."""
     with console.progress("pages", total=1) as bar:
-
-        def show(progress: "Progress") -> None:
-            bar.update(bar.task_ids[0], description=progress.row, completed=progress.done, total=progress.pages)
-
-        yield show
+        yield lambda event: console.follow(bar, event)
 
 
 def report_scores(scores: "Scores") -> None:

@@ -1,13 +1,20 @@
 """`triptych pocket`: build the small backbone from scratch: pictures, codec, pretraining."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from triptych.cli import console, options
 from triptych.cli.evaluate import evaluate_pocket
 from triptych.errors import TrainingError
+from triptych.events import Event, Step, Warning
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from triptych.training.recipe import Precision
 
 __all__ = ["add_to"]
 
@@ -30,6 +37,12 @@ _CodecSteps = Annotated[int, typer.Option(min=1, help="Steps of the codec's trai
 _Start = Annotated[Path | None, typer.Option("--start", metavar="FILE", help="An earlier pocket to begin from.")]
 _Compile = Annotated[
     bool, typer.Option("--compile/--eager", help="Compile the blocks, which needs a C++ compiler; 2-3x faster.")
+]
+_Device = Annotated[
+    str | None, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps; by default the fastest.")
+]
+_Dtype = Annotated[
+    str, typer.Option("--dtype", metavar="NAME", help="fp32, bf16, or auto: bf16 where the hardware is fast at it.")
 ]
 _Workers = Annotated[int, typer.Option(min=1, max=64, help="Number of processes that make pages.")]
 
@@ -93,17 +106,10 @@ def pictures(
     else:
         unpack_packages(source)
     with console.progress("photographs", total=1) as bar:
-        counts = cut_photographs(
-            source, folder, on_progress=lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total)
-        )
+        counts = cut_photographs(source, folder, on_event=lambda event: console.follow(bar, event))
     console.say(", ".join(f"{kind}: {count} crops" for kind, count in counts.items()))
     with console.progress("clip art", total=1) as bar:
-        count = render_clip_art(
-            source,
-            folder,
-            workers=workers,
-            on_progress=lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total),
-        )
+        count = render_clip_art(source, folder, workers=workers, on_event=lambda event: console.follow(bar, event))
     console.say(f"clip art: {count} drawings")
     console.out(str(folder))
 
@@ -116,11 +122,14 @@ def pretrain_pocket(
     codec_steps: _CodecSteps = 6000,
     start: _Start = None,
     workers: _Workers = 1,
+    device: _Device = None,
+    dtype: _Dtype = "auto",
     compiled: _Compile = True,
 ) -> None:
     """Train the pocket backbone from scratch, on pages made on the fly. Takes hours; a stopped run continues.
 
-    Writes DIR/pocket.safetensors, which --backbone takes, and DIR/log.jsonl.
+    Writes DIR/pocket.safetensors, which --backbone takes, and DIR/log.jsonl. Ctrl-C ends the step and saves. For
+    several GPUs: accelerate launch -m triptych.cli.main pocket pretrain ...
 
     \b
     Examples:
@@ -129,13 +138,13 @@ def pretrain_pocket(
     """
     from triptych.data.sprites import SpriteSource
     from triptych.training.pretrain.codec import train_codec
-    from triptych.training.pretrain.loop import Progress, pretrain
+    from triptych.training.pretrain.loop import pretrain
     from triptych.training.pretrain.pictures import PictureSource
     from triptych.training.pretrain.recipe import load_recipe, mixture_of
 
     chosen, source = load_recipe(recipe), SpriteSource(options.sprite_folder(sprites))
     _ = source.names  # says what to do where there are no sprites, before anything is written
-    mixture = mixture_of(chosen, source)
+    mixture, arithmetic = mixture_of(chosen, source), _precision(dtype)
     if codec is None and start is None:
         pictures = PictureSource(source.folder)
         if "photos" not in pictures.kinds:
@@ -146,19 +155,14 @@ def pretrain_pocket(
                 run / "codec",
                 steps=codec_steps,
                 workers=workers,
-                on_progress=lambda step, gain: bar.update(
-                    bar.task_ids[0], completed=step, description=f"codec, {gain:+.2f} dB over linear"
-                ),
+                device=device,
+                precision=arithmetic,
+                on_event=_shown(bar, "codec, {gain_db:+.2f} dB over linear"),
             )
     elif codec is not None and not codec.is_file():
         raise TrainingError(f"no codec {codec}; leave --codec out to train one.")
 
     with console.progress("pretraining", total=chosen.steps) as bar:
-
-        def on_progress(reached: Progress) -> None:
-            text = f"loss {reached.loss:.4f}, {reached.seconds:.2f} s a step"
-            bar.update(bar.task_ids[0], completed=reached.step, description=text)
-
         released = pretrain(
             chosen,
             mixture,
@@ -166,8 +170,35 @@ def pretrain_pocket(
             run,
             codec=codec,
             start=start,
-            on_progress=on_progress,
             workers=workers,
             compiled=compiled,
+            device=device,
+            precision=arithmetic,
+            on_event=_shown(bar, "loss {loss:.4f}, {seconds:.2f} s a step"),
         )
     console.out(str(released))
+
+
+def _shown(bar: "Bar", text: str) -> "Callable[[Event[Path]], None]":
+    """Shows events on a bar; `text` is filled in with what was measured."""
+
+    def hear(event: "Event[Path]") -> None:
+        match event:
+            case Step():
+                bar.update(bar.task_ids[0], completed=event.step, description=text.format(**event.measures))
+            case Warning():
+                console.say(event.text)
+            case _:
+                pass
+
+    return hear
+
+
+def _precision(dtype: str) -> "Precision":
+    from triptych.training.recipe import Precision
+
+    try:
+        return Precision(dtype)
+    except ValueError:
+        known = ", ".join(Precision)
+        raise typer.BadParameter(f"{dtype!r} is no arithmetic; choose {known}.", param_hint="--dtype") from None

@@ -10,6 +10,7 @@ import triptych as tt
 from triptych.cli import console
 from triptych.cli.output import prepare_folder
 from triptych.errors import TrainingError
+from triptych.events import Event, Step, Warning
 from triptych.files import parse_yaml
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
     from triptych.models.backbone import Backbone, Card
     from triptych.page import Page
+    from triptych.skill import Skill
     from triptych.training.recipe import Recipe
-    from triptych.training.watch import Progress
 
 __all__ = ["add_to"]
 
@@ -115,7 +116,7 @@ def train_skill(
                 more_steps=more_steps,
                 overwrite=overwrite,
                 start=begun,
-                on_progress=_Teller(bar),
+                on_event=_Teller(bar),
             )
         except Stopped as stopped:
             console.say(f"saved as {stopped.checkpoint}; the same command with --resume continues from there.")
@@ -146,20 +147,26 @@ class _Teller:
         self._losses: deque[float] = deque(maxlen=_LINES)
         self._told = 0
 
-    def __call__(self, reached: "Progress") -> None:
-        if reached.note:
-            console.say(reached.note)
-            return
+    def __call__(self, event: "Event[Skill]") -> None:
+        match event:
+            case Warning():
+                console.say(event.text)
+            case Step() if "loss" in event.measures:
+                self._show(event)
+
+    def _show(self, reached: Step) -> None:
         if reached.step > self._told:
             # Of one step it tells little: it depends on the noise levels that were drawn.
-            self._losses.append(reached.loss)
-        unseen = "" if reached.held_out_loss is None else f", held out {reached.held_out_loss:.4f}"
+            self._losses.append(reached.measures["loss"])
+        unseen = f", held out {reached.measures['held_out_loss']:.4f}" if "held_out_loss" in reached.measures else ""
         loss = sum(self._losses) / max(1, len(self._losses))
-        text = f"loss {loss:.4f}{unseen}, rate {reached.learning_rate:.1e}"
+        text = f"loss {loss:.4f}{unseen}, rate {reached.measures['learning_rate']:.1e}"
         self._bar.update(self._bar.task_ids[0], completed=reached.step, total=reached.steps, description=text)
         every = max(1, reached.steps // _LINES)
         if self._bar.disable and reached.step > self._told and reached.step % every == 0:
-            console.say(f"step {reached.step} of {reached.steps}: {text}, {_duration(reached.seconds_left)} left")
+            console.say(
+                f"step {reached.step} of {reached.steps}: {text}, {_duration(reached.seconds_left or 0.0)} left"
+            )
         self._told = reached.step
 
 

@@ -13,6 +13,7 @@ from triptych.cli import console, options
 from triptych.cli.evaluate import report_scores, shot_numbers, tracked
 from triptych.cli.output import prepare_folder
 from triptych.errors import OutputError
+from triptych.events import Event
 from triptych.files import read_json, write_atomic
 from triptych.images import save_png
 
@@ -138,9 +139,9 @@ def idea_bench(
 
     asked, cases = _judge(judge, judge_model, judge_key), idea_cases(folder)[:count]
     model, adapter = _begun(out, backbone, skill, {"steps": steps, "seed": seed})
-    with _painting(len(cases)) as on_progress:
+    with _painting(len(cases)) as on_event:
         pages = [case.page for case in cases]
-        made = paint(model, pages, out / "pictures", steps=steps, seed=seed, skill=adapter, on_progress=on_progress)
+        made = paint(model, pages, out / "pictures", steps=steps, seed=seed, skill=adapter, on_event=on_event)
     if asked is None:
         console.out(str(out / "pictures"))
         return
@@ -175,9 +176,9 @@ def cobsat(
 
     asked, cases = _judge(judge, judge_model, judge_key), cobsat_cases(folder, shots=shots, count=count or 100)
     model, adapter = _begun(out, backbone, skill, {"shots": shots, "steps": steps, "seed": seed})
-    with _painting(len(cases)) as on_progress:
+    with _painting(len(cases)) as on_event:
         pages = [case.page for case in cases]
-        made = paint(model, pages, out / "pictures", steps=steps, seed=seed, skill=adapter, on_progress=on_progress)
+        made = paint(model, pages, out / "pictures", steps=steps, seed=seed, skill=adapter, on_event=on_event)
     if asked is None:
         console.out(str(out / "pictures"))
         return
@@ -187,8 +188,8 @@ def cobsat(
             rows.setdefault(name, []).append(picture)
     figures = {}
     for name, pictures in rows.items():
-        with _painting(len(cases), f"judging {name}") as on_progress:
-            found = score_cobsat(cases, pictures, asked, on_progress=on_progress)
+        with _painting(len(cases), f"judging {name}") as on_event:
+            found = score_cobsat(cases, pictures, asked, on_event=on_event)
         words = {number: f"{' > '.join(COBSAT_TASKS[number - 1])}, {name}" for number in found}
         figures |= {words[number]: estimate for number, estimate in found.items()}
     _told(out, figures, judge=judge_model)
@@ -224,10 +225,8 @@ def graph200k(
         pages = graph_pages(folder, chosen, split=split, count=count, seed=seed)
     with console.working(f"loading {backbone}"):
         model, adapter = tt.load(backbone), options.read_skills(skill)
-    with tracked() as on_progress:
-        scores = score(
-            model, pages, out=out, shots=numbers, skill=adapter, seed=seed, steps=steps, on_progress=on_progress
-        )
+    with tracked() as on_event:
+        scores = score(model, pages, out=out, shots=numbers, skill=adapter, seed=seed, steps=steps, on_event=on_event)
     report_scores(scores)
 
 
@@ -248,13 +247,9 @@ def _begun(
 
 
 @contextmanager
-def _painting(pages: int, text: str = "painting") -> Iterator[Callable[[int], None]]:
+def _painting(pages: int, text: str = "painting") -> Iterator[Callable[[Event], None]]:
     with console.progress(text, total=pages) as bar:
-
-        def show(done: int) -> None:
-            bar.update(bar.task_ids[0], completed=done)
-
-        yield show
+        yield lambda event: console.follow(bar, event)
 
 
 def _judge(address: str | None, model: str, key: str | None) -> "ChatJudge | None":

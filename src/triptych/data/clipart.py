@@ -14,6 +14,7 @@ from PIL import Image
 from triptych.data.arrays import RowWriter
 from triptych.data.debian import DEBIAN_PACKAGES, LicensedFile, pictures_in
 from triptych.errors import SourceError
+from triptych.events import Event, Step
 from triptych.images import write_atomic
 
 __all__ = ["CLIP_ART_PX", "render_clip_art"]
@@ -108,7 +109,7 @@ def render_clip_art(
     out: Path,
     *,
     workers: int = 1,
-    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+    on_event: Callable[[Event], None] = lambda _: None,
 ) -> int:
     """Render the drawings of `packages` into `out/clipart.npy` and `.json` unless they are there; returns how many.
 
@@ -122,7 +123,7 @@ def render_clip_art(
     files = [file for package in DEBIAN_PACKAGES if package.drawings for file in pictures_in(packages, package)]
     rows = []
     with RowWriter(out / "clipart.npy", (CLIP_ART_PX, CLIP_ART_PX, 4)) as writer:
-        for row, pixels in _kept(_rendered(files, workers), len(files), on_progress):
+        for row, pixels in _kept(_rendered(files, workers), len(files), on_event):
             rows.append(row)
             writer.append(pixels)
         if not rows:
@@ -132,11 +133,11 @@ def render_clip_art(
 
 
 def _kept(
-    rendered: Iterable[tuple[LicensedFile, bytes | None]], total: int, on_progress: Callable[[int, int], None]
+    rendered: Iterable[tuple[LicensedFile, bytes | None]], total: int, on_event: Callable[[Event], None]
 ) -> Iterator[tuple[dict[str, object], np.ndarray]]:
     seen: set[bytes] = set()
     for done, (file, blob) in enumerate(rendered, 1):
-        on_progress(done, total)
+        on_event(Step(step=done, steps=total))
         title, free = _about(file)
         if blob is None or not free:
             continue

@@ -12,6 +12,7 @@ from PIL import Image
 from triptych.data.arrays import RowWriter
 from triptych.data.debian import DEBIAN_PACKAGES, LicensedFile, pictures_in
 from triptych.errors import SourceError
+from triptych.events import Event, Step
 from triptych.images import write_atomic
 
 __all__ = ["PHOTO_SHAPES", "cut_photographs"]
@@ -91,9 +92,7 @@ def _crops(
             yield box, np.asarray(crop)
 
 
-def cut_photographs(
-    packages: Path, out: Path, *, on_progress: Callable[[int, int], None] = lambda _done, _all: None
-) -> dict[str, int]:
+def cut_photographs(packages: Path, out: Path, *, on_event: Callable[[Event], None] = lambda _: None) -> dict[str, int]:
     """Cut the pictures of `packages` into `out/photos*.npy` and `.json`, unless they are there: crops in each array.
 
     Each row of the JSON names its picture, package, licence and box. The same packages give the same crops.
@@ -115,7 +114,7 @@ def cut_photographs(
                 for box, pixels in _crops(_opened(file.path), rng, shape, _CROPS[kind]):
                     writer.append(pixels)
                     rows.append({"picture": name, "package": file.package, "licence": file.licence, "box": box})
-                on_progress(number * len(found) + done, len(PHOTO_SHAPES) * len(found))
+                on_event(Step(step=number * len(found) + done, steps=len(PHOTO_SHAPES) * len(found)))
         write_atomic(paths[kind], json.dumps(rows).encode())
         counts[kind] = len(rows)
     return counts

@@ -20,22 +20,14 @@ from triptych.evaluation.scores import Scores, load_scores
 from triptych.evaluation.scoring import score_pictures
 from triptych.evaluation.storyboards import ShotJudge
 from triptych.evaluation.suites import Arm, Control, Kind, Row, Suite
+from triptych.events import Done, Event, Phase, Step
 from triptych.models.backbone import Adapter, Backbone, Conditioning
 from triptych.page import Page
 from triptych.sampling import Engine, Request
 
-__all__ = ["Progress", "evaluate", "weights_digest"]
+__all__ = ["evaluate", "weights_digest"]
 
 _CHUNK_PAGES = 40
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Pages scored of a row."""
-
-    row: str
-    done: int
-    pages: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +79,15 @@ def evaluate(
     steps: int | None = None,
     conditioning: Conditioning | None = None,
     shown: int = 12,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_event: Callable[[Event[Scores]], None] = lambda _: None,
 ) -> Scores:
     """Score a backbone, and a skill on it, on a suite or on answered pages; the scores are kept in `out`.
 
     `sprites` is the folder of rendered sprites that a suite draws from; `rows` names those to score now, all if
     empty. `count` replaces the suite's pages a row, or takes the first pages of a page set; `shots` is for page sets,
     a suite names its own. `shown` pages of each row, the first of its tasks, keep their pictures for the report. A run
-    that was stopped goes on where it was; another run's folder is refused with OutputError.
+    that was stopped goes on where it was; another run's folder is refused with OutputError. `on_event` hears each row
+    as a phase, and its pages as steps; what it raises ends the run.
     """
     model = _Model(
         backbone=backbone,
@@ -113,8 +106,10 @@ def evaluate(
     folder = RunFolder(out)
     folder.begin(model.settings(suite, source))
     for row in suite.only(tuple(rows)).rows if rows else suite.rows:
-        _score_row(model, row, suite, maker, folder, shown=shown, on_progress=on_progress)
-    return load_scores(out)
+        _score_row(model, row, suite, maker, folder, shown=shown, on_event=on_event)
+    scores = load_scores(out)
+    on_event(Done(result=scores))
+    return scores
 
 
 def _score_row(
@@ -125,16 +120,17 @@ def _score_row(
     folder: RunFolder,
     *,
     shown: int,
-    on_progress: Callable[[Progress], None],
+    on_event: Callable[[Event[Scores]], None],
 ) -> None:
-    done = set(folder.scores(row.name))
+    done, pages = set(folder.scores(row.name)), row.pages or suite.pages
+    on_event(Phase(name=row.name, steps=pages))
     kept = len({entry.page for entry in folder.shown(row.name)})
     for chunk in maker(row, frozenset(done)):
         scored, pictures = _chunk(model, row, suite, chunk, shown=max(0, shown - kept))
         folder.add(row.name, scored, pictures)
         kept += len({entry.page for entry in pictures})
         done |= {entry.page for entry in scored}
-        on_progress(Progress(row=row.name, done=len(done), pages=row.pages or suite.pages))
+        on_event(Step(step=len(done), steps=pages))
 
 
 _Maker = Callable[[Row, frozenset[str]], Iterator[list[Case]]]

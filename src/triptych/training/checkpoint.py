@@ -41,7 +41,7 @@ class Identity:
             more = f" and {len(changed) - 6} more" if len(changed) > 6 else ""
             raise TrainingError(
                 f"the run cannot be resumed, for it would not be the same run: changed {', '.join(changed[:6])}{more}. "
-                "Change it back, or train to another --out."
+                "Change it back, or begin another run."
             )
 
 
@@ -96,7 +96,7 @@ def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, tuple[Path, ...]
             return checkpoint, tuple(damaged)
         damaged.append(path)
     if damaged:
-        raise TrainingError(f"all {len(damaged)} checkpoints in {folder} are damaged. Start over with --overwrite.")
+        raise TrainingError(f"all {len(damaged)} checkpoints in {folder} are damaged. Remove them to start over.")
     return None, ()
 
 

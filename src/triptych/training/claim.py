@@ -1,7 +1,7 @@
 """Who may write to a run: one process at a time, and never over a finished skill without being asked."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 from triptych.errors import OutputError, TrainingError
 from triptych.training.checkpoint import newest_checkpoint
 
-__all__ = ["CHECKPOINTS", "can_resume", "check_out", "claimed", "run_folder"]
+__all__ = ["CHECKPOINTS", "can_resume", "check_out", "claimed", "claimed_folder", "run_folder"]
 
 CHECKPOINTS = "checkpoints"
 _LOCK = "run.lock"
@@ -51,27 +51,36 @@ def claimed(out: Path) -> Iterator[None]:
 
     The lock is the operating system's: a killed run leaves none behind. Raises TrainingError where another has it.
     """
-    folder = run_folder(out)
+    with claimed_folder(run_folder(out), out=out):
+        _sweep(out.parent.glob(f".{out.name[:100]}.*.tmp"))
+        yield
+
+
+@contextmanager
+def claimed_folder(folder: Path, *, out: Path | None = None) -> Iterator[None]:
+    """As `claimed`, for a run that is its folder; `out` is what messages name instead of it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / _LOCK, blocking=False)
         lock.acquire()
     except Timeout:
-        raise TrainingError(f"another training to {out} is running. Wait for it, or choose another --out.") from None
+        raise TrainingError(
+            f"another training to {out or folder} is running. Wait for it, or choose another place."
+        ) from None
     except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}. Choose another --out.") from error
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}. Choose another place.") from error
     try:
-        _sweep(out)
+        _sweep(folder.rglob(".*.tmp"))
         yield
     finally:
         lock.release()
 
 
-def _sweep(out: Path) -> None:
+def _sweep(temporary: Iterable[Path]) -> None:
     """Remove temporary files of runs that were killed while writing.
 
     No matter how young they are: who holds the lock knows that their owners are dead.
     """
-    for left in (*run_folder(out).rglob(".*.tmp"), *out.parent.glob(f".{out.name[:100]}.*.tmp")):
+    for left in list(temporary):
         with contextlib.suppress(OSError):
             left.unlink()

@@ -14,8 +14,7 @@ from torch import Tensor
 from triptych.errors import TrainingError
 from triptych.events import CancelToken
 from triptych.training.checkpoint import Identity, write_checkpoint
-from triptych.training.optimizers import rate_share, set_rate, span_of
-from triptych.training.recipe import OptimizerRecipe
+from triptych.training.optimizers import set_rate
 from triptych.training.state import TrainingState
 
 __all__ = ["Core", "Taken"]
@@ -34,7 +33,7 @@ class Taken:
 
 @dataclass(frozen=True, kw_only=True)
 class Core:
-    """Takes steps on a state; what is trained, and on what, it is told by `losses`.
+    """Takes steps on a state: of a skill, of the pocket, of its codec. What is learned, it is told by `losses`.
 
     `losses(step)` yields the parts of a step's loss, each with its graph; they are added. It must depend on the step
     alone, so that a resumed run sees what the run left alone would have seen.
@@ -42,7 +41,10 @@ class Core:
 
     state: TrainingState
     losses: Callable[[int], Iterator[Tensor]]
-    optimizer: OptimizerRecipe
+    rate: Callable[[int], float]
+    """The learning rate of a step, counted from 0; groups of parameters have a `ratio` to it."""
+    clip: float
+    """Most norm of a step's gradient."""
     accelerator: Accelerator
     identity: Identity
     folder: Path
@@ -58,8 +60,7 @@ class Core:
         """
         state, bad, began, first = self.state, 0, time.monotonic(), self.state.step
         while state.step < state.steps:
-            done, steps = span_of(state.step, state.spans)
-            rate = self.optimizer.learning_rate * rate_share(done, steps, self.optimizer)
+            rate = self.rate(state.step)
             loss = self._step(rate)
             bad = bad + 1 if loss is None else 0
             if bad > self.most_bad_steps:
@@ -80,32 +81,42 @@ class Core:
     def _step(self, rate: float) -> float | None:
         """One optimizer step and its loss; None where it was not finite, and all is as before but the count."""
         state = self.state
-        state.optimizer.zero_grad()
+        for optimizer in state.optimizers.values():
+            optimizer.zero_grad()
         total: Tensor | float = 0.0
         for loss in self.losses(state.step):
             self.accelerator.backward(loss)
             total = total + loss.detach()
         self._share_gradients()
         loss = float(cast(Tensor, self.accelerator.reduce(torch.as_tensor(total), "mean")))
-        norm = torch.nn.utils.clip_grad_norm_(list(state.parameters.values()), self.optimizer.clip)
+        norm = torch.nn.utils.clip_grad_norm_(list(state.parameters.values()), self.clip)
         is_good = isfinite(loss) and bool(torch.isfinite(norm))
         if is_good:
             # A step that is left out before it is taken needs nothing put back.
             state.remember()
-            set_rate(state.optimizer, rate)
-            state.optimizer.step()
+            for optimizer in state.optimizers.values():
+                set_rate(optimizer, rate)
+                optimizer.step()
             is_good = state.is_finite
             if is_good:
                 state.follow()
-            else:
+            elif state.can_undo:
                 state.undo()
+            else:
+                raise TrainingError(
+                    f"step {state.step} made weights infinite. Lower the learning rate, then begin anew, or go on from "
+                    "the last checkpoint."
+                )
         state.step += 1
         return loss if is_good else None
 
     def _share_gradients(self) -> None:
-        """The mean over processes, in one message. An adapter is small: it needs no bucketing."""
+        """The mean over processes, in one message: what is trained here is small and needs no bucketing."""
         if self.accelerator.num_processes == 1:
             return
+        for value in self.state.parameters.values():
+            # A process whose batch did not touch it still answers for it.
+            value.grad = torch.zeros_like(value) if value.grad is None else value.grad
         gradients = [value.grad for value in self.state.parameters.values() if value.grad is not None]
         flat = self.accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
         assert isinstance(flat, Tensor), "a tensor is reduced to a tensor"

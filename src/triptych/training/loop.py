@@ -32,14 +32,14 @@ from triptych.training.claim import CHECKPOINTS, check_out, claimed, run_folder
 from triptych.training.core import Core
 from triptych.training.measure import held_out_loss
 from triptych.training.objective import FlowMatching, group_items
-from triptych.training.optimizers import make_optimizer
+from triptych.training.optimizers import make_optimizer, rate_share, span_of
 from triptych.training.preferences import Preferences
-from triptych.training.recipe import Recipe
+from triptych.training.recipe import OptimizerKind, Recipe
 from triptych.training.release import card_of, page_names, skill_sha256
 from triptych.training.running import Stopped, arithmetic
 from triptych.training.state import TrainingState
 from triptych.training.variants import page_sha256, prepared_by
-from triptych.training.watch import Progress, Watcher, event_of
+from triptych.training.watch import Watcher
 
 __all__ = ["run_folder", "train"]
 
@@ -55,7 +55,6 @@ def train(
     more_steps: int = 0,
     overwrite: bool = False,
     start: Skill | None = None,
-    on_progress: Callable[[Progress], None] = lambda _: None,
     on_event: Callable[[Event[Skill]], None] = lambda _: None,
     cancel: CancelToken | None = None,
 ) -> Skill:
@@ -65,22 +64,18 @@ def train(
     `more_steps` continues it for that many steps beyond its end, with warm-up and decay of their own. `start` is a
     skill of the same shape to begin from. `overwrite` begins anew where a run or a skill is there already.
 
-    `on_event` hears steps with their losses, warnings, and the skill when it is done; `on_progress` the same in the
-    words of training. What they raise ends the run. `cancel`, from any thread, and Ctrl-C on the main one
-    end the step, save a checkpoint and raise Stopped, which is Cancelled. Raises TrainingError for a run that is there
-    already or still running, a changed recipe or page set, and losses that stay NaN or infinite.
+    `on_event` hears steps with their losses, warnings, and the skill when it is done; what it raises ends the run.
+    `cancel`, from any thread, and Ctrl-C on the main one end the step, save a checkpoint and raise Stopped, which is
+    Cancelled. Raises TrainingError for a run that is there already or still running, a changed recipe or page set, and
+    losses that stay NaN or infinite.
     """
     out, resume = Path(out), resume or more_steps > 0
     check_out(out, resume=resume, overwrite=overwrite)
 
-    def tell(progress: Progress) -> None:
-        on_progress(progress)
-        on_event(event_of(progress))
-
     accelerator = Accelerator(cpu=backbone.device.type == "cpu")
     with claimed(out) if accelerator.is_main_process else nullcontext():
         accelerator.wait_for_everyone()
-        trainer = _Trainer(pages, out, recipe, backbone, accelerator, start=start, held_out=held_out, on_progress=tell)
+        trainer = _Trainer(pages, out, recipe, backbone, accelerator, start=start, held_out=held_out, on_event=on_event)
         with trainer.adapted(), ctrl_c_cancels(cancel or CancelToken()) as token:
             trainer.begin(resume=resume, more_steps=more_steps, overwrite=overwrite)
             try:
@@ -103,7 +98,7 @@ class _Trainer:
         *,
         start: Skill | None,
         held_out: Sequence[Page],
-        on_progress: Callable[[Progress], None],
+        on_event: Callable[[Event[Skill]], None],
     ) -> None:
         self.out, self.recipe, self.backbone, self.accelerator = out, recipe, backbone, accelerator
         self.start = start
@@ -134,7 +129,7 @@ class _Trainer:
             backbone=fingerprint(backbone),
             pages_per_step=recipe.batch * recipe.accumulation * self.accelerator.num_processes,
         )
-        self.watcher = Watcher(self.folder, recipe, on_progress, is_main=self.accelerator.is_main_process)
+        self.watcher = Watcher(self.folder, recipe, on_event, is_main=self.accelerator.is_main_process)
 
     @contextmanager
     def adapted(self) -> Iterator[None]:
@@ -163,11 +158,19 @@ class _Trainer:
                 stack.callback(transformer.disable_gradient_checkpointing)  # pyright: ignore[reportArgumentType]
             if recipe.sharded:
                 shard_frozen(transformer, parameters.values())
-            self.state = TrainingState(parameters, make_optimizer(parameters, recipe.optimizer), ema=recipe.ema)
+            self.state = TrainingState(
+                parameters,
+                {"optimizer": make_optimizer(parameters, recipe.optimizer)},
+                ema=recipe.ema,
+                # The others' steps are bounded by the clipped gradient; its step grows with what it finds.
+                can_undo=recipe.optimizer.kind is OptimizerKind.PRODIGY,
+                keeps_beginning=recipe.preference is not None,
+            )
             self.core = Core(
                 state=self.state,
                 losses=self._losses,
-                optimizer=recipe.optimizer,
+                rate=self._rate,
+                clip=recipe.optimizer.clip,
                 accelerator=self.accelerator,
                 identity=self.identity,
                 folder=self.folder / CHECKPOINTS,
@@ -177,6 +180,10 @@ class _Trainer:
             transformer.train()
             torch.manual_seed(recipe.seed)
             yield
+
+    def _rate(self, step: int) -> float:
+        done, steps = span_of(step, self.state.spans)
+        return self.recipe.optimizer.learning_rate * rate_share(done, steps, self.recipe.optimizer)
 
     def begin(self, *, resume: bool, more_steps: int, overwrite: bool) -> None:
         folder = self.folder / CHECKPOINTS

@@ -1,4 +1,4 @@
-"""What changes while a skill is trained: adapter, optimizer, moving average, and how they are saved and put back."""
+"""What a training changes: weights, optimizers, moving average, and how they are saved and put back."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -14,13 +14,29 @@ from triptych.training.optimizers import flat_state, load_flat_state, show_avera
 
 __all__ = ["TrainingState"]
 
+_WEIGHTS = "weights"
+
 
 class TrainingState:
-    """Adapter parameters by key, their optimizer, and the average of their values (empty where none is kept)."""
+    """Parameters by key, their optimizers by name, and the average of their values (empty where none is kept).
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], optimizer: Optimizer, *, ema: float) -> None:
-        self.parameters, self.optimizer, self.ema = parameters, optimizer, ema
-        self._begun = self._copies()
+    `fixed` are tensors that no step changes and that a resumed run must have all the same. With `can_undo` a step
+    costs one more copy of what it changes; with `keeps_beginning` the first values are kept for `as_begun`.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        optimizers: Mapping[str, Optimizer],
+        *,
+        ema: float,
+        fixed: Mapping[str, Tensor] | None = None,
+        can_undo: bool = False,
+        keeps_beginning: bool = False,
+    ) -> None:
+        self.parameters, self.optimizers, self.ema = parameters, optimizers, ema
+        self.can_undo, self.fixed = can_undo, fixed or {}
+        self._begun = self._copies() if keeps_beginning else {}
         self._kept: dict[str, Tensor] = {}
         self._values: dict[str, Any] = {}
         self.step = 0
@@ -35,7 +51,9 @@ class TrainingState:
 
     @torch.no_grad()
     def remember(self) -> None:
-        """Keep what `undo` puts back: copied into the same memory every time, so that it costs little."""
+        """Keep what `undo` puts back, where it can: copied into the same memory every time, so that it costs little."""
+        if not self.can_undo:
+            return
         tensors, values = self._changing()
         if self._kept.keys() != tensors.keys():
             self._kept = {name: torch.empty_like(value) for name, value in tensors.items()}
@@ -45,20 +63,23 @@ class TrainingState:
     @torch.no_grad()
     def undo(self) -> None:
         """Be as at the last `remember`, bit for bit."""
-        for name, parameter in self.parameters.items():
-            parameter.copy_(self._kept[f"adapter.{name}"])
-        state = {name.removeprefix("optimizer."): v for name, v in self._kept.items() if name.startswith("optimizer.")}
-        load_flat_state(self.optimizer, state, self._values)
+        self._put(_part(self._kept, _WEIGHTS))
+        for name, optimizer in self.optimizers.items():
+            load_flat_state(optimizer, _part(self._kept, name), self._values[name])
 
     def _changing(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """What a step changes, without copying it: tensors, and the optimizer's plain values."""
-        tensors, values = flat_state(self.optimizer)
-        flat = {f"adapter.{name}": value.detach() for name, value in self.parameters.items()}
-        return flat | {f"optimizer.{name}": value for name, value in tensors.items()}, copy.deepcopy(values)
+        """What a step changes, without copying it: tensors, and the optimizers' plain values."""
+        flat = {f"{_WEIGHTS}.{name}": value.detach() for name, value in self.parameters.items()}
+        plain: dict[str, Any] = {}
+        for name, optimizer in self.optimizers.items():
+            tensors, values = flat_state(optimizer)
+            flat |= {f"{name}.{key}": value for key, value in tensors.items()}
+            plain[name] = copy.deepcopy(values)
+        return flat, plain
 
     @property
     def is_finite(self) -> bool:
-        return all(bool(value.isfinite().all()) for value in self.parameters.values())
+        return bool(torch.stack([value.isfinite().all() for value in self.parameters.values()]).all())
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -69,21 +90,24 @@ class TrainingState:
 
     @contextmanager
     def released(self) -> Iterator[None]:
-        """Inside the `with`, the parameters have the values that a skill is saved with."""
+        """Inside the `with`, the parameters have the values that are released."""
         kept = self._copies()
-        show_average(self.optimizer, shown=True)
+        for optimizer in self.optimizers.values():
+            show_average(optimizer, shown=True)
         if self.average:
             self._put(self.average)
         try:
             yield
         finally:
-            show_average(self.optimizer, shown=False)
+            for optimizer in self.optimizers.values():
+                show_average(optimizer, shown=False)
             # The way there and back is not exact in every optimizer.
             self._put(kept)
 
     @contextmanager
     def as_begun(self) -> Iterator[None]:
         """Inside the `with`, the parameters have the values from before the first step."""
+        assert self._begun, "the beginning was not kept"
         kept = self._copies()
         self._put(self._begun)
         try:
@@ -93,27 +117,29 @@ class TrainingState:
 
     def checkpoint(self, identity: Identity) -> Checkpoint:
         """All that is needed to go on to the same weights."""
-        tensors, values = flat_state(self.optimizer)
-        flat = {f"adapter.{name}": value.detach() for name, value in self.parameters.items()}
+        flat, values = self._changing()
         flat |= {f"average.{name}": value for name, value in self.average.items()}
-        flat |= {f"optimizer.{name}": value for name, value in tensors.items()}
+        flat |= {f"fixed.{name}": value for name, value in self.fixed.items()}
         flat["generator.cpu"] = torch.get_rng_state()
         if torch.cuda.is_available():
             flat["generator.cuda"] = torch.cuda.get_rng_state()
-        return Checkpoint(
-            step=self.step, tensors=flat, identity=identity, values={"optimizer": values, "spans": self.spans}
-        )
+        return Checkpoint(step=self.step, tensors=flat, identity=identity, values=values | {"spans": self.spans})
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Be as at `checkpoint`."""
         self.step = checkpoint.step
         self.spans = list(checkpoint.values.get("spans", self.spans))
-        self._put(checkpoint.part("adapter"))
-        for name, value in checkpoint.part("average").items():
-            self.average[name].copy_(value)
-        load_flat_state(self.optimizer, checkpoint.part("optimizer"), checkpoint.values["optimizer"])
+        # As skills named their weights at first.
+        self._put(checkpoint.part(_WEIGHTS) or checkpoint.part("adapter"))
+        with torch.no_grad():
+            for kept, now in (("average", self.average), ("fixed", self.fixed)):
+                for name, value in checkpoint.part(kept).items():
+                    now[name].copy_(value)
+        for name, optimizer in self.optimizers.items():
+            load_flat_state(optimizer, checkpoint.part(name), checkpoint.values[name])
         generators = checkpoint.part("generator")
-        torch.set_rng_state(generators["cpu"])
+        if "cpu" in generators:
+            torch.set_rng_state(generators["cpu"])
         if "cuda" in generators and torch.cuda.is_available():
             torch.cuda.set_rng_state(generators["cuda"])
 
@@ -124,3 +150,7 @@ class TrainingState:
     def _put(self, values: Mapping[str, Tensor]) -> None:
         for name, parameter in self.parameters.items():
             parameter.copy_(values[name])
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{prefix}."): v for name, v in tensors.items() if name.startswith(f"{prefix}.")}

@@ -3,14 +3,14 @@
 import importlib.util
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
 
 from triptych.errors import ImageError
-from triptych.events import CancelToken, Step, Warning
+from triptych.events import CancelToken, Event, Step, Warning
 from triptych.files import write_atomic
 from triptych.images import load_image, png_bytes
 from triptych.models.backbone import Backbone
@@ -22,39 +22,10 @@ from triptych.training.recipe import Recipe
 from triptych.training.summary import summary_text, write_plot
 from triptych.training.trend import Trend
 
-__all__ = ["Progress", "Watcher", "event_of"]
+__all__ = ["Watcher"]
 
 _THUMB_PX = 128
 _NAME_PX = 72
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Where a run is after a step."""
-
-    step: int
-    steps: int
-    loss: float
-    learning_rate: float
-    seconds_per_step: float
-    held_out_loss: float | None
-    """As last measured."""
-    note: str = ""
-    """Something to tell the user; the other values are those of the last step."""
-
-    @property
-    def seconds_left(self) -> float:
-        return (self.steps - self.step) * self.seconds_per_step
-
-
-def event_of(progress: Progress) -> Step | Warning:
-    """The same as an event."""
-    if progress.note:
-        return Warning(text=progress.note)
-    measures = {"loss": progress.loss, "learning_rate": progress.learning_rate}
-    if progress.held_out_loss is not None:
-        measures["held_out_loss"] = progress.held_out_loss
-    return Step(step=progress.step, steps=progress.steps, measures=measures, seconds_left=progress.seconds_left)
 
 
 class Watcher:
@@ -63,11 +34,11 @@ class Watcher:
     TensorBoard gets the same numbers where it is installed, and trackio too.
     """
 
-    def __init__(self, folder: Path, recipe: Recipe, on_progress: Callable[[Progress], None], *, is_main: bool) -> None:
-        self._folder, self._recipe, self._on_progress, self._is_main = folder, recipe, on_progress, is_main
-        self._last = Progress(
-            step=0, steps=recipe.steps, loss=0.0, learning_rate=0.0, seconds_per_step=0.0, held_out_loss=None
-        )
+    def __init__(
+        self, folder: Path, recipe: Recipe, on_event: Callable[[Event[Skill]], None], *, is_main: bool
+    ) -> None:
+        self._folder, self._recipe, self._on_event, self._is_main = folder, recipe, on_event, is_main
+        self._last = Step(step=0, steps=recipe.steps)
         self._trackers = _trackers(folder) if is_main else []
         self._trend = Trend()
         self._is_full = False
@@ -81,14 +52,9 @@ class Watcher:
                 (self._folder / name).unlink(missing_ok=True)
 
     def step(self, step: int, loss: float, *, learning_rate: float, seconds_per_step: float) -> None:
-        self._last = Progress(
-            step=step,
-            steps=self.steps,
-            loss=loss,
-            learning_rate=learning_rate,
-            seconds_per_step=seconds_per_step,
-            held_out_loss=self._last.held_out_loss,
-        )
+        measures = {**self._last.measures, "loss": loss, "learning_rate": learning_rate}
+        left = (self.steps - step) * seconds_per_step
+        self._last = Step(step=step, steps=self.steps, measures=measures, seconds_left=left)
         self._log(
             {"step": step, "loss": loss, "learning_rate": learning_rate, "seconds_per_step": round(seconds_per_step, 4)}
         )
@@ -97,7 +63,7 @@ class Watcher:
             self.note(said)
 
     def held_out(self, step: int, loss: float) -> None:
-        self._last = replace(self._last, held_out_loss=loss)
+        self._last = replace(self._last, measures={**self._last.measures, "held_out_loss": loss})
         self._log({"step": step, "held_out_loss": loss})
         self._tell(self._last)
         if said := self._trend.held_out(step, loss):
@@ -105,7 +71,7 @@ class Watcher:
 
     def note(self, text: str) -> None:
         self._log({"step": self._last.step, "note": text})
-        self._tell(replace(self._last, note=text))
+        self._tell(Warning(text=text))
 
     def sample(
         self, step: int, backbone: Backbone, pages: Sequence[Page], training: Sequence[Page], cancel: CancelToken
@@ -158,14 +124,14 @@ class Watcher:
             # A full disk must not end hours of training; it may have room again at the next checkpoint.
             if not self._is_full:
                 said = f"log.jsonl cannot be written: {error.strerror or error}. The training goes on without it."
-                self._tell(replace(self._last, note=said))
+                self._tell(Warning(text=said))
             self._is_full = True
         for track in self._trackers:
             track(row)
 
-    def _tell(self, progress: Progress) -> None:
+    def _tell(self, event: Event[Skill]) -> None:
         if self._is_main:
-            self._on_progress(progress)
+            self._on_event(event)
 
     def _grow(self, step: int, pictures: Sequence[Image.Image], *, heading: Sequence[Page]) -> None:
         path = self._folder / "contact-sheet.png"

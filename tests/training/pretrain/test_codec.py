@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from triptych.data.sprites import STYLES, is_held_out
-from triptych.errors import SourceError
+from triptych.errors import SourceError, TrainingError
+from triptych.events import CancelToken, Step
 from triptych.models.pocket.klt import KltCodec
 from triptych.training.pretrain.codec import codec_loss, train_codec
 from triptych.training.pretrain.pictures import PictureSource
+from triptych.training.running import Stopped
 
 
 @pytest.fixture(scope="module")
@@ -82,15 +84,60 @@ def test_codec_loss_falls_in_a_few_steps() -> None:
 
 def test_train_codec_stopped_and_resumed_ends_in_the_same_weights(folder: Path, tmp_path: Path) -> None:
     source = PictureSource(folder)
-    small: dict[str, Any] = {"steps": 4, "channels": 16, "pictures": 3, "start_pictures": 40}
+    small: dict[str, Any] = {"steps": 4, "channels": 16, "pictures": 3, "start_pictures": 40, "device": "cpu"}
     whole = train_codec(source, tmp_path / "whole", **small)
 
-    def stop(step: int, _: float) -> None:
-        if step == 3:
+    def stop(event: object) -> None:
+        if isinstance(event, Step) and event.step == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_codec(source, tmp_path / "halves", save_every=2, on_progress=stop, **small)
+        train_codec(source, tmp_path / "halves", save_every=2, on_event=stop, **small)
     halves = train_codec(source, tmp_path / "halves", **small)
     for name, value in load_file(whole).items():
         assert torch.equal(value, load_file(halves)[name]), name
+
+
+def test_train_codec_cancelled_saves_and_goes_on(folder: Path, tmp_path: Path) -> None:
+    source, token = PictureSource(folder), CancelToken()
+    small: dict[str, Any] = {"steps": 4, "channels": 16, "pictures": 3, "start_pictures": 40, "device": "cpu"}
+    whole = train_codec(source, tmp_path / "whole", **small)
+
+    def hear(event: object) -> None:
+        if isinstance(event, Step) and event.step == 2:
+            token.cancel()
+
+    with pytest.raises(Stopped) as stopped:
+        train_codec(source, tmp_path / "halves", on_event=hear, cancel=token, **small)
+    assert stopped.value.checkpoint is not None and stopped.value.checkpoint.name == "step-00000002.safetensors"
+    halves = train_codec(source, tmp_path / "halves", **small)
+    assert all(torch.equal(value, load_file(halves)[name]) for name, value in load_file(whole).items())
+    with pytest.raises(TrainingError, match=r"pictures \(3 then, 4 now\)"):
+        train_codec(source, tmp_path / "halves", **small | {"pictures": 4})
+
+
+def _old_state(run: Path, checkpoint: Path) -> None:
+    """The run's checkpoint as states were written before there were checkpoints."""
+    tensors = load_file(checkpoint)
+    fixed = {name.removeprefix("fixed."): value for name, value in tensors.items() if name.startswith("fixed.")}
+    old = {name: value for name, value in tensors.items() if name.split(".")[0] in ("weights", "average", "adamw")}
+    old |= {f"{prefix}.{name}": value.clone() for name, value in fixed.items() for prefix in ("weights", "average")}
+    old["generator"] = torch.Generator().manual_seed(0).get_state()
+    run.mkdir()
+    metadata = {"step": "2", "facts": '{"channels": 16}'}
+    save_file(old, run / "state-00000002.safetensors", metadata=metadata)
+
+
+def test_train_codec_goes_on_from_a_state_of_the_old_format(folder: Path, tmp_path: Path) -> None:
+    source = PictureSource(folder)
+    small: dict[str, Any] = {"steps": 4, "channels": 16, "pictures": 3, "start_pictures": 40, "device": "cpu"}
+    whole = train_codec(source, tmp_path / "whole", save_every=2, **small)
+    first, _ = sorted((tmp_path / "whole" / "checkpoints").glob("*.safetensors"))
+    _old_state(tmp_path / "old", first)
+    # The linear transform is the run's, whatever it would be fitted to today.
+    again = train_codec(source, tmp_path / "old", **small | {"start_pictures": 30})
+    assert all(torch.equal(value, load_file(again)[name]) for name, value in load_file(whole).items())
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "state-00000002.safetensors").write_bytes(b"half")
+    with pytest.raises(TrainingError, match="none of the 1 states"):
+        train_codec(source, tmp_path / "bad", **small)

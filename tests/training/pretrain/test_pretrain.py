@@ -237,10 +237,12 @@ def test_decoder_weights_prefer_channels_that_move_the_picture() -> None:
 
 def test_pretrain_stopped_and_resumed_ends_in_the_same_weights(tmp_path: Path, codec: Path) -> None:
     names = {"shape-filled": ("blue-star", "red-moon")}
-    whole = pretrain(_recipe(), _mixture(), names, tmp_path / "whole", codec=codec, workers=0, compiled=False)
+    whole = pretrain(
+        _recipe(), _mixture(), names, tmp_path / "whole", codec=codec, workers=0, compiled=False, device="cpu"
+    )
     half = tmp_path / "half"
-    pretrain(_recipe(steps=2), _mixture(), names, half, codec=codec, workers=0, compiled=False)
-    resumed = pretrain(_recipe(), _mixture(), names, half, codec=codec, workers=0, compiled=False)
+    pretrain(_recipe(steps=2), _mixture(), names, half, codec=codec, workers=0, compiled=False, device="cpu")
+    resumed = pretrain(_recipe(), _mixture(), names, half, codec=codec, workers=0, compiled=False, device="cpu")
     one, two = load_file(whole), load_file(resumed)
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)
@@ -252,9 +254,9 @@ def test_pretrain_stopped_and_resumed_ends_in_the_same_weights(tmp_path: Path, c
 def test_pretrain_with_a_truncated_newest_state_takes_the_one_before(tmp_path: Path, codec: Path) -> None:
     run = tmp_path / "run"
     names = {"shape-filled": ("blue-star",)}
-    options = {"codec": codec, "workers": 0, "compiled": False, "save_every": 1}
+    options = {"codec": codec, "workers": 0, "compiled": False, "save_every": 1, "device": "cpu"}
     whole = load_file(pretrain(_recipe(steps=3), _mixture(), names, run, **options))
-    newest = max(run.glob("state-*.safetensors"))
+    newest = max(run.glob("checkpoints/*.safetensors"))
     newest.write_bytes(newest.read_bytes()[:1000])
     again = load_file(pretrain(_recipe(steps=3), _mixture(), names, run, **options))
     assert all(torch.equal(whole[name], again[name]) for name in whole)

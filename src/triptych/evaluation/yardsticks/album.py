@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from triptych.errors import OutputError
+from triptych.events import Event, Step
 from triptych.files import read_json, write_atomic
 from triptych.images import load_image, save_png
 from triptych.models.backbone import Adapter, Backbone
@@ -40,19 +41,19 @@ def paint(
     steps: int | None = None,
     seed: int = 0,
     skill: Adapter | None = None,
-    on_progress: Callable[[int], None] = lambda _: None,
+    on_event: Callable[[Event], None] = lambda _: None,
 ) -> list[tuple[Image.Image, ...]]:
     """The pictures of every page, painted or read from `folder/PAGE_ID-SLOT.png`; page ids must differ."""
     names = [[_file(folder, page, number) for number in range(1, len(page.slots) + 1)] for page in pages]
     missing = [index for index, paths in enumerate(names) if not all(path.is_file() for path in paths)]
-    on_progress(len(pages) - len(missing))
+    on_event(Step(step=len(pages) - len(missing), steps=len(pages)))
     for start in range(0, len(missing), _CHUNK_PAGES):
         chunk = missing[start : start + _CHUNK_PAGES]
         asked = [pages[index].without_answers() for index in chunk]
         for index, result in zip(chunk, generate(backbone, asked, seed=seed, steps=steps, skill=skill), strict=True):
             for path, picture in zip(names[index], result.images, strict=True):
                 save_png(picture, path)
-        on_progress(len(pages) - len(missing) + start + len(chunk))
+        on_event(Step(step=len(pages) - len(missing) + start + len(chunk), steps=len(pages)))
     return [tuple(load_image(path) for path in paths) for paths in names]
 
 

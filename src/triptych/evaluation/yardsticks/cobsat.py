@@ -14,6 +14,7 @@ from PIL import Image
 from triptych.errors import SourceError
 from triptych.evaluation.judge import Judge
 from triptych.evaluation.statistics import Estimate, bootstrap
+from triptych.events import Event, Step
 from triptych.images import load_image
 from triptych.page import Page, slot
 
@@ -91,7 +92,7 @@ def score_cobsat(
     pictures: Sequence[Image.Image],
     judge: Judge,
     *,
-    on_progress: Callable[[int], None] = lambda _: None,
+    on_event: Callable[[Event], None] = lambda _: None,
 ) -> Mapping[int, Estimate]:
     """For each task the share of pictures that show both the named and the hidden thing (the strict score).
 
@@ -102,7 +103,7 @@ def score_cobsat(
         kinds = COBSAT_TASKS[case.task - 1]
         shows = [_chosen(judge, picture, kind) for kind in kinds]
         right.setdefault(case.task, []).append(float(shows == [case.named, case.hidden]))
-        on_progress(done)
+        on_event(Step(step=done, steps=len(cases)))
     return {task: bootstrap(values) for task, values in right.items()}
 
 

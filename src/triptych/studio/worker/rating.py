@@ -7,6 +7,7 @@ from triptych.data.build import built_pages
 from triptych.data.pagesets import load_pageset
 from triptych.data.rules import find_rule
 from triptych.data.sources import ShapeSource
+from triptych.events import Event, Step
 from triptych.page import Page
 from triptych.studio.folders import DataFolder
 from triptych.studio.jobs import Jobs, State
@@ -48,14 +49,15 @@ def rate(claim: Claim, maker: Maker, store: Store, folder: DataFolder) -> None:
     pages = _pages(claim, folder, count)
     backbone = maker.own_backbone(body.get("backbone") or "pocket")
 
-    def on_progress(progress: object) -> None:
+    def on_event(event: Event) -> None:
         claim.check()
-        claim.progress("evaluate", progress.done, progress.pages)  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(event, Step):
+            claim.progress("evaluate", event.step, event.steps)
 
     claim.progress("evaluate", 0, len(pages))
     skills = _skills(maker, body.get("skills") or [])
     shots = tuple(range(min(3, len(pages))))
-    write_report(evaluate(backbone, pages, out=out, skill=skills, shots=shots, on_progress=on_progress))
+    write_report(evaluate(backbone, pages, out=out, skill=skills, shots=shots, on_event=on_event))
     Jobs(store).finish(claim.id, claim.owner, State.DONE, results={"report": f"/api/reports/{claim.id}/report.html"})
 
 

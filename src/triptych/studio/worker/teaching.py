@@ -143,7 +143,7 @@ class _Watch:
         match event:
             case Step():
                 self._step, self.steps = event.step, event.steps
-                loss, left = event.measures["loss"], round(event.seconds_left or 0.0, 1)
+                loss, left = event.measures.get("loss"), round(event.seconds_left or 0.0, 1)
                 self._claim.progress("train", event.step, event.steps, eta_s=left, loss=loss)
                 self._claim.tell("log", step=event.step, loss=loss, samples=self._samples())
             case Warning():

@@ -1,7 +1,7 @@
 """Pages to tensors for pretraining, in a worker process that composes ahead of the optimizer."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from triptych.models.pocket.text import TextBlocks, lay_out
 from triptych.page import Page
 from triptych.prompts import write_prompt
 
-__all__ = ["PageBatch", "batches", "collate"]
+__all__ = ["PageBatch", "batches", "collate", "on_device", "to_unit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,23 +90,32 @@ class _Batches(Dataset):
     factor: int
     first: int
     count: int
+    stride: int
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, position: int) -> PageBatch:
-        index = self.first + position
+        index = self.first + position * self.stride
         tokenizer = Tokenizer.from_str(self.tokenizer_json)
         pages = self.mixture.batch(index)
         return collate(pages, tokenizer, factor=self.factor, index=index)
 
 
 def batches(
-    mixture: Mixture, tokenizer: Tokenizer, *, factor: int, first: int, count: int, workers: int = 1
+    mixture: Mixture, tokenizer: Tokenizer, *, factor: int, first: int, count: int, workers: int = 1, stride: int = 1
 ) -> Iterator[PageBatch]:
-    """Batches `first`, `first` + 1, ... in order, composed ahead by `workers` processes."""
-    dataset = _Batches(mixture=mixture, tokenizer_json=tokenizer.to_str(), factor=factor, first=first, count=count)
+    """Batches `first`, `first` + `stride`, ... in order, composed ahead by `workers` processes."""
+    dataset = _Batches(
+        mixture=mixture, tokenizer_json=tokenizer.to_str(), factor=factor, first=first, count=count, stride=stride
+    )
     return iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=6 if workers else None))
+
+
+def on_device(batch: PageBatch, device: torch.device) -> PageBatch:
+    """The batch with its tensors there."""
+    text = replace(batch.text, ids=batch.text.ids.to(device), positions=batch.text.positions.to(device))
+    return replace(batch, given=batch.given.to(device), answers=batch.answers.to(device), text=text)
 
 
 def to_unit(pictures: UInt8[Tensor, "batch panels height width 3"]) -> Float[Tensor, "pictures 3 height width"]:

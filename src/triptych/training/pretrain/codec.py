@@ -1,8 +1,9 @@
 """Training of the pocket's codec: from the linear transform on, against photographs, clip art and icons."""
 
 import math
-from collections.abc import Callable
-from copy import deepcopy
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -10,15 +11,24 @@ from jaxtyping import Float
 from safetensors.torch import save
 from torch import Tensor
 
+from triptych.events import CancelToken, Event
 from triptych.files import write_atomic
-from triptych.models.hardware import bfloat16_is_fast
 from triptych.models.pocket.klt import KltCodec
+from triptych.training.checkpoint import Identity
+from triptych.training.claim import CHECKPOINTS, claimed_folder
+from triptych.training.core import Core
+from triptych.training.pretrain.course import KEPT, MOST_BAD_STEPS, Course
 from triptych.training.pretrain.pictures import PictureSource, picture_batches
-from triptych.training.pretrain.state import read_state, write_state
+from triptych.training.recipe import Precision
+from triptych.training.running import accelerator_on, arithmetic
+from triptych.training.state import TrainingState
+from triptych.training.variants import item_seed
 
 __all__ = ["codec_loss", "train_codec"]
 
 _LEARNING_RATE = 2e-3
+_WARMUP = 100
+_EMA = 0.998
 _SIDE_PX = 96
 _PICTURES = 24
 _START_PICTURES = 1440
@@ -39,16 +49,17 @@ def codec_loss(
     """
     count = len(pictures)
     tokens = codec.encode(pictures)
+    # Drawn on the CPU: the same on every device.
     level = _MAX_NOISE * torch.rand(count, 1, 1, generator=generator)
     noisy = torch.rand(count, 1, 1, generator=generator) < _NOISY_SHARE
-    noise = level * noisy * torch.randn(tokens.shape, generator=generator) / codec.scale
+    noise = (level * noisy * torch.randn(tokens.shape, generator=generator)).to(tokens.device) / codec.scale
     decoded = codec.decode(tokens + noise, rows=pictures.shape[2] // codec.factor).float()
     errors = (decoded - pictures).square().mean(dim=(1, 2, 3))
     errors = torch.log(errors + _EASY)
     with torch.no_grad():
         linear = codec.decode_linear(codec.encode_linear(pictures), rows=pictures.shape[2] // codec.factor)
         before = torch.log((linear - pictures).square().mean(dim=(1, 2, 3)) + _EASY)
-        gain = (before - errors)[~noisy.flatten()].mean() * 10 / math.log(10)
+        gain = (before - errors)[~noisy.flatten().to(errors.device)].mean() * 10 / math.log(10)
     return errors.mean(), float(gain)
 
 
@@ -74,50 +85,86 @@ def train_codec(
     seed: int = 0,
     save_every: int = 250,
     workers: int = 1,
-    on_progress: Callable[[int, float], None] = lambda _step, _gain: None,
+    device: str | None = None,
+    precision: Precision = Precision.AUTO,
+    on_event: Callable[[Event[Path]], None] = lambda _: None,
+    cancel: CancelToken | None = None,
 ) -> Path:
     """Train in `run` up to `steps`, resuming what is there; returns `codec.safetensors`, the moving average.
 
-    `pictures` is their number a step, `start_pictures` that which the linear transform is fitted on. `on_progress` gets
-    the step and its gain over the linear transform in dB.
+    `pictures` is their number a step, `start_pictures` that which the linear transform is fitted on. `on_event` hears
+    every step, with `gain_db` over the linear transform. The rest is as in `pretrain`; `steps` decides the learning
+    rate of every step, so a run that is made longer is another run than one that was as long from the beginning.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(seed)
-    codec = _started(source, channels, start_pictures, seed)
-    codec.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    average = deepcopy(codec).requires_grad_(False)
-    optimizer = torch.optim.AdamW(codec.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0)
-    generator = torch.Generator().manual_seed(seed)
-    optimizers: dict[str, torch.optim.Optimizer] = {"adamw": optimizer}
-    first = read_state(run, weights=codec, average=average, optimizers=optimizers, generator=generator)
-    stream = picture_batches(
-        source, seed=seed, first=first, count=steps - first, pictures=pictures, side_px=_SIDE_PX, workers=workers
+    accelerator, here = accelerator_on(device)
+    with claimed_folder(run) if accelerator.is_main_process else nullcontext():
+        torch.manual_seed(seed)
+        codec = _started(source, channels, start_pictures, seed).to(here)
+        codec.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        share = accelerator.num_processes
+        state = _state(codec, steps)
+        gains: list[float] = []
+
+        @cache
+        def stream() -> Iterator[Tensor]:
+            first, left = state.step * share + accelerator.process_index, steps - state.step
+            return picture_batches(
+                source, seed=seed, first=first, count=left, pictures=pictures, side_px=_SIDE_PX, workers=workers,
+                stride=share,
+            )  # fmt: skip
+
+        def losses(step: int) -> Iterator[Tensor]:
+            generator = torch.Generator().manual_seed(item_seed(seed, "noise", step, accelerator.process_index))
+            seen = _to_unit(next(stream()).to(here)).contiguous(memory_format=torch.channels_last)
+            with arithmetic(here, precision):
+                loss, gain = codec_loss(codec, seen, generator)
+            gains[:] = [gain]
+            yield loss
+
+        course = Course(
+            folder=run,
+            core=Core(
+                state=state,
+                losses=losses,
+                rate=lambda step: _rate(step, steps),
+                clip=1.0,
+                accelerator=accelerator,
+                identity=_identity(channels, pictures, seed, share),
+                folder=run / CHECKPOINTS,
+                keep=KEPT,
+                most_bad_steps=MOST_BAD_STEPS,
+            ),
+            released=run / "codec.safetensors",
+            release=lambda: _release(codec, run / "codec.safetensors", step=state.step),
+            measures=lambda taken: {"loss": taken.loss, "gain_db": gains[0]} if taken.loss is not None else None,
+            save_every=save_every,
+            on_event=on_event,
+        )
+        course.resume()
+        return course.run(cancel)
+
+
+def _rate(step: int, steps: int) -> float:
+    share = min(1.0, (step + 1) / _WARMUP) * min(1.0, (1 - step / steps) / 0.6)
+    return _LEARNING_RATE * max(0.02, share)
+
+
+def _state(codec: KltCodec, steps: int) -> TrainingState:
+    optimizer = torch.optim.AdamW(
+        [{"params": list(codec.parameters()), "ratio": 1.0}], lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0
     )
-    for step, batch in enumerate(stream, first):
-        rate = min(1.0, (step + 1) / 100) * min(1.0, (1 - step / steps) / 0.6)
-        optimizer.param_groups[0]["lr"] = _LEARNING_RATE * max(0.02, rate)
-        seen = _to_unit(batch).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_is_fast()):
-            loss, gain = codec_loss(codec, seen, generator)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
-        optimizer.step()
-        decay = min(0.998, (step + 1) / (step + 10))
-        with torch.no_grad():
-            for mean, value in zip(average.parameters(), codec.parameters(), strict=True):
-                mean.lerp_(value, 1 - decay)
-        on_progress(step + 1, gain)
-        if (step + 1) % save_every == 0 or step + 1 == steps:
-            write_state(
-                run,
-                step=step + 1,
-                weights=codec.state_dict(),
-                average=average.state_dict(),
-                optimizers=optimizers,
-                generator=generator,
-                facts={"channels": channels},
-            )
-            tensors = {name: value.contiguous() for name, value in average.state_dict().items()}
-            write_atomic(run / "codec.safetensors", save(tensors, metadata={"format": "pt", "step": str(step + 1)}))
-    return run / "codec.safetensors"
+    # The linear transform is fitted once: pictures that were added since do not change it.
+    fixed = dict(codec.named_buffers())
+    state = TrainingState(dict(codec.named_parameters()), {"adamw": optimizer}, ema=_EMA, fixed=fixed)
+    state.spans = [steps]
+    return state
+
+
+def _identity(channels: int, pictures: int, seed: int, processes: int) -> Identity:
+    facts = {"channels": channels, "pictures": pictures, "seed": seed, "processes": processes}
+    return Identity(recipe=facts, pages={}, backbone="", pages_per_step=1)
+
+
+def _release(codec: KltCodec, path: Path, *, step: int) -> None:
+    tensors = {name: value.detach().cpu().contiguous() for name, value in codec.state_dict().items()}
+    write_atomic(path, save(tensors, metadata={"format": "pt", "step": str(step)}))

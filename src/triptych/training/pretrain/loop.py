@@ -2,25 +2,25 @@
 
 import json
 import math
-import time
-from collections.abc import Callable, Mapping
-from copy import deepcopy
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch._dynamo
+from accelerate import Accelerator
 from jaxtyping import Float
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 
 from triptych.data.mixture import Mixture, corpus
 from triptych.errors import TrainingError
+from triptych.events import CancelToken, Event, Step
 from triptych.files import write_atomic
-from triptych.models.hardware import bfloat16_is_fast
 from triptych.models.pocket.backbone import (
     SIDE_PX,
     PocketConfig,
@@ -32,32 +32,27 @@ from triptych.models.pocket.backbone import (
 )
 from triptych.models.pocket.klt import FACTOR, KltCodec
 from triptych.models.pocket.text import train_tokenizer
+from triptych.skill import payload_sha256
 from triptych.training.channels import decoder_weights
-from triptych.training.pretrain.batches import PageBatch, batches, to_unit
+from triptych.training.checkpoint import Identity
+from triptych.training.claim import CHECKPOINTS, claimed_folder
+from triptych.training.core import Core, Taken
+from triptych.training.pretrain.batches import PageBatch, batches, on_device, to_unit
+from triptych.training.pretrain.course import KEPT, MOST_BAD_STEPS, Course
 from triptych.training.pretrain.muon import GramMuon
 from triptych.training.pretrain.objective import Draw, page_loss
 from triptych.training.pretrain.recipe import PretrainRecipe
-from triptych.training.pretrain.state import read_state, write_state
 from triptych.training.pretrain.transplant import transplant
+from triptych.training.recipe import Precision
+from triptych.training.running import accelerator_on, arithmetic
+from triptych.training.state import TrainingState
+from triptych.training.variants import item_seed
 
-__all__ = ["Progress", "pretrain"]
+__all__ = ["pretrain"]
 
 _REPORT_EVERY = 25
 _TRANSPLANT_BATCHES = 24
 """Batches whose pictures the two codes are compared on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Where a run is, reported every few steps."""
-
-    step: int
-    loss: float
-    """Mean squared error, every page alike."""
-    pure_loss: float
-    """The same at t = 1."""
-    learning_rate: float
-    seconds: float
 
 
 def _tokenizer(
@@ -80,9 +75,18 @@ def _optimizers(network: PocketNetwork, recipe: PretrainRecipe) -> dict[str, tor
     taken = {id(p) for p in matrices}
     others = [p for module in (network.transformer, network.text) for p in module.parameters() if id(p) not in taken]
     return {
-        "muon": GramMuon(matrices, lr=recipe.matrix_learning_rate, weight_decay=recipe.weight_decay, ns_steps=4),
+        "muon": GramMuon(
+            [{"params": matrices, "ratio": recipe.matrix_learning_rate / recipe.learning_rate}],
+            lr=recipe.matrix_learning_rate,
+            weight_decay=recipe.weight_decay,
+            ns_steps=4,
+        ),
         "adamw": torch.optim.AdamW(
-            others, lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True
+            [{"params": others, "ratio": 1.0}],
+            lr=recipe.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=recipe.weight_decay,
+            fused=True,
         ),
     }
 
@@ -93,97 +97,74 @@ def _compile_blocks(network: PocketNetwork) -> None:
         block.compile(dynamic=True)
 
 
-def _rate(step: int, recipe: PretrainRecipe) -> float:
-    rate = min(1.0, (step + 1) / max(1, recipe.warmup))
+def _share(step: int, recipe: PretrainRecipe) -> float:
+    """The share of the full learning rates at `step`, counted from 0."""
+    share = min(1.0, (step + 1) / max(1, recipe.warmup))
     if recipe.decay_from is not None and step >= recipe.decay_from:
-        rate *= max(0.0, (recipe.steps - step) / max(1, recipe.steps - recipe.decay_from))
-    return rate
+        share *= max(0.0, (recipe.steps - step) / max(1, recipe.steps - recipe.decay_from))
+    return share
 
 
-@torch.no_grad()
-def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
-    for mean, value in zip(average.parameters(), network.parameters(), strict=True):
-        if value.requires_grad:
-            mean.lerp_(value, 1 - decay)
+class _Pages:
+    """Losses of the run's batches, and what is told of them."""
+
+    def __init__(
+        self, network: PocketNetwork, recipe: PretrainRecipe, stream: Callable[[], Iterator[PageBatch]]
+    ) -> None:
+        self.network, self.recipe, self._open = network, recipe, stream
+        self._weights = _channel_weights(network)
+        self._stream: Iterator[PageBatch] | None = None
+        self._seen: list[Draw] = []
+
+    def losses(
+        self, step: int, accelerator: Accelerator, device: torch.device, precision: Precision
+    ) -> Iterator[Tensor]:
+        if self._stream is None:
+            self._stream = self._open()
+        batch, process = on_device(next(self._stream), device), accelerator.process_index
+        generator = torch.Generator().manual_seed(item_seed(self.recipe.seed, "noise", step, process))
+        with arithmetic(device, precision):
+            draw = page_loss(self.network, batch, self.recipe, self._weights.to(device), generator)
+        self._seen.append(replace(draw, loss=draw.loss.detach()))
+        yield draw.loss
+
+    def measures(self, taken: Taken) -> dict[str, float] | None:
+        """Means since the last time, every few steps."""
+        if taken.step % _REPORT_EVERY:
+            return None
+        seen = [draw for draw in self._seen if math.isfinite(draw.error)]
+        pure = [draw.pure for draw in seen if not math.isnan(draw.pure)]
+        self._seen.clear()
+        return {
+            "loss": sum(draw.error for draw in seen) / max(1, len(seen)),
+            "pure_loss": sum(pure) / max(1, len(pure)),
+            "learning_rate": taken.rate,
+            "seconds": taken.seconds_per_step,
+        }
 
 
-def _progress(seen: list[Draw], *, step: int, rate: float, seconds: float) -> Progress:
-    pure = [draw.pure for draw in seen if not math.isnan(draw.pure)]
-    return Progress(
-        step=step,
-        loss=sum(draw.error for draw in seen) / len(seen),
-        pure_loss=sum(pure) / max(1, len(pure)),
-        learning_rate=rate,
-        seconds=seconds,
-    )
-
-
-def _log(path: Path, progress: Progress) -> None:
+def _log(path: Path, step: int, measures: Mapping[str, float]) -> None:
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({name: getattr(progress, name) for name in Progress.__dataclass_fields__}) + "\n")
+        file.write(json.dumps({"step": step, **measures}) + "\n")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    """What training changes, and what it keeps."""
-
-    recipe: PretrainRecipe
-    tokenizer: Tokenizer
-    network: PocketNetwork
-    average: PocketNetwork
-    optimizers: dict[str, torch.optim.Optimizer]
-    generator: torch.Generator
-    channel_weights: Float[Tensor, " channels"]
-
-    def step(self, number: int, batch: PageBatch) -> Draw:
-        """One step of every optimizer; raises TrainingError where the gradient is not finite."""
-        rates = {"muon": self.recipe.matrix_learning_rate, "adamw": self.recipe.learning_rate}
-        for name, optimizer in self.optimizers.items():
-            optimizer.param_groups[0]["lr"] = rates[name] * _rate(number, self.recipe)
-            optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16_is_fast()):
-            draw = page_loss(self.network, batch, self.recipe, self.channel_weights, self.generator)
-        draw.loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_([p for p in self.network.parameters() if p.requires_grad], 1.0)
-        if not torch.isfinite(norm):
-            raise TrainingError(f"the gradient at step {number} is not finite; lower the learning rate.")
-        for optimizer in self.optimizers.values():
-            optimizer.step()
-        _follow(self.average, self.network, min(self.recipe.ema, (number + 1) / (number + 20)))
-        return replace(draw, loss=draw.loss.detach())
-
-    def save(self, folder: Path, *, step: int) -> Path:
-        """The state to resume from, and the moving average as a pocket file."""
-        facts = {"recipe": self.recipe.model_dump(mode="json")}
-        write_state(
-            folder,
-            step=step,
-            weights=self.network.state_dict(),
-            average=self.average.state_dict(),
-            optimizers=self.optimizers,
-            generator=self.generator,
-            facts=facts,
-        )
-        released = folder / "pocket.safetensors"
-        save_pocket(self.average, self.tokenizer, released, training=facts | {"steps": step})
-        return released
+def _state(network: PocketNetwork, recipe: PretrainRecipe) -> TrainingState:
+    parameters = {name: value for name, value in network.named_parameters() if value.requires_grad}
+    codec = {f"codec.{name}": value for name, value in network.codec.state_dict().items()}
+    state = TrainingState(parameters, _optimizers(network, recipe), ema=recipe.ema, fixed=codec)
+    state.spans = [recipe.steps]
+    return state
 
 
-def _prepare(
-    recipe: PretrainRecipe, mixture: Mixture, tokenizer: Tokenizer, *, codec: Path | None, start: Path | None
-) -> _Run:
-    torch.manual_seed(recipe.seed)
-    network = _network(recipe, mixture, tokenizer, codec=codec, start=start)
-    network.config = replace(network.config, sample_from=recipe.sample_from)
-    network.codec.eval().requires_grad_(False)
-    return _Run(
-        recipe=recipe,
-        tokenizer=tokenizer,
-        network=network,
-        average=deepcopy(network).requires_grad_(False),
-        optimizers=_optimizers(network, recipe),
-        generator=torch.Generator().manual_seed(recipe.seed),
-        channel_weights=_channel_weights(network),
+def _identity(network: PocketNetwork, recipe: PretrainRecipe, accelerator: Accelerator) -> Identity:
+    """A run may be made longer, and its end moved; all else stays."""
+    codec = {name: value.contiguous() for name, value in network.codec.state_dict().items()}
+    return Identity(
+        recipe=recipe.model_dump(mode="json", exclude={"steps", "decay_from"})
+        | {"processes": accelerator.num_processes},
+        pages={},
+        backbone=payload_sha256(save(codec)),
+        pages_per_step=1,
     )
 
 
@@ -245,38 +226,83 @@ def pretrain(
     codec: Path | None = None,
     start: Path | None = None,
     save_every: int = 250,
-    on_progress: Callable[[Progress], None] = lambda _: None,
     workers: int = 1,
     compiled: bool = True,
+    device: str | None = None,
+    precision: Precision = Precision.AUTO,
+    on_event: Callable[[Event[Path]], None] = lambda _: None,
+    cancel: CancelToken | None = None,
 ) -> Path:
     """Train in `folder` up to `recipe.steps`, resuming what is there; returns the released file `pocket.safetensors`.
 
     `codec` holds the trained codec's weights, which stay as they are. `start` names an earlier pocket file to begin
     from: its sizes and vocabulary are taken, and its codec where `codec` is None; onto another codec it is moved by
-    `transplant`. `compiled` compiles the blocks,
-    for any shape of batch: some minutes, a third of the time from then on. A killed run continues from its last
-    state; batches are a function of the recipe's seed and the step.
+    `transplant`. `compiled` compiles the blocks, for any shape of batch: some minutes, a third of the time from then
+    on. `device` None is the fastest that there is. Under `accelerate launch` each process takes batches of its own.
+
+    `on_event` hears a step every few steps, warnings, and the file when it is done. `cancel`, and Ctrl-C on the main
+    thread, end the step, save, and raise Stopped. A killed run continues from its last checkpoint, on a CPU to the
+    same weights bit for bit: batches and noise are functions of the recipe's seed and the step. Raises TrainingError
+    for a run of another recipe, codec or number of processes.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = _tokenizer(folder, mixture, names, recipe, start)
-    run = _prepare(recipe, mixture, tokenizer, codec=codec, start=start)
-    if compiled:
-        _compile_blocks(run.network)
-    first = read_state(
-        folder, weights=run.network, average=run.average, optimizers=run.optimizers, generator=run.generator
+    accelerator, here = accelerator_on(device)
+    with claimed_folder(folder) if accelerator.is_main_process else nullcontext():
+        with accelerator.main_process_first():
+            tokenizer = _tokenizer(folder, mixture, names, recipe, start)
+        network = _prepared(recipe, mixture, tokenizer, codec=codec, start=start).to(here)
+        if compiled:
+            _compile_blocks(network)
+        core = _core(network, recipe, accelerator, folder)
+        state, share = core.state, accelerator.num_processes
+
+        def stream() -> Iterator[PageBatch]:
+            first = state.step * share + accelerator.process_index
+            left = recipe.steps - state.step
+            return batches(mixture, tokenizer, factor=FACTOR, first=first, count=left, workers=workers, stride=share)
+
+        pages = _Pages(network, recipe, stream)
+        core = replace(core, losses=lambda step: pages.losses(step, accelerator, here, precision))
+
+        def hear(event: Event[Path]) -> None:
+            if isinstance(event, Step):
+                _log(folder / "log.jsonl", event.step, event.measures)
+            on_event(event)
+
+        released = folder / "pocket.safetensors"
+        course = Course(
+            folder=folder,
+            core=core,
+            released=released,
+            release=lambda: save_pocket(
+                network, tokenizer, released, training={"recipe": recipe.model_dump(mode="json"), "steps": state.step}
+            ),
+            measures=pages.measures,
+            save_every=save_every,
+            on_event=hear,
+        )
+        course.resume()
+        return course.run(cancel)
+
+
+def _prepared(
+    recipe: PretrainRecipe, mixture: Mixture, tokenizer: Tokenizer, *, codec: Path | None, start: Path | None
+) -> PocketNetwork:
+    torch.manual_seed(recipe.seed)
+    network = _network(recipe, mixture, tokenizer, codec=codec, start=start)
+    network.config = replace(network.config, sample_from=recipe.sample_from)
+    network.codec.eval().requires_grad_(False)
+    return network
+
+
+def _core(network: PocketNetwork, recipe: PretrainRecipe, accelerator: Accelerator, folder: Path) -> Core:
+    return Core(
+        state=_state(network, recipe),
+        losses=lambda _: iter(()),
+        rate=lambda step: recipe.learning_rate * _share(step, recipe),
+        clip=1.0,
+        accelerator=accelerator,
+        identity=_identity(network, recipe, accelerator),
+        folder=folder / CHECKPOINTS,
+        keep=KEPT,
+        most_bad_steps=MOST_BAD_STEPS,
     )
-    stream = batches(mixture, tokenizer, factor=FACTOR, first=first, count=recipe.steps - first, workers=workers)
-    seen: list[Draw] = []
-    began = time.monotonic()
-    for step, batch in zip(range(first, recipe.steps), stream, strict=False):
-        seen.append(run.step(step, batch))
-        done = step + 1
-        if done % _REPORT_EVERY == 0:
-            rate = run.optimizers["adamw"].param_groups[0]["lr"]
-            progress = _progress(seen, step=done, rate=rate, seconds=(time.monotonic() - began) / (done - first))
-            _log(folder / "log.jsonl", progress)
-            on_progress(progress)
-            seen.clear()
-        if done % save_every == 0 or done == recipe.steps:
-            run.save(folder, step=done)
-    return folder / "pocket.safetensors"

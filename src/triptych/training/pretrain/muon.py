@@ -41,7 +41,13 @@ class GramMuon(torch.optim.Muon):
     """
 
     def __init__(
-        self, params: Iterable[Tensor], *, lr: float, weight_decay: float, momentum: float = 0.95, ns_steps: int = 5
+        self,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        *,
+        lr: float,
+        weight_decay: float,
+        momentum: float = 0.95,
+        ns_steps: int = 5,
     ) -> None:
         super().__init__(
             params,

@@ -102,7 +102,7 @@ def _by_reference(network: PocketNetwork, batch: PageBatch) -> _Problem:
     if given:
         known = rearrange(known, "(b p) n c -> b (p n) c", b=pages)
         references = network.transformer.encode_references(known, positions(batch.given_grids))
-    counted = torch.ones(clean.shape[1], dtype=torch.bool)
+    counted = torch.ones(clean.shape[1], dtype=torch.bool, device=clean.device)
     return _Problem(clean=clean, positions=positions(batch.slot_grids), counted=counted, references=references)
 
 
@@ -110,7 +110,8 @@ def _by_repaint(network: PocketNetwork, batch: PageBatch) -> _Problem:
     """All panels on one canvas, as sampling paints it: conditions are encoded beside white slots."""
     factor = network.codec.factor
     rows, columns = (side // factor for side in (batch.canvas.height_px, batch.canvas.width_px))
-    asked = torch.full((len(batch.given), batch.canvas.height_px, batch.canvas.width_px, 3), 255, dtype=torch.uint8)
+    shape = (len(batch.given), batch.canvas.height_px, batch.canvas.width_px, 3)
+    asked = torch.full(shape, 255, dtype=torch.uint8, device=batch.given.device)
     given = [index for index in range(len(batch.canvas.boxes)) if index not in batch.slots]
     _paint(asked, batch.canvas, given, batch.given)
     answered = asked.clone()
@@ -122,7 +123,7 @@ def _by_repaint(network: PocketNetwork, batch: PageBatch) -> _Problem:
     with torch.no_grad():
         both = network.codec.encode(to_unit(torch.stack((asked, answered)))).float()
     clean_asked, clean_answered = both.chunk(2)
-    counted = counted.flatten()
+    counted = counted.flatten().to(clean_asked.device)
     return _Problem(
         clean=torch.where(counted[:, None], clean_answered, clean_asked),
         positions=positions([Grid(frame=0, rows=rows, columns=columns)]),
@@ -158,8 +159,9 @@ def page_loss(
     repaint = panels <= _MAX_PAINTED and float(torch.rand((), generator=generator)) < recipe.repaint_share
     problem = _by_repaint(network, batch) if repaint else _by_reference(network, batch)
     clean = problem.clean
-    levels = draw_levels(len(clean), recipe, generator)
-    noise = torch.randn(clean.shape, generator=generator)
+    # Drawn on the CPU: the same on every device.
+    levels = draw_levels(len(clean), recipe, generator).to(clean.device)
+    noise = torch.randn(clean.shape, generator=generator).to(clean.device)
     noisy = problem.noisy(network, batch, noise, levels, recipe.sample_from)
     predicted = problem.predict(network, batch, noisy, levels)
     error = (predicted.float() - clean)[:, problem.counted].square() * weights

@@ -132,19 +132,28 @@ class _Batches(Dataset):
     count: int
     pictures: int
     side_px: int
+    stride: int
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, position: int) -> Tensor:
-        rng = np.random.default_rng((self.seed, self.first + position))
+        rng = np.random.default_rng((self.seed, self.first + position * self.stride))
         crops = [self.source.crop(rng, self.side_px) for _ in range(self.pictures)]
         return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
 
 
 def picture_batches(
-    source: PictureSource, *, seed: int, first: int, count: int, pictures: int, side_px: int, workers: int = 1
+    source: PictureSource,
+    *,
+    seed: int,
+    first: int,
+    count: int,
+    pictures: int,
+    side_px: int,
+    workers: int = 1,
+    stride: int = 1,
 ) -> Iterator[UInt8[Tensor, "pictures 3 side side"]]:
-    """Batches `first`, `first` + 1, ... in order, made ahead by `workers` processes."""
-    dataset = _Batches(source, seed, first, count, pictures, side_px)
+    """Batches `first`, `first` + `stride`, ... in order, made ahead by `workers` processes."""
+    dataset = _Batches(source, seed, first, count, pictures, side_px, stride)
     return iter(DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None))

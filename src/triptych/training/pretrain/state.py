@@ -1,90 +1,50 @@
-"""The state of a pretraining run on disk: weights, their moving average and optimizers, written atomically."""
+"""States of pretraining runs as they were written before checkpoints: read, so that those runs go on."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 from torch.optim import Optimizer
 
 from triptych.errors import TrainingError
-from triptych.files import write_atomic
+from triptych.training.checkpoint import Checkpoint, Identity
+from triptych.training.optimizers import flat_state
 
-__all__ = ["read_state", "write_state"]
-
-_KEPT = 2
-
-
-def _flat_optimizer(optimizer: Optimizer, prefix: str) -> dict[str, Tensor]:
-    return {
-        f"{prefix}.{index}.{name}": value if isinstance(value, Tensor) else torch.tensor(value)
-        for index, entry in optimizer.state_dict()["state"].items()
-        for name, value in entry.items()
-    }
+__all__ = ["read_old_state"]
 
 
-def _load_optimizer(optimizer: Optimizer, prefix: str, tensors: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith(f"{prefix}."):
-            _, index, name = key.split(".")
-            state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+def read_old_state(
+    folder: Path, optimizers: Mapping[str, Optimizer], *, trained: frozenset[str], fixed: frozenset[str]
+) -> Checkpoint | None:
+    """The newest whole `state-<step>.safetensors` of `folder` as a checkpoint; None where there is none.
 
-
-def write_state(
-    folder: Path,
-    *,
-    step: int,
-    weights: dict[str, Tensor],
-    average: dict[str, Tensor],
-    optimizers: dict[str, Optimizer],
-    generator: torch.Generator,
-    facts: Mapping[str, object],
-) -> Path:
-    """Write `state-<step>.safetensors` into `folder`; the newest two are kept."""
-    tensors = {f"weights.{name}": value for name, value in weights.items()}
-    tensors |= {f"average.{name}": value for name, value in average.items()}
-    for name, optimizer in optimizers.items():
-        tensors |= _flat_optimizer(optimizer, name)
-    tensors["generator"] = generator.get_state()
-    tensors = {name: value.detach().clone().contiguous() for name, value in tensors.items()}
-    path = folder / f"state-{step:08d}.safetensors"
-    write_atomic(path, save(tensors, metadata={"step": str(step), "facts": json.dumps(facts, sort_keys=True)}))
-    for old in sorted(folder.glob("state-*.safetensors"))[:-_KEPT]:
-        old.unlink()
-    return path
-
-
-def read_state(
-    folder: Path,
-    *,
-    weights: torch.nn.Module,
-    average: torch.nn.Module,
-    optimizers: dict[str, Optimizer],
-    generator: torch.Generator,
-) -> int:
-    """Load the newest whole state of `folder` in place and return its step; 0 when there is none.
-
-    Raises TrainingError when states are there and none can be read.
+    Of its weights those named by `trained` and `fixed` are taken. Its noise generator is not: noise is now drawn from
+    the step. Raises TrainingError when states are there and none can be read.
     """
     paths = sorted(folder.glob("state-*.safetensors"), reverse=True)
     for path in paths:
         try:
             with safe_open(path, framework="pt") as file:
-                step = int((file.metadata() or {})["step"])
+                facts = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, KeyError, OSError):
+            step, told = int(facts["step"]), json.loads(facts.get("facts", "{}"))
+        except (SafetensorError, KeyError, ValueError, OSError):
             continue
-        for module, prefix in ((weights, "weights."), (average, "average.")):
-            module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        kept = _chosen(tensors, "weights", trained) | _chosen(tensors, "average", trained)
+        kept |= {f"fixed.{name}": tensors[f"weights.{name}"] for name in fixed}
+        values: dict[str, Any] = {}
         for name, optimizer in optimizers.items():
-            _load_optimizer(optimizer, name, tensors)
-        generator.set_state(tensors["generator"])
-        return step
+            kept |= {key: value for key, value in tensors.items() if key.startswith(f"{name}.")}
+            values[name] = {"groups": flat_state(optimizer)[1]["groups"], "state": {}}
+        identity = Identity(recipe=told, pages={}, backbone="", pages_per_step=1)
+        return Checkpoint(step=step, tensors=kept, identity=identity, values=values)
     if paths:
         raise TrainingError(f"none of the {len(paths)} states in {folder} can be read; remove them to start over.")
-    return 0
+    return None
+
+
+def _chosen(tensors: Mapping[str, Tensor], prefix: str, names: frozenset[str]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": tensors[f"{prefix}.{name}"] for name in names}
