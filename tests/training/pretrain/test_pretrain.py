@@ -14,6 +14,7 @@ from triptych.data.sources import ShapeSource
 from triptych.data.sprites import SpriteSource
 from triptych.errors import TrainingError
 from triptych.flow import euler_step, interpolate, velocity_from_data
+from triptych.leftovers import temporary_path
 from triptych.models.backbone import Conditioning, frames
 from triptych.models.pocket import PocketBackbone, PocketConfig, PocketNetwork, load_pocket, pocket_training
 from triptych.models.pocket.backbone import positions
@@ -262,11 +263,31 @@ def test_pretrain_with_a_truncated_newest_state_takes_the_one_before(tmp_path: P
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
+def test_pretrain_removes_what_a_killed_run_was_writing(tmp_path: Path, codec: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    left = temporary_path(run / "pocket.safetensors")
+    left.write_bytes(b"half")
+    pretrain(_recipe(steps=1, warmup=1), _mixture(), {}, run, codec=codec, workers=0, compiled=False)
+    assert not left.exists()
+
+
 def test_load_recipe_with_a_mistyped_key_names_it(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text("steps: 5\nmixture: []\nlearning_rte: 1.0\n")
     with pytest.raises(TrainingError, match="learning_rte"):
         load_recipe(str(path))
+
+
+def test_load_recipe_reads_text_as_everything_does(tmp_path: Path) -> None:
+    path, text = tmp_path / "recipe.yaml", "steps: 5\r\nmixture: [{name: café, rules: [mirror], weight: 1}]\r\n"
+    path.write_bytes(text.encode("utf-8-sig"))
+    assert load_recipe(str(path)).mixture[0].name == "café"
+    path.write_text(text + "steps: 6\n", encoding="utf-8")
+    with pytest.raises(TrainingError, match=r"recipe\.yaml is not valid YAML: .*duplicate key 'steps'"):
+        load_recipe(str(path))
+    with pytest.raises(TrainingError, match=r"nowhere\.yaml does not exist"):
+        load_recipe(str(tmp_path / "nowhere.yaml"))
 
 
 def test_shipped_recipe_trains_on_no_held_out_rule() -> None:

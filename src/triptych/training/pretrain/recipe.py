@@ -4,7 +4,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from triptych.data.mixture import Entry, Mixture, Words
@@ -14,6 +13,8 @@ from triptych.data.rules.base import Rule
 from triptych.data.sources import Source, SpriteScenes
 from triptych.data.sprites import EVALUATION_STYLES, STYLES, SpriteSource, is_held_out
 from triptych.errors import TrainingError
+from triptych.files import read_yaml
+from triptych.pageschema import problems
 
 __all__ = ["EntryRecipe", "PretrainRecipe", "load_recipe", "mixture_of", "trained_rules", "training_source"]
 
@@ -90,14 +91,13 @@ def load_recipe(name_or_path: str) -> PretrainRecipe:
     path = Path(name_or_path)
     if path.suffix not in {".yaml", ".yml"}:
         path = Path(str(files("triptych.training.pretrain") / "recipes" / f"{name_or_path}.yaml"))
+        if not path.is_file():
+            raise TrainingError(f"no pretraining recipe {name_or_path!r}; name a shipped one (pocket) or a YAML file.")
+    data = read_yaml(path, error=TrainingError)
     try:
-        return PretrainRecipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise TrainingError(
-            f"no pretraining recipe {name_or_path!r}; name a shipped one (pocket) or a YAML file."
-        ) from None
-    except (yaml.YAMLError, ValidationError) as error:
-        raise TrainingError(f"recipe {path} cannot be used: {error}") from error
+        return PretrainRecipe.model_validate(data)
+    except ValidationError as error:
+        raise TrainingError(f"recipe {path} cannot be used: {'; '.join(list(problems(error))[:5])}.") from error
 
 
 def _rules(recipe: EntryRecipe) -> tuple[Rule, ...]:
