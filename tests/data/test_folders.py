@@ -52,7 +52,7 @@ def test_find_pictures_below_leaves_hidden_folders_alone(tmp_path: Path) -> None
 
 
 def test_find_pictures_of_no_folder_or_an_empty_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no folder"):
+    with pytest.raises(SourceError, match="not a folder"):
         find_pictures(tmp_path / "none")
     with pytest.raises(SourceError, match="no pictures in"):
         find_pictures(tmp_path)

@@ -219,5 +219,5 @@ def test_read_record_of_a_name_that_is_no_digest_reads_no_file(tmp_path):
     path = tmp_path / "picture.png"
     save_png(Image.new("RGB", (8, 8)), path, {"triptych": json.dumps({"triptych": "1", "slot": 1, "request": data})})
 
-    with pytest.raises(ImageError, match="no digest"):
+    with pytest.raises(ImageError, match="not a digest"):
         record.read_record(path)

@@ -108,7 +108,7 @@ def test_musubi_conditions_are_read_by_number_and_not_by_text(tmp_path: Path) ->
     (back,) = find_format("musubi").read(tmp_path / "set")
     assert all(_same(a.image, b.image) for a, b in zip(pages[0].conditions, back.conditions, strict=True))
     lines.write_text(json.dumps(record | {"control_path_x": "images/a.png"}))
-    with pytest.raises(PageError, match="no numbers"):
+    with pytest.raises(PageError, match="not numbers"):
         find_format("musubi").read(tmp_path / "set")
 
 
@@ -127,7 +127,7 @@ def test_read_line_that_leaves_the_folder_is_refused(name: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["musubi", "omnigen2", "easycontrol", "diffsynth", "diffusers"])
 @pytest.mark.parametrize(
-    ("text", "message"), [("{", "no JSON"), ("[]", "needs the texts"), ('{"a": 1}', "needs the texts")]
+    ("text", "message"), [("{", "not valid JSON"), ("[]", "needs the texts"), ('{"a": 1}', "needs the texts")]
 )
 def test_read_bad_line_names_file_and_line(name: str, text: str, message: str, tmp_path: Path) -> None:
     find_format(name).write(_pages("tint", 1), tmp_path / "set")
@@ -287,7 +287,7 @@ def test_ic_lora_without_a_text_is_refused_naming_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data, said", [(b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"), (b"PAR1", "no whole")]
+    "data, said", [(b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"), (b"PAR1", "not a whole")]
 )
 def test_parquet_that_is_none_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
     (tmp_path / "data").mkdir()

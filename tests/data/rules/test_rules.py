@@ -153,7 +153,7 @@ def test_chain_outline_then_mirror_equals_mirror_of_the_outline() -> None:
 
 
 def test_chain_of_a_page_rule_raises() -> None:
-    with pytest.raises(SourceError, match="no map"):
+    with pytest.raises(SourceError, match="not a map"):
         chain(RULES["storyboard"], RULES["mirror"])
 
 

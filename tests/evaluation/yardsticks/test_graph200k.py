@@ -112,7 +112,7 @@ def test_graph_pages_foreground_is_cut_out_of_the_photograph(form: Folder, tmp_p
 
 
 def test_graph_pages_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no Graph200K"):
+    with pytest.raises(SourceError, match="not a Graph200K"):
         graph_pages(tmp_path, [DEPTH])
 
 

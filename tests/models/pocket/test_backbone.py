@@ -28,7 +28,7 @@ def test_load_pocket_of_a_file_without_config_says_so(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(BackboneError, match="no pocket"):
+    with pytest.raises(BackboneError, match="not a pocket"):
         load_pocket(tmp_path / "other.safetensors")
 
 
