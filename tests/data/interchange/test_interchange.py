@@ -287,7 +287,8 @@ def test_ic_lora_without_a_text_is_refused_naming_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data, said", [(b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"), (b"PAR1", "not a whole")]
+    "data, said",
+    [(b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"), (b"PAR1", "not a whole")],
 )
 def test_parquet_that_is_none_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
     (tmp_path / "data").mkdir()
