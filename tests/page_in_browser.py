@@ -37,6 +37,11 @@ def drop(page, target, *files: tuple[str, str, bytes]) -> None:
         target.dispatch_event(event, {"dataTransfer": transfer})
 
 
+def messages(page):
+    """What is said at the edge of the page, apart from what the page itself says."""
+    return page.get_by_role("log", name="Messages")
+
+
 def panels(page):
     """The panels of the page, in order."""
     return page.get_by_role("article", name="Panel")

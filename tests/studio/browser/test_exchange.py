@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from PIL import Image
 
-from page_in_browser import command, drop, generate, made, panels, picture
+from page_in_browser import command, drop, generate, made, messages, panels, picture
 
 pytestmark = pytest.mark.browser
 _MIDDLE = """async (image) => {
@@ -78,7 +78,7 @@ def test_skill_is_downloaded_and_a_refused_export_says_why(page):
     assert saved.value.suggested_filename == "storyboard.safetensors"
     page.get_by_role("button", name="More for storyboard").click()
     page.get_by_role("menuitem", name="Export for ComfyUI").click()
-    page.get_by_role("alert").filter(has_text="pocket").wait_for()
+    messages(page).get_by_role("alert").filter(has_text="pocket").wait_for()
 
 
 def test_two_folders_become_pages_by_their_names(page, tmp_path):
@@ -157,7 +157,7 @@ def test_a_message_is_seen_over_a_dialog(page):
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Add pairs").click()
     chooser.value.set_files({"name": "one.png", "mimeType": "image/png", "buffer": picture("red")})
-    said = page.get_by_role("alert").filter(has_text="even number")
+    said = messages(page).get_by_role("alert").filter(has_text="even number")
     said.get_by_role("button", name="Close this message").click()
     said.wait_for(state="detached")
 
@@ -168,10 +168,12 @@ def test_full_disk_is_said_where_it_was_met_and_work_goes_on_after(blank, data_f
     try:
         command(blank, "Add a slot")
         drop(blank, panels(blank).nth(0), ("new.png", "image/png", picture("teal", (90, 90))))
-        blank.get_by_role("alert").filter(has_text="there is no room").wait_for()
+        said = messages(blank).get_by_role("alert").filter(has_text="there is no room")
+        said.wait_for()
         blank.get_by_label("Instruction of panel 1").fill("a green bus")
         blank.get_by_role("button", name="Generate", exact=True).click()
-        blank.get_by_label("Page", exact=True).get_by_text("There is no room").wait_for()
+        blank.get_by_label("Page", exact=True).get_by_role("alert").filter(has_text="There is no room").wait_for()
+        said.wait_for(state="detached")
     finally:
         with sqlite3.connect(data_folder / "studio.sqlite") as store:
             store.execute("DELETE FROM files WHERE id = ?", ("f" * 64,))

@@ -6,7 +6,7 @@ import re
 import pytest
 from PIL import Image
 
-from page_in_browser import command, drop, generate, made, panels, picture
+from page_in_browser import command, drop, generate, made, messages, panels, picture
 
 pytestmark = pytest.mark.browser
 _VARIANT = re.compile(r"^Picture \d+, seed")
@@ -47,9 +47,9 @@ def test_drop_a_phone_photograph_it_stands_upright(blank):
 
 def test_drop_of_text_is_refused_in_words(blank):
     drop(blank, panels(blank).nth(0), ("notes.txt", "text/plain", b"hello"))
-    blank.get_by_role("alert").filter(has_text="no picture").wait_for()
+    messages(blank).get_by_role("alert").filter(has_text="no picture").wait_for()
     drop(blank, panels(blank).nth(0), ("broken.png", "image/png", b"hello"))
-    blank.get_by_role("alert").filter(has_text="broken.png").wait_for()
+    messages(blank).get_by_role("alert").filter(has_text="broken.png").wait_for()
     assert panels(blank).count() == 1
 
 
@@ -179,7 +179,7 @@ def test_recall_a_png_brings_its_page_back(blank, studio):
     command(blank, "New page")
     drop(blank, panels(blank).nth(0), ("made.png", "image/png", data))
     blank.get_by_role("button", name="Open its page").click()
-    blank.get_by_text("Its page is back").wait_for()
+    messages(blank).get_by_text("Its page is back").wait_for()
     assert panels(blank).count() == 3
     assert blank.get_by_label("Instruction of panel 2").input_value() == "on a beach"
 

@@ -5,7 +5,7 @@ import {on} from './events.js';
 import {backboneOf, hindrances} from './server.js';
 import {signal} from './signal.js';
 import {amend, doc, edit, place} from './studio.js';
-import {say} from './ui.js';
+import {messages, say, unsay} from './ui.js';
 
 /** @typedef {import('./types.js').Job} Job */
 
@@ -57,7 +57,20 @@ function take(job) {
     jobs.value = [...others, {...jobs.value.find((one) => one.id === job.id), ...job}];
     if (isActive(job) || !slotsOf.has(job.id)) return;
     clearPreviews(job.id);
-    if (job.state === 'failed') trouble.value = {text: words(job.error), panel: null};
+    if (job.state === 'failed' && isOfThisPage(job)) refused(words(job.error));
+}
+
+/** Whether the page in sight waits for a job: not one of a page that was left, nor a live one that a newer replaced. @param {Job} job */
+function isOfThisPage(job) {
+    if (liveJobs.has(job.id) && job.id !== newestLive) return false;
+    const key = pageOf.get(job.id);
+    return key ? key === place.value.key : job.document !== null && job.document === place.value.id;
+}
+
+/** Says on the page why it has no pictures; a message that says the same has had its time. @param {string} text @param {string | null} [panel] */
+function refused(text, panel = null) {
+    trouble.value = {text, panel};
+    for (const one of messages.value) if (one.text.endsWith(text)) unsay(one.id);
 }
 
 /** @param {string} job */
@@ -65,7 +78,7 @@ function clearPreviews(job) {
     previews.value = new Map([...previews.value].filter(([, one]) => one.job !== job));
 }
 
-on('job', take);
+on('job', heard);
 on('reset', () => loadJobs().catch(() => {}));
 /** Events may overtake the answer that names their job; such wait here. @type {(() => void)[]} */
 let early = [];
@@ -80,6 +93,11 @@ function isEarly(job, again) {
 
 on('preview', preview);
 on('picture', arrived);
+
+/** @param {Job} job */
+function heard(job) {
+    if (!isEarly(job.id, () => heard(job))) take(job);
+}
 
 /** @param {any} told */
 function preview(told) {
@@ -126,7 +144,7 @@ export async function generate({only = null, lane = 'batch', seed, variants} = {
     const now = doc.value;
     const blocking = hindrances(now).find((one) => one.blocks);
     if (blocking) {
-        trouble.value = {text: blocking.text, panel: blocking.panel};
+        refused(blocking.text, blocking.panel);
         return null;
     }
     const ticket = ++live;
@@ -159,7 +177,7 @@ export async function generate({only = null, lane = 'batch', seed, variants} = {
         take(job);
         return job;
     } catch (error) {
-        trouble.value = {text: words(error), panel: null};
+        refused(words(error));
         return null;
     } finally {
         asking -= 1;
