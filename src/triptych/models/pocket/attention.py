@@ -32,9 +32,9 @@ def normalise(
 
 
 def rotate(
-    pair: Float[Tensor, "batch sequence 2 heads width"], rotary: Rotary
-) -> Float[Tensor, "batch sequence 2 heads width"]:
-    """Queries and keys turned by their places."""
+    pair: Float[Tensor, "batch sequence sorts heads width"], rotary: Rotary
+) -> Float[Tensor, "batch sequence sorts heads width"]:
+    """Queries and keys, or one sort of them, turned by their places."""
     cos, sin = (angle.to(pair.dtype)[:, None, None] for angle in rotary)
     swapped = pair.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
     # The rotation of (a, b) is (a cos - b sin, b cos + a sin): the sign goes into the sines, once a call.

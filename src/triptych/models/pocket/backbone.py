@@ -61,6 +61,8 @@ class PocketConfig:
     head_width: int = 64
     text_width: int = 256
     vocabulary: int = 6000
+    detail: bool = False
+    """Whether the references' tokens are read once more at the end: see `DetailHead`."""
     sample_from: float | None = None
     """Noise level that the steps after the first start from, as it was trained; None: even steps from 1 to 0."""
 
@@ -81,6 +83,7 @@ class PocketNetwork(nn.Module):
             width=config.width,
             head_width=config.head_width,
             text_width=config.text_width,
+            detail=config.detail,
         )
         nn.init.zeros_(self.transformer.proj_out.weight)
 

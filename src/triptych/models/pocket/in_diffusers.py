@@ -14,8 +14,12 @@ from diffusers.models.transformers.transformer_flux2 import (
     Flux2Transformer2DModelOutput,
 )
 from torch import Tensor
+from torch.nn import Module
 
 from triptych.flow import velocity_from_data
+from triptych.models.pocket.attention import KeysAndValues
+from triptych.models.pocket.blocks import last_norm, rotary_angles
+from triptych.models.pocket.detail import DetailHead
 from triptych.models.pocket.transformer import FIRST_REFERENCE_FRAME, PocketTransformer, with_places
 
 __all__ = ["PocketInDiffusers", "in_diffusers"]
@@ -37,6 +41,7 @@ def in_diffusers(transformer: PocketTransformer) -> "PocketInDiffusers":
             axes_dims_rope=transformer.axes,
             guidance_embeds=False,
         )
+        copy.add_detail(transformer)
     weights = {name: weight.detach().clone() for name, weight in transformer.state_dict().items()}
     copy.load_state_dict(weights, assign=True)
     for module in copy.modules():
@@ -49,7 +54,47 @@ def in_diffusers(transformer: PocketTransformer) -> "PocketInDiffusers":
 
 
 class PocketInDiffusers(Flux2Transformer2DModel):
-    """A `Flux2Transformer2DModel` that predicts clean tokens and answers with velocity, as the pipelines expect."""
+    """A `Flux2Transformer2DModel` that predicts clean tokens and answers with velocity, as the pipelines expect.
+
+    Where the pocket has a detail head, this has it too: FLUX.2 ends with its output layer, so the head listens there.
+    """
+
+    detail: DetailHead | None
+
+    def add_detail(self, transformer: PocketTransformer) -> None:
+        """Have a detail head where `transformer` has one."""
+        self.detail = None
+        if transformer.detail is None:
+            return
+        width, head_width = transformer.x_embedder.out_features, transformer.detail.head_width
+        self.detail = DetailHead(width=width, channels=transformer.proj_out.out_features, head_width=head_width)
+        self._heard: dict[str, Tensor] = {}
+        self.single_transformer_blocks[-1].register_forward_hook(self._listener("both"))
+        self.norm_out.register_forward_hook(self._listener("answer"))
+
+    def _listener(self, name: str) -> Callable[[Module, tuple[Any, ...], Tensor], None]:
+        def hear(_: Module, __: tuple[Any, ...], stream: Tensor) -> None:
+            self._heard[name] = stream
+
+        return hear
+
+    def _with_detail(
+        self, clean: Tensor, given: Tensor, places: Tensor, texts: int, cache: Flux2KVCache | None, mode: str | None
+    ) -> Tensor:
+        """The clean tokens, and what the head adds; its keys travel with the cache of the blocks."""
+        if self.detail is None or mode is None or cache is None:
+            return clean
+        count = given.shape[1]
+        axes = tuple(self.config["axes_dims_rope"])
+        if mode == "extract":
+            zero = self._level(clean.new_zeros(len(clean)))
+            stream = last_norm(self._heard["both"][:, texts : texts + count], zero, self.norm_out.linear)
+            cast(Any, cache).detail = self.detail.kept(stream, given, rotary_angles(places[:count].float(), axes))
+        kept = cast(KeysAndValues, cast(Any, cache).detail)
+        return clean + self.detail(self._heard["answer"], kept, rotary_angles(places[count:].float(), axes))
+
+    def _level(self, t: Tensor) -> Tensor:
+        return self.time_guidance_embed(1000 * t, None)
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
@@ -90,8 +135,12 @@ class PocketInDiffusers(Flux2Transformer2DModel):
             num_ref_tokens=references,
             ref_fixed_timestep=ref_fixed_timestep,
         )
-        targets = tokens[:, references:] if mode == "extract" else tokens
-        sample = velocity_from_data(targets, output.sample, timestep.to(targets.dtype).view(-1, 1, 1))
+        given, targets = (
+            (tokens[:, :references], tokens[:, references:]) if mode == "extract" else (tokens[:, :0], tokens)
+        )
+        cache = output.kv_cache if mode == "extract" else kv_cache
+        clean = self._with_detail(output.sample, given, places, encoder_hidden_states.shape[1], cache, mode)
+        sample = velocity_from_data(targets, clean, timestep.to(targets.dtype).view(-1, 1, 1))
         cache = output.kv_cache
         if behind:
             sample, cache = torch.cat((sample, torch.zeros_like(tokens[:, :behind])), dim=1), None

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from triptych.models.pocket.attention import KeysAndValues
 from triptych.models.pocket.blocks import DoubleBlock, Modulation, SingleBlock, TimeEmbedding, last_norm, rotary_angles
+from triptych.models.pocket.detail import DetailHead
 
 __all__ = ["FIRST_REFERENCE_FRAME", "PLACE_FEATURES", "PocketTransformer", "References", "with_places"]
 
@@ -23,7 +24,7 @@ FIRST_REFERENCE_FRAME = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class References:
-    """Keys and values of the references in every block, double blocks first."""
+    """Keys and values of the references in every block, double blocks first; those of a detail head come last."""
 
     blocks: tuple[KeysAndValues, ...]
 
@@ -46,7 +47,7 @@ class PocketTransformer(nn.Module):
     """FLUX.2's network at small size, which predicts the clean tokens (Li and He 2025, arXiv:2511.13720).
 
     Its weights are called as in `diffusers.Flux2Transformer2DModel`; `triptych.models.pocket.in_diffusers` puts them
-    there.
+    there. `detail` adds a `DetailHead`, which FLUX.2 has not.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class PocketTransformer(nn.Module):
         width: int,
         head_width: int,
         text_width: int,
+        detail: bool = False,
     ) -> None:
         super().__init__()
         self.axes = (head_width // 4,) * 4
@@ -72,6 +74,7 @@ class PocketTransformer(nn.Module):
         self.single_transformer_blocks = nn.ModuleList([SingleBlock(width, head_width) for _ in range(single_blocks)])
         self.norm_out = nn.ModuleDict({"linear": nn.Linear(width, 2 * width, bias=False)})
         self.proj_out = nn.Linear(width, out_channels, bias=False)
+        self.detail = DetailHead(width=width, channels=out_channels, head_width=head_width) if detail else None
         self._checkpoints = False
 
     @property
@@ -142,7 +145,13 @@ class PocketTransformer(nn.Module):
             here = next(kept) if kept is not None else None
             both, seen = self._run(block, both, shifts, rotary, texts, here)
             own.append(seen)
-        clean = self.proj_out(last_norm(both[:, texts:], level, self.norm_out["linear"]))
+        stream = last_norm(both[:, texts:], level, self.norm_out["linear"])
+        clean = self.proj_out(stream)
+        if self.detail is not None:
+            here = rotary[0][texts:], rotary[1][texts:]
+            if kept is not None:
+                clean = clean + self.detail(stream, next(kept), here)
+            own.append(self.detail.kept(stream, tokens, here))
         return clean, References(blocks=tuple(own))
 
     def _run(self, block: nn.Module, *inputs: Any) -> Any:

@@ -24,7 +24,7 @@ from triptych.training.running import accelerator_on, arithmetic
 from triptych.training.state import TrainingState
 from triptych.training.variants import item_seed
 
-__all__ = ["codec_loss", "train_codec"]
+__all__ = ["EASY", "codec_loss", "train_codec"]
 
 _LEARNING_RATE = 2e-3
 _WARMUP = 100
@@ -35,7 +35,7 @@ _START_PICTURES = 1440
 """Pictures that the linear transform is fitted on."""
 _MAX_NOISE = 0.08
 _NOISY_SHARE = 0.3
-_EASY = 5e-4
+EASY = 5e-4
 """Squared error, of pixels in [-1, 1], below which a picture counts for less (39 dB)."""
 
 
@@ -55,10 +55,10 @@ def codec_loss(
     noise = (level * noisy * torch.randn(tokens.shape, generator=generator)).to(tokens.device) / codec.scale
     decoded = codec.decode(tokens + noise, rows=pictures.shape[2] // codec.factor).float()
     errors = (decoded - pictures).square().mean(dim=(1, 2, 3))
-    errors = torch.log(errors + _EASY)
+    errors = torch.log(errors + EASY)
     with torch.no_grad():
         linear = codec.decode_linear(codec.encode_linear(pictures), rows=pictures.shape[2] // codec.factor)
-        before = torch.log((linear - pictures).square().mean(dim=(1, 2, 3)) + _EASY)
+        before = torch.log((linear - pictures).square().mean(dim=(1, 2, 3)) + EASY)
         gain = (before - errors)[~noisy.flatten().to(errors.device)].mean() * 10 / math.log(10)
     return errors.mean(), float(gain)
 

@@ -48,7 +48,7 @@ from triptych.training.running import accelerator_on, arithmetic
 from triptych.training.state import TrainingState
 from triptych.training.variants import item_seed
 
-__all__ = ["pretrain"]
+__all__ = ["pocket_to_begin_from", "pretrain"]
 
 _REPORT_EVERY = 25
 _TRANSPLANT_BATCHES = 24
@@ -182,8 +182,7 @@ def _network(
         network = PocketNetwork(PocketConfig(**facts))
         network.codec.load_state_dict(codec_weights)
         return network
-    network = PocketNetwork(pocket_config(start))
-    network.load_state_dict({name: value.float() for name, value in pocket_weights(start).items()})
+    network = pocket_to_begin_from(start, detail=recipe.sizes.detail)
     if codec_weights is None:
         return network
     if _code(codec_weights) == {"codec": network.config.codec, "channels": network.config.channels}:
@@ -200,6 +199,16 @@ def _network(
     pictures = [panel.picture for page in pages for panel in page.all_panels if panel.picture is not None]
     squares = [np.asarray(picture) for picture in pictures if picture.size == (SIDE_PX, SIDE_PX)]
     return transplant(network.eval(), moved.eval(), to_unit(torch.from_numpy(np.stack(squares))[None]))[0]
+
+
+def pocket_to_begin_from(start: Path, *, detail: bool) -> PocketNetwork:
+    """The pocket of a file, to which `detail` adds a new head where it has none."""
+    config = pocket_config(start)
+    network = PocketNetwork(replace(config, detail=config.detail or detail))
+    weights = {name: value.float() for name, value in pocket_weights(start).items()}
+    new = {name: value for name, value in network.state_dict().items() if name.startswith("transformer.detail.")}
+    network.load_state_dict((new if network.config.detail else {}) | weights)
+    return network
 
 
 def _code(weights: Mapping[str, Tensor]) -> dict[str, Any]:

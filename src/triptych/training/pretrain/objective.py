@@ -16,7 +16,7 @@ from triptych.models.pocket.transformer import References
 from triptych.training.pretrain.batches import PageBatch, to_unit
 from triptych.training.pretrain.recipe import PretrainRecipe
 
-__all__ = ["Draw", "draw_levels", "page_loss"]
+__all__ = ["Draw", "draw_levels", "mean_answers", "page_loss"]
 
 _MAX_PAINTED = 4
 """Panels of a canvas that training paints; longer ones cost more than they teach."""
@@ -171,3 +171,14 @@ def page_loss(
         each = each / (1 + errors / recipe.relative_above)
     pure = errors[levels == 1]
     return Draw(loss=each.mean(), error=float(errors.mean()), pure=float(pure.mean()) if len(pure) else float("nan"))
+
+
+@torch.no_grad()
+def mean_answers(
+    network: PocketNetwork, batch: PageBatch, generator: torch.Generator
+) -> Float[Tensor, "answers tokens channels"]:
+    """What one step makes of every slot, as tokens, slots folded into the batch: the `mean` reading."""
+    problem = _by_reference(network, batch)
+    noise = torch.randn(problem.clean.shape, generator=generator).to(problem.clean.device)
+    predicted = problem.predict(network, batch, noise, torch.ones(len(noise), device=noise.device)).float()
+    return rearrange(predicted, "b (p n) c -> (b p) n c", p=batch.answers.shape[1])

@@ -54,6 +54,7 @@ class Sizes(_Strict):
     double_blocks: int = 2
     single_blocks: int = 8
     vocabulary: int = 6000
+    detail: bool = False
 
 
 class PretrainRecipe(_Strict):
