@@ -1,6 +1,7 @@
 """`triptych pocket`: from packages to sprites to a small backbone that makes pictures, and bad input on the way."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,11 @@ def test_pretrain_makes_a_pocket_that_generates_and_goes_on_from_it(
         "step-00000003.safetensors",
     }
 
+    options = ("--run", tmp_path / "done", "--recipe", recipe, "--sprites", sprites, "--steps", 1)
+    finished = triptych("pocket", "finish", run / "pocket.safetensors", *options)
+    assert finished.exit_code == 0, finished.output
+    assert (tmp_path / "done" / "pocket.safetensors").is_file()
+
 
 def test_pretrain_from_an_earlier_pocket_takes_its_words_and_codec(
     triptych: Command, sprites: Path, pocket_file: Path, tmp_path: Path
@@ -97,6 +103,33 @@ def test_pretrain_from_an_earlier_pocket_takes_its_words_and_codec(
     assert pocket_tokenizer(made).to_str() == pocket_tokenizer(pocket_file).to_str()
     before, after = load_file(pocket_file), load_file(made)
     assert all((before[name].bfloat16() == value).all() for name, value in after.items() if name.startswith("codec."))
+
+
+def test_pretrain_stopped_by_ctrl_c_says_where_it_goes_on(
+    triptych: Command, sprites: Path, pocket_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, run = tmp_path / "recipe.yaml", tmp_path / "run"
+    recipe.write_text(RECIPE % 60)
+    from triptych.training.core import Core
+
+    step = Core._step
+
+    def pressed(core: Core, rate: float) -> float | None:
+        loss = step(core, rate)
+        if core.state.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return loss
+
+    monkeypatch.setattr(Core, "_step", pressed)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        result = triptych(
+            "pocket", "pretrain", recipe, "--run", run, "--sprites", sprites, "--start", pocket_file, "--eager"
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert result.exit_code == 130
+    assert "step-00000002.safetensors; the same command continues" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,8 @@ class Entry:
     """Share of batches whose pictures are twice the mixture's size on a side, with a quarter of the pages."""
     source: Source | None = None
     """What this entry's rules draw from; None: the mixture's own."""
+    open_share: float | None = None
+    """Share of training draws below pure noise, where noise decides between many right answers; None: the recipe's."""
 
 
 def with_words(page: Page, words: Words) -> Page:
@@ -86,9 +88,7 @@ class Mixture:
 
     def batch(self, index: int) -> list[Page]:
         """Answered pages of one shape; the same `index` gives the same pages."""
-        rng = Random(f"{self.seed}:{index}")
-        open_entries = [entry for entry in self.entries if index >= entry.first_batch]
-        entry = rng.choices(open_entries, [entry.weight for entry in open_entries])[0]
+        entry, rng = self._entry(index)
         scale = 2 if entry.large and rng.random() < entry.large else 1
         size_px = scale * self.size_px
         first = self._page(entry, rng, size_px)
@@ -102,6 +102,16 @@ class Mixture:
             if shape_of(page) == (given, slots):
                 pages.append(page)
         return pages
+
+    def open_share(self, index: int) -> float | None:
+        """`Entry.open_share` of the entry that a batch is drawn from."""
+        return self._entry(index)[0].open_share
+
+    def _entry(self, index: int) -> tuple[Entry, Random]:
+        """The entry of a batch, and the generator that its pages are drawn from."""
+        rng = Random(f"{self.seed}:{index}")
+        begun = [entry for entry in self.entries if index >= entry.first_batch]
+        return rng.choices(begun, [entry.weight for entry in begun])[0], rng
 
     def _page(self, entry: Entry, rng: Random, size_px: int) -> Page:
         for _ in range(_TRIES):

@@ -25,7 +25,7 @@ from triptych.prompts import write_prompt
 from triptych.sampling.ways import WAYS
 from triptych.sampling.working import working_page
 from triptych.training.channels import decoder_weights
-from triptych.training.pretrain.batches import PageBatch, collate, to_unit
+from triptych.training.pretrain.batches import PageBatch, batches, collate, to_unit
 from triptych.training.pretrain.loop import pretrain
 from triptych.training.pretrain.objective import draw_levels, page_loss
 from triptych.training.pretrain.recipe import EntryRecipe, PretrainRecipe, Sizes, load_recipe, training_source
@@ -174,6 +174,22 @@ def test_draw_levels_keeps_the_share_of_pure_noise() -> None:
     levels = draw_levels(4000, _recipe(pure_noise_share=0.3), torch.Generator().manual_seed(0))
     assert float((levels == 1).float().mean()) == pytest.approx(0.3, abs=0.03)
     assert float(levels.min()) > 0
+
+
+def test_draw_levels_of_an_open_entry_are_as_many_as_it_says() -> None:
+    generator = torch.Generator().manual_seed(0)
+    levels = draw_levels(4000, _recipe(pure_noise_share=0.9, sample_from=0.5), generator, open_share=0.6)
+    assert ((levels < 1).float().mean() - 0.6).abs() < 0.03
+
+
+def test_batches_carry_the_open_share_of_the_entry_they_are_drawn_from() -> None:
+    entries = (
+        Entry(name="words", rules=(RULES["text-to-picture"],), open_share=0.6),
+        Entry(name="mirror", rules=(RULES["mirror"],)),
+    )
+    mixture = Mixture(entries=entries, source=ShapeSource(), seed=4, load=4)
+    for batch in batches(mixture, TOKENIZER, factor=16, first=0, count=8, workers=0):
+        assert batch.open_share == (None if batch.given.shape[1] else 0.6)
 
 
 def test_page_loss_below_the_sampling_level_starts_where_the_first_step_of_sampling_ends(

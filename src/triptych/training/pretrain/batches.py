@@ -37,6 +37,8 @@ class PageBatch:
     slots: tuple[int, ...]
     """Which of the canvas's boxes are slots; the others hold the given pictures, in order."""
     index: int
+    open_share: float | None = None
+    """Of the entry it was drawn from."""
 
 
 def _stack(rows: list[list[Image]], size_px: tuple[int, int]) -> Tensor:
@@ -99,7 +101,8 @@ class _Batches(Dataset):
         index = self.first + position * self.stride
         tokenizer = Tokenizer.from_str(self.tokenizer_json)
         pages = self.mixture.batch(index)
-        return collate(pages, tokenizer, factor=self.factor, index=index)
+        batch = collate(pages, tokenizer, factor=self.factor, index=index)
+        return replace(batch, open_share=self.mixture.open_share(index))
 
 
 def batches(

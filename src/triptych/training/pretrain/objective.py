@@ -31,13 +31,19 @@ class Draw:
     pure: float
 
 
-def draw_levels(pages: int, recipe: PretrainRecipe, generator: torch.Generator) -> Float[Tensor, " pages"]:
-    """A noise level for each page: a share at exactly 1, the rest logit-normal, or even below `sample_from`."""
+def draw_levels(
+    pages: int, recipe: PretrainRecipe, generator: torch.Generator, *, open_share: float | None = None
+) -> Float[Tensor, " pages"]:
+    """A noise level for each page: a share at exactly 1, the rest logit-normal, or even below `sample_from`.
+
+    `open_share` is how many are not at 1; None: as many as the recipe's `pure_noise_share` leaves.
+    """
     if recipe.sample_from is None:
         levels = logit_normal(pages, mean=recipe.noise_mean, std=recipe.noise_std, generator=generator)
     else:
         levels = recipe.sample_from * (1 - torch.rand(pages, generator=generator))
-    pure = torch.rand(pages, generator=generator) < recipe.pure_noise_share
+    share = recipe.pure_noise_share if open_share is None else 1 - open_share
+    pure = torch.rand(pages, generator=generator) < share
     return torch.where(pure, torch.ones(()), levels)
 
 
@@ -160,7 +166,7 @@ def page_loss(
     problem = _by_repaint(network, batch) if repaint else _by_reference(network, batch)
     clean = problem.clean
     # Drawn on the CPU: the same on every device.
-    levels = draw_levels(len(clean), recipe, generator).to(clean.device)
+    levels = draw_levels(len(clean), recipe, generator, open_share=batch.open_share).to(clean.device)
     noise = torch.randn(clean.shape, generator=generator).to(clean.device)
     noisy = problem.noisy(network, batch, noise, levels, recipe.sample_from)
     predicted = problem.predict(network, batch, noisy, levels)

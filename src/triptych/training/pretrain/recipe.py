@@ -38,6 +38,8 @@ class EntryRecipe(_Strict):
     first_batch: int = Field(default=0, ge=0)
     style_pairs: tuple[tuple[str, str], ...] = ()
     """The only changes of style this entry makes; empty: all."""
+    open_share: float | None = Field(default=None, ge=0, le=1)
+    """Share of the draws below pure noise, instead of what `pure_noise_share` leaves: for pages with many answers."""
     source: PictureKind = PictureKind.SPRITES
     """Which pictures the pages are made of."""
 
@@ -159,6 +161,7 @@ def mixture_of(recipe: PretrainRecipe, sprites: SpriteSource) -> Mixture:
             large=entry.large,
             first_batch=entry.first_batch,
             source=_source_of(entry, sprites),
+            open_share=entry.open_share,
         )
         for entry in recipe.mixture
     )
