@@ -57,6 +57,23 @@ def test_evaluate_pocket_of_the_second_codec_stands_beside_the_linear_transform(
     assert row.estimate("linear transform", "psnr").mean > row.estimate("ceiling", "psnr").mean
 
 
+def test_evaluate_samples_a_page_by_several_seeds_where_the_backbone_can(
+    pocket: PocketBackbone, sprites: Path, suite: Callable[..., Suite], tmp_path: Path
+) -> None:
+    row = RULE_ROW | {"shots": [0], "controls": [], "samples": 3}
+    torch.manual_seed(0)
+    config = PocketConfig(channels=32, width=64, double_blocks=1, single_blocks=1, sample_from=0.5)
+    network = PocketNetwork(config).eval()
+    torch.nn.init.normal_(network.transformer.proj_out.weight, std=0.2)
+    sampling = PocketBackbone(network, pocket.tokenizer)
+    scores = evaluate(sampling, suite(row), out=tmp_path / "sampling", sprites=sprites).rows["rules"]
+    assert scores.names[:2] == ("0 shots", "0 shots, 3 samples")
+    assert scores.estimate("0 shots, 3 samples", "spread").mean > 0.1
+    assert not scores.values("0 shots", "spread")
+    plain = evaluate(pocket, suite(row), out=tmp_path / "plain", sprites=sprites).rows["rules"]
+    assert "0 shots, 3 samples" not in plain.names
+
+
 def test_evaluate_row_with_a_size_of_its_own_makes_its_pages_at_it(
     pocket: PocketBackbone, sprites: Path, suite: Callable[..., Suite], tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ _COLUMNS = {
     "all_panels": ("all panels right", 2),
     "place": ("place", 2),
     "framing": ("framing", 2),
+    "spread": ("spread across seeds, levels", 1),
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from PIL.Image import Image
 
+from triptych.conditioning import Reading
 from triptych.data.mixture import Words
 from triptych.evaluation.asking import asked_page, noise_seed
 from triptych.evaluation.baselines import Baseline, baselines, through_codec
@@ -17,7 +18,7 @@ from triptych.evaluation.cases import Case, NotedSprites, cases_of_pages, cases_
 from triptych.evaluation.gallery import shown_page
 from triptych.evaluation.records import PageScores, RunFolder, Settings, Shown
 from triptych.evaluation.scores import Scores, load_scores
-from triptych.evaluation.scoring import score_pictures
+from triptych.evaluation.scoring import score_samples
 from triptych.evaluation.storyboards import ShotJudge
 from triptych.evaluation.suites import Arm, Control, Kind, Row, Suite
 from triptych.events import Done, Event, Phase, Step
@@ -40,12 +41,17 @@ class _Model:
     conditioning: Conditioning
     seed: int
 
-    def paint(self, cases: Sequence[Case], pages: Sequence[Page]) -> list[tuple[Image, ...]]:
+    def can_ask(self, arm: Arm) -> bool:
+        return arm.seeds == 0 or self.backbone.card.sample_steps is not None
+
+    def paint(self, cases: Sequence[Case], pages: Sequence[Page], *, sample: int | None) -> list[tuple[Image, ...]]:
+        """Pictures of every page: as the backbone answers, or its sample of that number."""
         requests = [
             Request(
                 page=page.without_answers(),
-                seed=noise_seed(case, self.seed),
-                steps=self.steps,
+                seed=noise_seed(case, self.seed) + (sample or 0),
+                steps=self.steps if sample is None else None,
+                reading=None if sample is None else Reading.SAMPLE,
                 conditioning=self.conditioning,
             )
             for case, page in zip(cases, pages, strict=True)
@@ -188,32 +194,33 @@ def _chunk(
     scores: dict[str, dict[str, dict[str, float | None]]] = {case.key: {} for case in cases}
     pictures: list[Shown] = []
 
-    def note(name: str, case: Case, asked: Page, made: tuple[Image, ...]) -> None:
-        found = score_pictures(case, asked, made, patch_px=factor, judge=judges.get(case.key))
+    def note(name: str, case: Case, asked: Page, made: Sequence[tuple[Image, ...]]) -> None:
+        found = score_samples(case, asked, made, patch_px=factor, judge=judges.get(case.key))
         scores[case.key][name] = {figure: round(value, 5) for figure, value in found.items()}
 
     chosen = _shown_keys(cases)[:shown]
-    for arm in row.arms:
-        for case, page, images in _painted(model, arm, [case for case in cases if _is_asked(case, arm, row, suite)]):
-            note(arm.name, case, page, images)
+    for arm in filter(model.can_ask, row.arms):
+        for case, page, made in _painted(model, arm, [case for case in cases if _is_asked(case, arm, row, suite)]):
+            note(arm.name, case, page, made)
             if case.key in chosen:
-                pictures.append(shown_page(case, arm.name, page, images))
+                pictures.append(shown_page(case, arm.name, page, made[0]))
     for case, ceilings in zip(cases, _ceilings(model.backbone, cases), strict=True):
         for name, images in {**baselines(case), **ceilings}.items():
-            note(name.value, case, case.page, images)
+            note(name.value, case, case.page, [images])
     records = [
         PageScores(page=case.key, group=case.group, rule=case.page.rule, scores=scores[case.key]) for case in cases
     ]
     return records, pictures
 
 
-def _painted(model: _Model, arm: Arm, cases: Sequence[Case]) -> list[tuple[Case, Page, tuple[Image, ...]]]:
-    """Those of the cases that allow it, with the page as asked and what the model made of it."""
+def _painted(model: _Model, arm: Arm, cases: Sequence[Case]) -> list[tuple[Case, Page, Sequence[tuple[Image, ...]]]]:
+    """Those of the cases that allow it, with the page as asked and what the model made of it, a seed after another."""
     ready = [(case, page) for case in cases if (page := asked_page(case, arm)) is not None]
     if not ready:
         return []
-    made = model.paint([case for case, _ in ready], [page for _, page in ready])
-    return [(case, page, images) for (case, page), images in zip(ready, made, strict=True)]
+    asked, pages = [case for case, _ in ready], [page for _, page in ready]
+    made = [model.paint(asked, pages, sample=sample) for sample in (range(arm.seeds) if arm.seeds else (None,))]
+    return [(case, page, images) for (case, page), images in zip(ready, zip(*made, strict=True), strict=True)]
 
 
 def _is_asked(case: Case, arm: Arm, row: Row, suite: Suite) -> bool:

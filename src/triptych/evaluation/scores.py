@@ -34,6 +34,7 @@ FIGURES: Mapping[str, str] = {
     "all_panels": "pages with every slot nearest to its own answer",
     "place": "place recognised among 12",
     "framing": "framing recognised among 3",
+    "spread": "standard deviation between samples of one page, levels",
     "copied_input": "slots that copy an input",
     "copied_example": "slots that copy an example",
 }

@@ -12,7 +12,7 @@ from triptych.evaluation.retrieval import embed, rank_of
 from triptych.evaluation.storyboards import ShotJudge
 from triptych.page import Page
 
-__all__ = ["confusion", "confusion_key", "score_pictures"]
+__all__ = ["confusion", "confusion_key", "score_pictures", "score_samples"]
 
 _SEEN_PX = 64
 _COPY_DB = 20.0
@@ -58,6 +58,23 @@ def score_pictures(
     values |= _copies(asked, pictures, answers)
     if judge is not None:
         values |= _shots(judge, pictures)
+    return values
+
+
+def score_samples(
+    case: Case,
+    asked: Page,
+    samples: Sequence[Sequence[Image.Image]],
+    *,
+    patch_px: int = 16,
+    judge: ShotJudge | None = None,
+) -> Mapping[str, float]:
+    """Means of `score_pictures` over what was made of a page, and of two or more how far they differ: `spread`."""
+    scored = [score_pictures(case, asked, pictures, patch_px=patch_px, judge=judge) for pictures in samples]
+    values = {name: float(np.mean([one[name] for one in scored])) for name in scored[0]}
+    if len(samples) > 1:
+        seen = np.stack([[_seen(picture) for picture in pictures] for pictures in samples])
+        values["spread"] = 255 * float(np.sqrt(seen.var(axis=0, ddof=1).mean()))
     return values
 
 

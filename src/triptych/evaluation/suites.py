@@ -58,10 +58,13 @@ class Arm(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     shots: int = Field(ge=0)
     control: Control | None = None
+    seeds: int = Field(default=0, ge=0)
+    """Samples of each page, a seed each, where the backbone knows how to sample; 0 asks for what it answers with."""
 
     @property
     def name(self) -> str:
-        return f"{self.shots} shots" + (f", {self.control.value}" if self.control else "")
+        sampled = f", {self.seeds} samples" if self.seeds else ""
+        return f"{self.shots} shots" + (f", {self.control.value}" if self.control else "") + sampled
 
 
 class Goals(BaseModel):
@@ -102,6 +105,8 @@ class Row(BaseModel):
     controls: tuple[Control, ...] = ()
     control_shots: tuple[int, ...] | None = None
     """Example counts that controls are asked at; None takes every count above 0, or 0 where that is all."""
+    samples: int = Field(default=0, ge=0)
+    """Samples of each page besides the backbone's own answer: scored alike, and how far they differ is told."""
     kind: Kind = Kind.PICTURES
     pixels: bool = True
     """False where the answer is one of many right pictures: only object and style are then judged."""
@@ -159,7 +164,8 @@ class Row(BaseModel):
             for shots in where
             if shots or control not in _NEEDS_EXAMPLES
         ]
-        return (*plain, *asked)
+        sampled = (self.main.model_copy(update={"seeds": self.samples}),) if self.samples else ()
+        return (*plain, *sampled, *asked)
 
 
 class Suite(BaseModel):
