@@ -7,6 +7,7 @@ __all__ = [
     "LayoutError",
     "OutputError",
     "PageError",
+    "PickError",
     "PromptError",
     "RequestError",
     "SkillError",
@@ -28,6 +29,10 @@ class Cancelled(Exception):  # noqa: N818
 
 class PageError(TriptychError):
     """A page, page file or page set that cannot be used as it stands."""
+
+
+class PickError(TriptychError):
+    """Picks that cannot be read, recorded or exchanged."""
 
 
 class LayoutError(TriptychError):
