@@ -55,7 +55,7 @@ def list_picks(place: _Place) -> None:
         for pick in picks
     ]
     console.table(("pick", "kept", "rejected", "unseen", "when", "backbone", "skills", "words"), rows)
-    console.say(f"{console.counted(sum(pick.choices for pick in picks), 'choice')} in {len(picks)} requests")
+    console.say(console.counted(len(picks), "pick"))
 
 
 def show(place: _Place, name: _Id) -> None:

@@ -134,7 +134,7 @@ def _rows(pick: Pick) -> Iterator[dict[str, Any]]:
 
 def _result_id(result: Outcome) -> str:
     """Equal for rows of one result."""
-    return hashlib.sha256(" ".join(result.pictures).encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{result.seed} {result.pictures}".encode()).hexdigest()[:16]
 
 
 def _cell(data: bytes) -> dict[str, Any]:

@@ -130,11 +130,6 @@ class Pick:
     def rejected(self) -> tuple[Outcome, ...]:
         return self.of(Verdict.REJECTED)
 
-    @property
-    def choices(self) -> int:
-        """How many decisions it holds: each result that was kept, or one where all were rejected."""
-        return len(self.kept) or min(1, len(self.rejected))
-
     def images(self, result: Outcome) -> tuple[Image, ...]:
         """The pictures of a result, one a slot. Raises ImageError, and PickError where their number is wrong."""
         return tuple(self._read(name) for name in result.pictures)

@@ -17,25 +17,26 @@ class Batches:
     """The batches of a run; the same in every process and after every resumption."""
 
     def __init__(self, pages: Sequence[Page], recipe: Recipe, backbone: Backbone, objective: Objective) -> None:
-        self._pages, self._recipe, self._backbone, self._objective = pages, recipe, backbone, objective
+        self._pages, self.recipe, self._backbone, self._objective = pages, recipe, backbone, objective
 
     def items(self, batch: int, *, process: int = 0, processes: int = 1) -> list[Item]:
         """One process's part of the batch of that number."""
-        recipe, count = self._recipe, len(self._pages)
-        first = (batch * processes + process) * recipe.batch
-        items = []
-        for place in range(first, first + recipe.batch):
-            order = list(range(count))
-            random.Random(item_seed(recipe.seed, "order", place // count)).shuffle(order)
-            index = order[place % count]
-            others = [page for number, page in enumerate(self._pages) if number != index]
-            page = varied(self._pages[index], others, recipe.variety, item_seed(recipe.seed, "variety", place))
-            items.append(self._objective.prepare(page, self.setting(place), item_seed(recipe.seed, "noise", place)))
-        return items
+        first = (batch * processes + process) * self.recipe.batch
+        return [self.item(place) for place in range(first, first + self.recipe.batch)]
+
+    def item(self, place: int) -> Item:
+        """The page at that place of the run."""
+        recipe, count = self.recipe, len(self._pages)
+        order = list(range(count))
+        random.Random(item_seed(recipe.seed, "order", place // count)).shuffle(order)
+        index = order[place % count]
+        others = [page for number, page in enumerate(self._pages) if number != index]
+        page = varied(self._pages[index], others, recipe.variety, item_seed(recipe.seed, "variety", place))
+        return self._objective.prepare(page, self.setting(place), item_seed(recipe.seed, "noise", place))
 
     def setting(self, place: int) -> Setting:
         """How the page at that place of the run is made ready."""
-        recipe, sides = self._recipe, self._recipe.sides_px
+        recipe, sides = self.recipe, self.recipe.sides_px
         side = random.Random(item_seed(recipe.seed, "side", place)).choice(sides) if sides else None
         return Setting(
             conditioning=recipe.conditioning or self._backbone.card.native,

@@ -1,24 +1,52 @@
 """Who may write to a run: one process at a time, and never over a finished skill without being asked."""
 
 import contextlib
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from triptych.data.pagesets import METADATA
 from triptych.errors import OutputError, TrainingError
+from triptych.files import read_json, write_atomic
 from triptych.training.checkpoint import newest_checkpoint
 
-__all__ = ["CHECKPOINTS", "can_resume", "check_out", "claimed", "claimed_folder", "run_folder"]
+__all__ = [
+    "CHECKPOINTS",
+    "can_resume",
+    "check_out",
+    "claimed",
+    "claimed_folder",
+    "note_pages",
+    "noted_pages",
+    "run_folder",
+]
 
 CHECKPOINTS = "checkpoints"
 _LOCK = "run.lock"
+_PAGES = "pages.json"
 
 
 def run_folder(out: Path) -> Path:
     """Where a run to `out` keeps checkpoints, caches, samples and its log."""
     return out.with_name(f"{out.stem}.run")
+
+
+def note_pages(run: Path, pages: Path) -> None:
+    """Note beside a run which page set it learns from, so that a later training finds it."""
+    write_atomic(run / _PAGES, json.dumps({"pageset": str(pages.resolve())}).encode())
+
+
+def noted_pages(skill: Path) -> Path | None:
+    """The page set that taught the skill in a file, where its run says so and it is still there."""
+    noted = run_folder(skill) / _PAGES
+    if not noted.is_file():
+        return None
+    data = read_json(noted, error=TrainingError)
+    folder = Path(str(data.get("pageset", ""))) if isinstance(data, dict) else Path()
+    return folder if (folder / METADATA).is_file() else None
 
 
 def can_resume(out: Path) -> bool:

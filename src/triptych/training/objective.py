@@ -38,6 +38,10 @@ class Item:
     noise: Float[Tensor, "draws target channels"]
     rejected: Float[Tensor, "1 target channels"] | None = None
     """Clean tokens of pictures that the page's answers were preferred to."""
+    rejected_noise: Float[Tensor, "draws target channels"] | None = None
+    """Of the rejected pictures; None where both have the same."""
+    rewards: tuple[float, float] | None = None
+    """Of the page's answers and of the rejected pictures, from 0 to 1; None for a page that is learned as it is."""
 
 
 @runtime_checkable
@@ -91,7 +95,7 @@ def group_items(backbone: Backbone, items: Sequence[Item]) -> Iterator[list[Item
         return
     groups: dict[object, list[Item]] = {}
     for item in items:
-        groups.setdefault((item.page.shape, item.rejected is None), []).append(item)
+        groups.setdefault((item.page.shape, item.rejected is None, item.rewards is None), []).append(item)
     yield from groups.values()
 
 

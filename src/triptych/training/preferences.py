@@ -15,7 +15,7 @@ from triptych.models.backbone import Backbone
 from triptych.page import Page
 from triptych.training.objective import FlowMatching, Item, counted, noised, stacked, velocities
 from triptych.training.prepare import Setting
-from triptych.training.recipe import Preference, PreferenceKind
+from triptych.training.recipe import LossSpace, Preference, PreferenceKind
 
 __all__ = ["Preferences", "dpo_loss", "nft_error"]
 
@@ -25,7 +25,7 @@ def nft_error(
     old: Float[Tensor, "*shape"],
     target: Float[Tensor, "*shape"],
     *,
-    reward: float,
+    reward: float | Tensor,
     beta: float,
 ) -> Float[Tensor, "*shape"]:
     """Squared error of DiffusionNFT: towards what has reward 1, and from what has 0, both seen from the old velocity.
@@ -60,7 +60,7 @@ class Preferences:
     flow: FlowMatching
     preference: Preference
     as_begun: Callable[[], AbstractContextManager[None]]
-    """Inside it, the adapter has the weights from before the first step."""
+    """In its context the adapter has the weights from before the first step."""
 
     @property
     def backbone(self) -> Backbone:
@@ -71,43 +71,53 @@ class Preferences:
         if not page.rejections:
             return item
         pictures = random.Random(seed).choice(page.rejections)
-        return replace(item, rejected=self.flow.make_ready(page.with_answers(pictures), setting).clean)
+        clean = self.flow.make_ready(page.with_answers(pictures), setting).clean
+        return replace(item, rejected=clean, rewards=(1.0, 0.0))
 
     def losses(self, group: Sequence[Item]) -> Float[Tensor, " items"]:
-        rejections = [item.rejected[0] for item in group if item.rejected is not None]
-        if not rejections:
+        if group[0].rewards is None:
             return self.flow.losses(group)
         kept, noise, t = stacked(self.backbone, group)
-        rejected = torch.stack(rejections).to(kept)[:, None]
-        # One pass for both: they share noise, levels, words and references.
-        noisy = torch.cat([noised(group, clean, noise, t) for clean in (kept, rejected)], dim=1)
-        asked, levels = noisy.to(self.backbone.dtype), torch.cat([t, t], dim=1)
+        clean, noises = [kept], [noise]
+        rejected = [item.rejected[0] for item in group if item.rejected is not None]
+        if rejected:
+            clean.append(torch.stack(rejected).to(kept)[:, None])
+            own = [item.noise if item.rejected_noise is None else item.rejected_noise for item in group]
+            noises.append(torch.stack(own).to(kept))
+        # One pass for both: they share levels, words and references.
+        noisy = torch.cat([noised(group, *both, t) for both in zip(clean, noises, strict=True)], dim=1)
+        asked, levels = noisy.to(self.backbone.dtype), torch.cat([t] * len(clean), dim=1)
         # First, for it changes the weights in place and back, which a graph would not survive.
         with self.as_begun(), torch.no_grad():
             before = velocities(self.backbone, group, asked, levels).float()
         now = velocities(self.backbone, group, asked, levels).float()
-        targets = (velocity(kept, noise), velocity(rejected, noise))
-        return self._compared(group, now.chunk(2, dim=1), before.chunk(2, dim=1), targets).mean(dim=1)
+        targets = [velocity(*both) for both in zip(clean, noises, strict=True)]
+        return self._compared(group, t, now.chunk(len(clean), 1), before.chunk(len(clean), 1), targets).mean(dim=1)
 
     def _compared(
         self,
         group: Sequence[Item],
+        t: Tensor,
         now: Sequence[Tensor],
         before: Sequence[Tensor],
         targets: Sequence[Tensor],
     ) -> Float[Tensor, "items draws"]:
-        weights, beta = self.flow.channel_weights, self.preference.beta
-        match self.preference.kind:
-            case PreferenceKind.NFT:
-                rewards = (1.0, 0.0)
-                errors = [
-                    nft_error(new, old, target, reward=reward, beta=beta)
-                    for new, old, target, reward in zip(now, before, targets, rewards, strict=True)
-                ]
-                return counted(group, (errors[0] + errors[1]) / 2, weights)
-            case PreferenceKind.DPO:
-                kept, rejected, kept_before, rejected_before = (
-                    counted(group, (said - target).square(), weights)
-                    for said, target in zip((*now, *before), (*targets, *targets), strict=True)
-                )
-                return dpo_loss(kept, kept_before, rejected, rejected_before, beta=beta)
+        beta = self.preference.beta
+        # An error of the clean tokens is that of the velocity times t squared.
+        scale = t[:, :, None, None].square() if self.flow.space is LossSpace.DATA else torch.ones(()).to(t)
+
+        def mean(error: Tensor) -> Tensor:
+            return counted(group, error * scale, self.flow.channel_weights)
+
+        if self.preference.kind is PreferenceKind.DPO and len(targets) == 2:
+            kept, rejected, kept_before, rejected_before = (
+                mean((said - target).square())
+                for said, target in zip((*now, *before), (*targets, *targets), strict=True)
+            )
+            return dpo_loss(kept, kept_before, rejected, rejected_before, beta=beta)
+        rewards = torch.tensor([item.rewards for item in group]).to(t)
+        errors = [
+            mean(nft_error(new, old, target, reward=rewards[:, place, None, None, None], beta=beta))
+            for place, (new, old, target) in enumerate(zip(now, before, targets, strict=True))
+        ]
+        return torch.stack(errors).mean(dim=0)

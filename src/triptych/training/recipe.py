@@ -137,6 +137,16 @@ class Preference(_Strict):
     kind: PreferenceKind = PreferenceKind.NFT
     beta: float = Field(default=1.0, gt=0)
     """For `nft` how far the new weights are mixed in, for `dpo` how sharply differences count (there 100 and more)."""
+    own_noise: bool = True
+    """Give each result the noise that its seed made it from; false draws noise anew each time."""
+    held_out: float = Field(default=0.2, gt=0, lt=1)
+    """Share of the picks that is not learned: the training ends by how well they are foretold."""
+    measure_every: int = Field(default=10, ge=1)
+    """Steps between two looks at the held-out picks."""
+    patience: int = Field(default=3, ge=1)
+    """Looks in a row that may be worse than the best before the training ends."""
+    most_worse_db: float = Field(default=0.5, gt=0)
+    """How much the error on held-out teaching pages may rise."""
 
 
 class Watch(_Strict):

@@ -108,8 +108,14 @@ class TrainingState:
     def as_begun(self) -> Iterator[None]:
         """Inside the `with`, the parameters have the values from before the first step."""
         assert self._begun, "the beginning was not kept"
+        with self.holding(self._begun):
+            yield
+
+    @contextmanager
+    def holding(self, values: Mapping[str, Tensor]) -> Iterator[None]:
+        """Inside the `with`, the parameters have these values."""
         kept = self._copies()
-        self._put(self._begun)
+        self._put(values)
         try:
             yield
         finally:

@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,12 @@ class Watcher:
         self._tell(self._last)
         if said := self._trend.held_out(step, loss):
             self.note(said)
+
+    def measured(self, step: int, measures: Mapping[str, float]) -> None:
+        """Tell what else was measured at a step."""
+        self._last = replace(self._last, measures={**self._last.measures, **measures})
+        self._log({"step": step, **measures})
+        self._tell(self._last)
 
     def note(self, text: str) -> None:
         self._log({"step": self._last.step, "note": text})
