@@ -3,14 +3,17 @@
 Pages of one task share its parameters and are not independent draws, so both resample whole groups of pages.
 """
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Estimate", "PairedTest", "bootstrap", "paired_test"]
+__all__ = ["Estimate", "PairedTest", "bootstrap", "paired_test", "wilson"]
 
 _RESAMPLES = 4000
+_Z = 1.959964
+"""Of an interval of 95%."""
 _CHUNK = 500
 
 
@@ -53,6 +56,20 @@ def bootstrap(values: Sequence[float], groups: Sequence[Hashable] | None = None,
         means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
     low, high = np.quantile(np.concatenate(means), (0.025, 0.975))
     return Estimate(mean=float(sums.sum() / pages), low=float(low), high=float(high), pages=pages, groups=len(sums))
+
+
+def wilson(wins: float, count: int) -> Estimate:
+    """A share with Wilson's score interval (Wilson 1927, JASA 22(158)), right also near 0 and 1 and for few cases.
+
+    `wins` of `count` independent cases, ties counted as halves; NaN over none.
+    """
+    if count == 0:
+        return Estimate(mean=float("nan"), low=float("nan"), high=float("nan"), pages=0, groups=0)
+    share, square = wins / count, _Z**2 / count
+    middle = (share + square / 2) / (1 + square)
+    half = _Z * math.sqrt(share * (1 - share) / count + square / (4 * count)) / (1 + square)
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return Estimate(mean=share, low=low, high=high, pages=count, groups=count)
 
 
 def paired_test(

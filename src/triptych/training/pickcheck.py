@@ -95,7 +95,8 @@ def _without_contradictions(examples: list[Example], problems: list[Problem]) ->
     for example in examples:
         for result in example.of(*_JUDGED):
             said.setdefault((example.page_key, _key(result)), {})[result.verdict] = example.pick_id[:8]
-    both = {key: where for key, where in said.items() if len(where) > 1}
+    # Twins within one pick are told as such.
+    both = {key: where for key, where in said.items() if len(set(where.values())) > 1}
     for where in both.values():
         names = " and ".join(dict.fromkeys(where[verdict] for verdict in _JUDGED))
         problems.append(_warning(f"picks {names}", "one and the same picture is kept and rejected; it is left out"))
