@@ -2,12 +2,12 @@
 
     PYTHONPATH=src python benchmarks/picks.py --backbone pocket.safetensors --sprites DIR --out DIR [--tastes warmer]
 
-Each taste is a number computed from a picture. Its picker sees four samples of each page, keeps the one with the most of
-it and rejects the one with the least. A skill, trained on a few pages of the rule, is tuned to these picks by
-DiffusionNFT and by Flow-DPO; beside them it is trained for as many steps on the kept pictures alone, and on as many more
-pages of the rule. On pages that nobody picked from, each version's samples stand against the untuned skill's on the same
-seeds before the same picker: its win rate has Wilson's interval of 95%, ties being halves. The cost is in dB of PSNR on
-pages of the rule, read as means.
+Each taste is a number computed from a picture. Its picker sees four samples of each page, keeps the one with the most
+of it and rejects the one with the least. A skill, trained on a few pages of the rule, is tuned to these picks by
+DiffusionNFT and by Flow-DPO; beside them it is trained for as many steps on the kept pictures alone, and on as many
+more pages of the rule. On pages that nobody picked from, each version's samples stand against the untuned skill's on
+the same seeds before the same picker: its win rate has Wilson's interval of 95%, ties being halves. The cost is in dB
+of PSNR on pages of the rule, read as means.
 
 One JSON file a taste goes into DIR; tastes that are there are not measured again. `--table` prints them as Markdown.
 """

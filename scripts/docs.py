@@ -1,4 +1,4 @@
-"""Write what follows from the code: the README's map of files, docs/cli.md and the schema of requests.
+"""Write what follows from the code: the README's map of files, docs/cli.md and the schemas of requests and picks.
 
 With --check nothing is written: the exit code is 1 if a file is out of date.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from triptych.picks import pick_schema
 from triptych.sampling.request import request_schema
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,6 +80,7 @@ def main(*, check: bool) -> int:
         readme: with_map(readme.read_text()),
         ROOT / "docs" / "cli.md": cli_reference(),
         ROOT / "docs" / "request.schema.json": json.dumps(request_schema(), indent=2) + "\n",
+        ROOT / "docs" / "picks.schema.json": json.dumps(pick_schema(), indent=2) + "\n",
     }
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     for path in stale:

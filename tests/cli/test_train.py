@@ -111,3 +111,59 @@ def test_skills_export_with_card_and_gallery_for_the_hub(triptych, pageset, pock
     assert "--condition PICTURE.png --skill turned.safetensors" in text
     assert (shared / "images" / "1.png").is_file()
     assert json.loads((shared / "lora.json").read_text())["description"] == "turned"
+
+
+@pytest.fixture
+def turned(triptych, pageset, pocket_file, tmp_path):
+    """A skill, and fifteen picks of what it made."""
+    from triptych.picks import Shown, Verdict, add_picks
+    from triptych.sampling.request import Request, SkillUse
+
+    out = tmp_path / "turned.safetensors"
+    triptych("train", pageset, "--out", out, "--backbone", pocket_file, "--steps", 1, *SMALL)
+    for number in range(15):
+        asked = Page(panels=(condition(_plain(number, (128, 128))), slot("turned")))
+        add_picks(
+            tmp_path / "picks",
+            [
+                Shown(
+                    request=Request(page=asked, seed=seed, skills=(SkillUse(name="turned"),)),
+                    images=(Image.new("RGB", (128, 128), colour),),
+                    verdict=verdict,
+                )
+                for seed, (colour, verdict) in enumerate((("blue", Verdict.KEPT), ("red", Verdict.REJECTED)))
+            ],
+        )
+    return out
+
+
+def test_train_prefer_tunes_a_skill_to_picks_beside_the_pages_its_run_notes(triptych, turned, tmp_path):
+    words = ("--prefer", tmp_path / "picks", "--from", turned, "--out", tmp_path / "better.safetensors")
+    small = ("--steps", 3, "--set", "batch=2", "--set", "draws=1", "--set", "preference.measure_every=1")
+
+    looked = triptych("train", *words, *small, "--dry-run")
+    made = triptych("train", *words, *small, "--set", "preference.most_worse_db=60", "--set", "watch.samples=0")
+
+    assert looked.exit_code == 0, looked.stderr
+    assert "15 picks, beside 3 teaching pages" in looked.stderr
+    assert made.exit_code == 0, made.stderr
+    assert "picks foretold" in made.stderr
+    assert (tmp_path / "better-before.safetensors").is_file()
+    assert "better-before.safetensors" in made.stderr
+    assert "turned" in triptych("skills", "show", tmp_path / "better.safetensors").stdout
+
+
+def test_train_prefer_says_what_is_missing(triptych, turned, pageset, tmp_path):
+    out = ("--out", tmp_path / "better.safetensors")
+    prefer = ("train", "--prefer", tmp_path / "picks", *out)
+
+    assert "--from" in triptych(*prefer).stderr
+    assert "--pages" in triptych("train", pageset, "--prefer", tmp_path / "picks", *out, "--from", turned).stderr
+    assert "belong to --prefer" in triptych("train", pageset, *out, "--objective", "dpo").stderr
+    assert "preference.kind" in triptych(*prefer, "--from", turned, "--objective", "ppo").stderr
+    (tmp_path / "turned.run" / "pages.json").unlink()
+    assert "Name their page set by --pages" in triptych(*prefer, "--from", turned).stderr
+    few = (tmp_path / "picks" / "picks.jsonl").read_text(encoding="utf-8").splitlines()[:14]
+    (tmp_path / "picks" / "picks.jsonl").write_text("\n".join(few) + "\n", encoding="utf-8")
+    refused = triptych(*prefer, "--from", turned, "--pages", pageset)
+    assert refused.exit_code == 2 and "14 picks can be learned from" in refused.stderr

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triptych.evaluation.statistics import bootstrap, paired_test
+from triptych.evaluation.statistics import bootstrap, paired_test, wilson
 
 
 def test_bootstrap_interval_covers_the_true_mean_about_as_often_as_it_says() -> None:
@@ -66,3 +66,12 @@ def test_paired_test_uses_shared_pages_only_and_counts_groups() -> None:
     assert found.difference.mean == 1.5
     # One group can be flipped in two ways, and both are as far from 0.
     assert found.p == 1.0
+
+
+def test_wilson_interval_is_the_published_one_and_stays_within_0_and_1():
+    found = wilson(15, 20)
+    # statsmodels' proportion_confint(15, 20, method="wilson")
+    assert (found.mean, found.low, found.high) == pytest.approx((0.75, 0.5313, 0.8881), abs=1e-4)
+    assert wilson(20, 20).high == 1.0 and 0.8 < wilson(20, 20).low < 0.9
+    assert wilson(0, 4).low == 0.0
+    assert math.isnan(wilson(0, 0).mean)

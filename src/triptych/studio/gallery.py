@@ -13,6 +13,7 @@ __all__ = ["Gallery", "picture_id"]
 
 _BIN_KEPT_S = 30 * 86400.0
 _MARKS = ("favourite", "rejected")
+_MOST_ALIKE = 400
 
 
 def picture_id(job: str, variant: int, slot: int) -> str:
@@ -58,6 +59,19 @@ class Gallery:
         if row is None:
             raise not_found("picture", picture)
         return _data(row) | ({"request": unpacked(row["request"])} if request else {})
+
+    def alike(self, picture: str) -> list[dict[str, Any]]:
+        """A picture and the newest of those that were asked for in the same way but for the seed, with requests."""
+        own = self.get(picture, request=True)
+        rows = self._store.rows(
+            "SELECT * FROM pictures WHERE words = ? AND backbone = ? ORDER BY number DESC LIMIT ?",
+            (own["prompt_words"], own["backbone"], _MOST_ALIKE),
+        )
+        wanted = _asked(own["request"])
+        parts = [_data(row) | {"request": unpacked(row["request"])} for row in rows]
+        found = [part for part in parts if _asked(part["request"]) == wanted]
+        # One that is older than the newest hundreds stands with its own job alone.
+        return found if any(part["id"] == picture for part in found) else [own]
 
     def of_job(self, job: str) -> list[dict[str, Any]]:
         """What a job published, in order."""
@@ -161,6 +175,21 @@ class Gallery:
             (f"%{escaped}%", limit),
         )
         return [dict(row) for row in rows]
+
+
+def _asked(request: Mapping[str, Any]) -> dict[str, Any]:
+    """A request without what tells its results apart, and without what its slots had been filled with before."""
+    page = request["page"]
+    panels = [
+        {key: value for key, value in panel.items() if key != "answer" or not _is_slot(panel)}
+        for panel in page["panels"]
+    ]
+    rest = {key: value for key, value in request.items() if key not in ("seed", "number", "page")}
+    return {**rest, "page": {**page, "panels": panels}}
+
+
+def _is_slot(panel: Mapping[str, Any]) -> bool:
+    return panel.get("role") == "slot" or panel.get("image") is None
 
 
 def _data(row: sqlite3.Row) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from triptych.picks import Verdict
 from triptych.studio.jobs import Kind, Lane
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "JobBody",
     "Marks",
     "Move",
+    "PickBody",
     "PictureIds",
     "Preflight",
     "RulePages",
@@ -107,6 +109,12 @@ class Marks(_Body):
 
     favourite: bool | None = None
     rejected: bool | None = None
+
+
+class PickBody(_Body):
+    """What was done with a picture."""
+
+    verdict: Verdict
 
 
 class PictureIds(_Body):

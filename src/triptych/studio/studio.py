@@ -17,6 +17,7 @@ from triptych.studio.folders import DataFolder
 from triptych.studio.gallery import Gallery
 from triptych.studio.jobs import Jobs, Kind, Lane, State
 from triptych.studio.pages import checked_page, words_of
+from triptych.studio.picks import Picks
 from triptych.studio.requests import checked_request
 from triptych.studio.schemas import BuildBody, EvaluateBody, GenerateBody, TrainBody
 from triptych.studio.shelf import Shelf
@@ -47,6 +48,7 @@ class Studio:
         self.documents = Documents(self.store)
         self.gallery = Gallery(self.store)
         self.shelf = Shelf(self.store, self.folder)
+        self.picks = Picks(root, self.gallery, self.files, self.shelf)
         self.jobs = Jobs(self.store)
         self.events = Broadcast(__version__)
         self.backbones, self.limit_bytes = backbones, limit_bytes

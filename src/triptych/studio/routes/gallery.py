@@ -7,7 +7,7 @@ from fastapi.responses import FileResponse
 
 from triptych.studio.downloads import canvas_png, page_file, zipped
 from triptych.studio.routes.access import Id, TheStudio
-from triptych.studio.schemas import DeletePictures, Marks, PictureIds
+from triptych.studio.schemas import DeletePictures, Marks, PickBody, PictureIds
 
 __all__ = ["router"]
 
@@ -66,10 +66,18 @@ def get_picture(picture: Id, studio: TheStudio) -> dict[str, Any]:
 
 @router.patch("/pictures/{picture}")
 def mark_picture(picture: Id, marks: Marks, studio: TheStudio) -> dict[str, Any]:
-    """Set or clear favourite and rejected."""
+    """Set or clear favourite and rejected; what was said is recorded as a pick."""
     marked = studio.gallery.mark(picture, marks.model_dump())
     studio.events.send("picture", marked)
+    studio.picks.note(picture)
     return marked
+
+
+@router.post("/pictures/{picture}/pick")
+def pick_picture(picture: Id, pick: PickBody, studio: TheStudio) -> dict[str, Any]:
+    """Record that a picture was kept on the page, chosen beside others, or rolled away."""
+    studio.gallery.get(picture)
+    return {"recorded": studio.picks.note(picture, pick.verdict)}
 
 
 @router.get("/pictures/{picture}/download", response_class=Response)

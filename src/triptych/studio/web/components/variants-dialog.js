@@ -5,6 +5,7 @@ import {shared} from '../ui/styles.js';
 import {Watching} from '../state/signal.js';
 import {fileAddress} from '../state/api.js';
 import {changePanel} from '../state/doc.js';
+import {picked} from '../state/gallery.js';
 import {doc, edit} from '../state/studio.js';
 import {dialog} from '../state/ui.js';
 import '../ui/modal.js';
@@ -29,6 +30,7 @@ export class VariantsDialog extends LitElement {
 
     /** @param {number} index */
     _choose(index) {
+        picked(doc.value.panels.find((one) => one.key === this.key)?.variants[index]?.picture);
         edit((now) => changePanel(now, this.key, {chosen: index}));
         dialog.value = null;
     }

@@ -1,5 +1,6 @@
 // Every command of the studio by name: the palette lists them, keys call them, buttons share their code.
 import {changePanel, continueStory, emptyDoc, exampleLike, insertPanels, isSlot, keepPanel, movePanel, newSeed, newSlot, releasePanel, removePanel} from './doc.js';
+import {picked} from './gallery.js';
 import {bring, openFrom, pick} from './files.js';
 import {cancelAll, generate, markMade, reroll} from './jobs.js';
 import {info, starters} from './server.js';
@@ -49,6 +50,7 @@ export async function start(starter) {
 export function toggleKeep(key) {
     const panel = doc.value.panels.find((one) => one.key === key);
     if (!panel) return;
+    if (!panel.kept) picked(panel.variants[panel.chosen]?.picture);
     edit((now) => (panel.kept ? releasePanel(now, key) : keepPanel(now, key)));
     markMade();
 }

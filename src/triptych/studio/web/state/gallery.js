@@ -70,6 +70,11 @@ export async function mark(ids, some) {
     }
 }
 
+/** Tells that a picture was kept or chosen, for skills to learn from; a page that cannot tell it works on. @param {string | null | undefined} id */
+export function picked(id) {
+    if (id) api.post(`/api/pictures/${id}/pick`, {verdict: 'kept'}).catch(() => {});
+}
+
 /** @param {string[]} ids */
 export async function bin(ids) {
     try {
