@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from triptych.errors import TriptychError
 from triptych.events import CancelToken
 from triptych.files import write_atomic
 from triptych.images import png_bytes
@@ -41,15 +42,19 @@ def write_report(
 ) -> None:
     """Write `picks.md` and `picks.png`; `states` put on the adapter before and after."""
     rows = [(example, result) for example in examples for result in _shown(example)][:_MOST_ROWS]
-    made = []
-    for state in states:
-        with state():
-            made.append(_made(backbone, rows, cancel))
-    before, after = made
-    sheet = _sheet(rows, before, after)
-    write_atomic(folder / PICTURE, png_bytes(sheet))
-    again = sum(_is_again(result, images) for (_, result), images in zip(rows, before, strict=True))
-    write_atomic(folder / "picks.md", _text(looks, chosen, len(rows), again).encode())
+    made, shown = [], ""
+    try:
+        for state in states:
+            with state():
+                made.append(_made(backbone, rows, cancel))
+    except TriptychError as error:
+        # Where a training went too far astray to make pictures, what was measured is told all the same.
+        shown = f"Before and after cannot be shown: {error}"
+    else:
+        write_atomic(folder / PICTURE, png_bytes(_sheet(rows, *made)))
+        again = sum(_is_again(result, images) for (_, result), images in zip(rows, made[0], strict=True))
+        shown = _caption(len(rows), again)
+    write_atomic(folder / "picks.md", f"{_table(looks, chosen)}\n\n{shown}\n".encode())
 
 
 def _shown(example: Example) -> Sequence[Judged]:
@@ -94,20 +99,26 @@ def _sheet(
     return sheet
 
 
-def _text(looks: Sequence[Look], chosen: Look | None, rows: int, again: int) -> str:
-    lines = ["# What the picks taught", ""]
-    if chosen is None:
-        lines += ["Undone: no step was both better than chance on held-out picks and harmless on teaching pages.", ""]
-    else:
-        lines += [f"Released: step {chosen.step}.", ""]
-    lines += [
-        "| step | held-out picks foretold | error on held-out teaching pages, dB |",
-        "|---|---|---|",
-        *(f"| {look.step} | {look.accuracy:.2f} | {look.worse_db:+.2f} |" for look in looks),
-        "",
-        "A pick is foretold where the error of what was kept has fallen against that of what was rejected since the",
-        "training began; 0.50 is chance.",
-        "",
+def _table(looks: Sequence[Look], chosen: Look | None) -> str:
+    undone = "Undone: no step was both better than chance on held-out picks and harmless on teaching pages."
+    return "\n".join(
+        [
+            "# What the picks taught",
+            "",
+            undone if chosen is None else f"Released: step {chosen.step}.",
+            "",
+            "| step | held-out picks foretold | error on held-out teaching pages, dB |",
+            "|---|---|---|",
+            *(f"| {look.step} | {look.accuracy:.2f} | {look.worse_db:+.2f} |" for look in looks),
+            "",
+            "A pick is foretold where the error of what was kept has fallen against that of what was rejected",
+            "since the training began; 0.50 is chance.",
+        ]
+    )
+
+
+def _caption(rows: int, again: int) -> str:
+    lines = [
         f"![Before and after, same seeds]({PICTURE})",
         "",
         f"The first {rows} results of the held-out picks, none left out, made again by their seeds before and after.",
@@ -118,4 +129,4 @@ def _text(looks: Sequence[Look], chosen: Look | None, rows: int, again: int) -> 
             f"{rows - again} of them do not come out before the training as they were when they were judged: they were "
             "made by another model or skill, or with other settings.",
         ]
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
