@@ -179,8 +179,7 @@ def tuned(bench: Bench, way: str, picks: Path, folder: Path) -> tuple[Skill, str
     """The skill after one of `WAYS`, and what is to be known of it."""
     out = folder / f"{way.replace(' ', '-')}.safetensors"
     if way in ("nft", "dpo"):
-        changes = {**bench.changes, "preference.kind": way} | ({"preference.beta": 500.0} if way == "dpo" else {})
-        recipe = tuning_recipe(bench.start, None, changes)
+        recipe = tuning_recipe(bench.start, None, {**bench.changes, "preference.kind": way})
         checked = check_picks(load_picks(picks), bench.start.card, bench.backbone.card, recipe)
         try:
             skill = prefer(

@@ -95,7 +95,7 @@ def _tell(checked: "Checked | None", given: int, taught: "PageSet") -> None:
 def _card(recipe: "Recipe") -> "Card | None":
     """What the backbone works with, known before it is loaded where it is a pocket."""
     from triptych.cli.training import known_card
-    from triptych.models.pocket import pocket_card, pocket_config
+    from triptych.models.pocket.backbone import pocket_card, pocket_config
 
     path = Path(recipe.backbone)
     if path.is_file() and path.suffix == ".safetensors":

@@ -102,7 +102,7 @@ class Preferences:
         before: Sequence[Tensor],
         targets: Sequence[Tensor],
     ) -> Float[Tensor, "items draws"]:
-        beta = self.preference.beta
+        beta = self.preference.strength
         # An error of the clean tokens is that of the velocity times t squared.
         scale = t[:, :, None, None].square() if self.flow.space is LossSpace.DATA else torch.ones(()).to(t)
 

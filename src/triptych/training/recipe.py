@@ -135,8 +135,8 @@ class Preference(_Strict):
     """What pages with rejected pictures teach; begin from a skill."""
 
     kind: PreferenceKind = PreferenceKind.NFT
-    beta: float = Field(default=1.0, gt=0)
-    """For `nft` how far the new weights are mixed in, for `dpo` how sharply differences count (there 100 and more)."""
+    beta: float | None = Field(default=None, gt=0)
+    """For `nft` how far the new weights are mixed in, for `dpo` how sharply differences count; None is 1 and 500."""
     own_noise: bool = True
     """Give each result the noise that its seed made it from; false draws noise anew each time."""
     held_out: float = Field(default=0.2, gt=0, lt=1)
@@ -147,6 +147,11 @@ class Preference(_Strict):
     """Looks in a row that may be worse than the best before the training ends."""
     most_worse_db: float = Field(default=0.5, gt=0)
     """How much the error on held-out teaching pages may rise."""
+
+    @property
+    def strength(self) -> float:
+        """`beta`, or that of its kind."""
+        return self.beta or (1.0 if self.kind is PreferenceKind.NFT else 500.0)
 
 
 class Watch(_Strict):
