@@ -8,9 +8,10 @@ from PIL import Image
 
 from triptych.errors import BackboneError
 from triptych.models.backbone import Conditioning
-from triptych.models.pocket import PocketBackbone, load_pocket, save_pocket
+from triptych.models.pocket import PocketBackbone, PocketConfig, load_pocket, save_pocket
+from triptych.models.pocket.backbone import pocket_card
 from triptych.page import Page, condition, slot
-from triptych.sampling import generate
+from triptych.sampling import Request, generate
 
 
 def _page() -> Page:
@@ -43,3 +44,9 @@ def test_generate_by_repaint_returns_the_users_own_condition(pocket: PocketBackb
     result = generate(pocket, page, seed=1, steps=2, conditioning=Conditioning.REPAINT)
     assert len(result.images) == 2
     assert result.page.panels[0].image is page.panels[0].image
+
+
+def test_pocket_of_the_second_codec_is_a_reference_model() -> None:
+    card = pocket_card(PocketConfig(codec="klt", channels=256))
+    with pytest.raises(BackboneError, match=r"repaint.*reference"):
+        Request(page=_page(), conditioning=Conditioning.REPAINT).settled(card)

@@ -116,15 +116,19 @@ def _filled_cache(memory: Float[Tensor, "batch blocks 2 reference heads width"])
 
 
 def pocket_card(config: PocketConfig = PocketConfig()) -> Card:
-    """What a pocket of these sizes can do, known before its weights are read; by default the released one."""
+    """What a pocket of these sizes can do, known before its weights are read; by default the released one.
+
+    One of the second codec is a reference model: no page of its training was painted on one canvas.
+    """
+    is_first = config.codec == "convolutional"
     return Card(
         name="pocket",
         family="pocket",
-        conditionings=(Conditioning.REFERENCE, Conditioning.REPAINT),
+        conditionings=(Conditioning.REFERENCE, *((Conditioning.REPAINT,) if is_first else ())),
         factor=FACTOR,
         channels=config.channels,
         side_px=SIDE_PX,
-        fixed_side=config.codec == "convolutional",
+        fixed_side=is_first,
         clean_canvas=True,
         steps=1,  # nearly all is decided at t = 1, and more costs truth: docs/pocket.md, "Steps"
         sample_steps=None if config.sample_from is None else _SAMPLE_STEPS,
