@@ -161,3 +161,14 @@ def test_picks_of_many_threads_are_all_there(tmp_path):
 def test_picks_that_are_not_there_say_how_to_make_some(tmp_path):
     with pytest.raises(PickError, match="triptych pick"):
         load_picks(tmp_path)
+
+
+def test_picks_as_they_were_are_read_by_the_size_of_the_file(tmp_path):
+    add_picks(tmp_path, [shown(1, Verdict.KEPT)])
+    size = (tmp_path / FILE).stat().st_size
+    add_picks(tmp_path, [shown(1, Verdict.REJECTED), shown(2, Verdict.KEPT)])
+
+    (before,), (now,) = load_picks(tmp_path, first_bytes=size), load_picks(tmp_path)
+
+    assert [result.verdict for result in before.results] == [Verdict.KEPT]
+    assert [result.verdict for result in now.results] == [Verdict.REJECTED, Verdict.KEPT]

@@ -2,10 +2,20 @@
 
 import httpx
 import pytest
+import torch
 from PIL import Image
 
-from triptych.picks import Verdict, load_picks
-from triptych.studio.jobs import Kind, Lane
+from tiny_training import disc, made_page, recipe, tiny_pocket
+from triptych.data.pagesets import save_pageset
+from triptych.page import Page, condition, slot
+from triptych.picks import Shown, Verdict, add_picks, load_picks
+from triptych.sampling.request import Request
+from triptych.skill import load_skill
+from triptych.studio.jobs import Kind, Lane, State
+from triptych.studio.worker.job import Claim
+from triptych.studio.worker.teaching import tune
+from triptych.training.loop import train
+from triptych.training.recipe import load_recipe
 
 
 def _made(studio, seeds, *, slots=(1,)):
@@ -80,6 +90,70 @@ def test_pick_of_a_picture_that_was_kept_on_the_page_holds_all_its_slots(call):
     assert _said(studio) == {1: Verdict.KEPT, 2: Verdict.UNSEEN}
     assert ask("POST", f"/api/pictures/{ids[0]}/pick", {"verdict": "liked"}).status_code == 422
     assert ask("POST", "/api/pictures/0000000000000000/pick", {"verdict": "kept"}).status_code == 404
+
+
+class _Desk:
+    """A maker of a pocket that is quick, and of skills that it made."""
+
+    def __init__(self, skills):
+        self._skills = skills
+
+    def skill(self, name):
+        return load_skill(self._skills / f"{name}.safetensors")
+
+    def own_backbone(self, _):
+        return tiny_pocket()
+
+
+def _taught(studio, monkeypatch):
+    """A skill of the shelf with the pages that taught it, and fifteen picks."""
+    monkeypatch.setattr("triptych.training.tuning.load_recipe", _small)
+    skill = "0123456789abcdef"
+    save_pageset([made_page(n) for n in range(2)], studio.folder.taught(skill))
+    train([made_page(0)], studio.folder.skills / f"{skill}.safetensors", recipe(steps=1), tiny_pocket())
+    studio.shelf.add(skill, name="blue", summary="", backbone="pocket", picture=None, pages=2, steps=1)
+    for number in range(15):
+        page = Page(panels=(condition(disc(number / 40, 9)), slot("make it blue")))
+        looks = ((0, "blue", Verdict.KEPT), (1, "red", Verdict.REJECTED))
+        results = [
+            Shown(request=Request(page=page, seed=seed), images=(disc(0.1, 9, background=ground),), verdict=verdict)
+            for seed, ground, verdict in looks
+        ]
+        add_picks(studio.folder.root, results)
+    return skill
+
+
+def _small(name, changes):
+    small = {"steps": 4, "batch": 2, "draws": 1, "preference.measure_every": 2, "preference.most_worse_db": 60.0}
+    return load_recipe(name, {**changes, **small, "optimizer.warmup": 0, "watch.samples": 0})
+
+
+def test_skill_is_tuned_to_picks_and_joins_the_shelf_beside_the_one_before(quiet, monkeypatch):
+    studio, _ = quiet
+    skill = _taught(studio, monkeypatch)
+    before = load_skill(studio.shelf.path(skill))
+
+    job = studio.add_job(Kind.TRAIN, {"name": "blue, as I like it", "prefer": skill})
+    taken = studio.jobs.claim(Lane.BATCH, "me")
+    claim = Claim(taken, "me", studio.jobs, lambda *_: None, lambda: None)
+    tune(claim, _Desk(studio.folder.skills), studio.store, studio.files, studio.folder)
+
+    assert studio.jobs.get(job["id"])["state"] == State.DONE
+    better = studio.shelf.get(job["id"])
+    assert (better["name"], better["pages"]) == ("blue, as I like it", 2)
+    after = load_skill(studio.shelf.path(job["id"]))
+    assert any(not torch.equal(after.tensors[key], value) for key, value in before.tensors.items())
+    assert studio.folder.taught(job["id"]).is_dir(), "the better one can be tuned again"
+
+
+def test_skill_is_not_tuned_to_few_picks_or_without_its_pages(call):
+    studio, ask = call
+    body = {"kind": "train", "body": {"name": "n", "prefer": "storyboard"}}
+
+    assert ask("POST", "/api/jobs", body).json()["error"]["code"] == "no_pages"
+    save_pageset([made_page(0)], studio.folder.taught("storyboard"))
+    few = ask("POST", "/api/jobs", body).json()["error"]
+    assert few["code"] == "few_picks" and "there are 0 picks; it takes 15" in few["message"]
 
 
 def test_mark_is_kept_where_a_pick_cannot_be_recorded(call):

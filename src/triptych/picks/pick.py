@@ -18,6 +18,7 @@ from triptych.pagefile import confined_path
 from triptych.sampling.request import Request
 
 __all__ = [
+    "LEAST_PICKS",
     "VERSION",
     "Line",
     "Outcome",
@@ -30,6 +31,8 @@ __all__ = [
     "picture_key",
 ]
 
+LEAST_PICKS = 15
+"""Fewer teach nothing that could be told from chance."""
 VERSION = 1
 _ID_CHARS = 20
 _MOST_SHOWN = 1000

@@ -46,9 +46,10 @@ def picks_path(place: str | Path) -> Path:
     return path if path.suffix == ".jsonl" else path / FILE
 
 
-def load_picks(place: str | Path) -> tuple[Pick, ...]:
+def load_picks(place: str | Path, *, first_bytes: int | None = None) -> tuple[Pick, ...]:
     """Every pick in the order in which they were first made, the last word on each result counting.
 
+    `first_bytes` reads the file as it was when it had so many: it only grows, but for hands that edit it.
     A last line that a killed process left unfinished is left out, which is logged. Raises PickError naming file and
     line.
     """
@@ -58,6 +59,8 @@ def load_picks(place: str | Path) -> tuple[Pick, ...]:
             f"there are no picks at {path}. Record some with `triptych pick out --keep 1`, or check the path."
         )
     text = read_text(path, error=PickError)
+    if first_bytes is not None:
+        text = text.encode()[:first_bytes].decode(errors="ignore")
     picks: dict[str, Pick] = {}
     rows = list(text_lines(text))
     for number, row in rows:

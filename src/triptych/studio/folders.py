@@ -50,6 +50,10 @@ class DataFolder:
     def exports(self) -> Path:
         return self.root / "exports"
 
+    def taught(self, skill: str) -> Path:
+        """The page set that taught a skill of the shelf; there is none for skills from elsewhere."""
+        return self.runs / skill / "pages"
+
     @property
     def log(self) -> Path:
         return self.root / "worker.log"

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from triptych.errors import TriptychError
-from triptych.picks import Shown, Verdict, add_picks
+from triptych.picks import LEAST_PICKS, Shown, Verdict, add_picks, load_picks, picks_path
 from triptych.sampling.request import Request
 from triptych.studio.files import FileStore
 from triptych.studio.gallery import Gallery
@@ -43,6 +43,23 @@ class Picks:
             _log.warning("what was said of picture %s is not recorded as a pick: %s", picture, error)
             return False
         return True
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the file so far, which only grows."""
+        path = picks_path(self.root)
+        return path.stat().st_size if path.is_file() else 0
+
+    def too_few(self) -> str | None:
+        """Why the picks are too few to learn from; None where they may be enough."""
+        picks = load_picks(self.root) if self.size_bytes else ()
+        count = sum(bool(pick.kept or pick.rejected) for pick in picks)
+        if count >= LEAST_PICKS:
+            return None
+        return (
+            f"there are {count} picks; it takes {LEAST_PICKS}, each of another page or setting. Mark favourites and "
+            "rejects in the gallery, or keep pictures on the page."
+        )
 
     def _shown(self, picture: Mapping[str, Any], verdict: Verdict | None) -> list[Shown]:
         results: dict[tuple[str, int], list[dict[str, Any]]] = {}

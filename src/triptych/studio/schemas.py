@@ -64,6 +64,8 @@ class TrainBody(_Body):
     """A training that ended: it goes on from its newest checkpoint with the same pages."""
     more_steps: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Steps beyond its planned end."""
+    prefer: _Id | None = None
+    """A skill of the shelf, to be tuned to what was picked here, beside the pages that taught it."""
 
 
 class EvaluateBody(_Body):

@@ -169,12 +169,28 @@ class Studio:
             raise StudioError(
                 "more_steps makes a training longer; name it by continues.", code="bad_request", status=422
             )
+        if body.prefer is not None:
+            return self._checked_tuning(body.prefer, checked), body.name, []
         if not body.pages:
             raise StudioError(
                 "there are no pages to learn from; give about ten finished ones.", code="no_pages", status=422
             )
         checked["pages"] = [checked_page(page, self.files, f"page {n}") for n, page in enumerate(body.pages, 1)]
         return checked, body.name, []
+
+    def _checked_tuning(self, skill: str, checked: dict[str, Any]) -> dict[str, Any]:
+        self.shelf.get(skill)
+        if not self.folder.taught(skill).is_dir():
+            raise StudioError(
+                "the pages that taught this skill are not here, and one half of what is learned are these. Take a "
+                "skill that was taught in this studio.",
+                code="no_pages",
+                status=422,
+            )
+        few = self.picks.too_few()
+        if few is not None:
+            raise StudioError(few, code="few_picks", status=422)
+        return checked | {"picks_bytes": self.picks.size_bytes}
 
     def _continued(self, job: str, body: TrainBody) -> dict[str, Any]:
         """What a training that goes on is asked; pages, recipe and folder are those of the first."""

@@ -9,16 +9,15 @@ from PIL.Image import Image
 
 from triptych.errors import TrainingError, TriptychError
 from triptych.models.backbone import Card
-from triptych.picks import Pick, Verdict
+from triptych.picks import LEAST_PICKS, Pick, Verdict
 from triptych.picks.pick import picture_key
 from triptych.skill import SkillCard
 from triptych.training.picked import Example, Judged, example_of
 from triptych.training.preflight import Problem, Severity
 from triptych.training.recipe import PreferenceKind, Recipe
 
-__all__ = ["LEAST_PICKS", "Checked", "check_picks"]
+__all__ = ["Checked", "check_picks"]
 
-LEAST_PICKS = 15
 _SAME = 0.004
 """Root mean square difference, of pictures from 0 to 1, below which nobody tells two results apart."""
 _JUDGED = (Verdict.KEPT, Verdict.REJECTED)

@@ -10,7 +10,8 @@ from PIL import Image
 from triptych.data.pagesets import load_pageset, save_pageset
 from triptych.events import Event, Step, Warning
 from triptych.page import Page
-from triptych.skill import Skill
+from triptych.picks import load_picks
+from triptych.skill import Skill, SkillCard
 from triptych.studio.errors import StudioError
 from triptych.studio.files import FileStore
 from triptych.studio.folders import DataFolder
@@ -21,7 +22,7 @@ from triptych.studio.store import Store
 from triptych.studio.worker.job import Claim, StopJob
 from triptych.studio.worker.maker import Maker
 
-__all__ = ["finished_page", "recipe_of", "teach"]
+__all__ = ["finished_page", "recipe_of", "teach", "tune"]
 
 _SAMPLES = 6
 
@@ -31,6 +32,8 @@ def teach(claim: Claim, maker: Maker, store: Store, files: FileStore, folder: Da
     from triptych.training.loop import run_folder, train
 
     body = claim.body
+    if body.get("prefer"):
+        return tune(claim, maker, store, files, folder)
     run = folder.runs / (body.get("run") or claim.id)
     out = run / f"{file_stem(body.get('called') or body['name'])}.safetensors"
     claim.progress("prepare")
@@ -43,8 +46,59 @@ def teach(claim: Claim, maker: Maker, store: Store, files: FileStore, folder: Da
     resume = any((run_folder(out) / "checkpoints").glob("*"))
     more = _more_steps(body, run_folder(out))
     skill = train(pages, out, recipe, backbone, resume=resume, more_steps=more, on_event=watch, cancel=claim.token)
-    claim.progress("publish", watch.steps, watch.steps)
     picture = files.add_image(pages[0].slots[0].answer).id if pages[0].slots[0].answer else None
+    _publish(claim, store, folder, out, skill.card, (watch.last or picture, len(pages), watch.steps))
+
+
+def tune(claim: Claim, maker: Maker, store: Store, files: FileStore, folder: DataFolder) -> None:
+    """Tune a skill of the shelf to what was picked in the studio, put the better one beside it, and end the job."""
+    from triptych.training.loop import run_folder
+    from triptych.training.pickcheck import check_picks
+    from triptych.training.prefer import prefer
+    from triptych.training.tuning import tuning_recipe
+
+    body = claim.body
+    run = folder.runs / (body.get("run") or claim.id)
+    out = run / f"{file_stem(body.get('called') or body['name'])}.safetensors"
+    claim.progress("prepare")
+    if body.get("base") and not run.is_dir():
+        _copy_run(folder.runs / body["base"], run)
+    if not (run / "pages").is_dir():
+        save_pageset(load_pageset(folder.taught(body["prefer"])), run / "pages")
+    pages, start = load_pageset(run / "pages"), maker.skill(body["prefer"])
+    recipe = tuning_recipe(start, None, {"steps": body["steps"]} if body.get("steps") else {})
+    backbone = maker.own_backbone(recipe.backbone)
+    # The file only grows: an attempt that goes on learns from as much of it as the first one did.
+    picks = load_picks(folder.root, first_bytes=body["picks_bytes"])
+    checked = check_picks(picks, start.card, backbone.card, recipe)
+    watch = _Watch(claim, files, run_folder(out) / "picks.png", recipe.steps)
+    for problem in checked.problems:
+        watch(Warning(text=str(problem)))
+    checked.refuse_few(len(picks))
+    skill = prefer(
+        checked.examples,
+        pages,
+        out,
+        recipe,
+        backbone,
+        start=start,
+        resume=any((run_folder(out) / "checkpoints").glob("*")),
+        more_steps=_more_steps(body, run_folder(out)),
+        on_event=watch,
+        cancel=claim.token,
+    )
+    watch(Warning(text=f"held-out picks and pages before and after: {run_folder(out) / 'picks.md'}"))
+    picture = Shelf(store, folder).get(body["prefer"])["picture"]
+    picture = watch.last or (picture or "").removeprefix("/api/files/") or None
+    _publish(claim, store, folder, out, skill.card, (picture, len(pages), skill.card.steps))
+
+
+def _publish(
+    claim: Claim, store: Store, folder: DataFolder, out: Path, card: SkillCard, facts: tuple[str | None, int, int]
+) -> None:
+    """Put a finished skill on the shelf, with its picture and how many pages and steps made it, and end the job."""
+    picture, pages, steps = facts
+    claim.progress("publish", steps, steps)
     shelf = Shelf(store, folder)
     shelf.place(claim.id, out)
     with store.transaction():
@@ -52,16 +106,16 @@ def teach(claim: Claim, maker: Maker, store: Store, files: FileStore, folder: Da
             raise StopJob
         row = shelf.add(
             claim.id,
-            name=body["name"],
-            summary=skill.card.description,
-            backbone=skill.card.backbone,
-            picture=watch.last or picture,
-            pages=len(pages),
-            steps=watch.steps,
+            name=claim.body["name"],
+            summary=card.description,
+            backbone=card.backbone,
+            picture=picture,
+            pages=pages,
+            steps=steps,
         )
         Jobs(store).finish(claim.id, claim.owner, State.DONE, results={"skill": claim.id})
     claim.tell("skill", skill=row)
-    shutil.rmtree(run_folder(out) / "cache", ignore_errors=True)
+    shutil.rmtree(out.with_name(f"{out.stem}.run") / "cache", ignore_errors=True)
 
 
 def _copy_run(base: Path, run: Path) -> None:
