@@ -26,8 +26,8 @@ def _made(studio, seeds, *, slots=(1,)):
     job = studio.jobs.add(Kind.GENERATE, {"request": request, "slots": None}, lane=Lane.BATCH, title="t", document=None)
     ids = []
     for variant, seed in enumerate(seeds):
-        for slot in slots:
-            image = Image.new("RGB", (40, 40), (seed % 256, slot, 90))
+        for place in slots:
+            image = Image.new("RGB", (40, 40), (seed % 256, place, 90))
             facts = {
                 "seed": seed,
                 "backbone": "pocket",
@@ -37,7 +37,7 @@ def _made(studio, seeds, *, slots=(1,)):
                 "size": image.size,
             }
             file = studio.files.add_image(image).id
-            ids.append(studio.gallery.add(job, slot=slot, variant=variant, file=file, facts=facts)["id"])
+            ids.append(studio.gallery.add(job, slot=place, variant=variant, file=file, facts=facts)["id"])
     return ids
 
 
