@@ -13,6 +13,7 @@ from triptych.sampling.request import Request
 from triptych.skill import load_skill
 from triptych.studio.jobs import Kind, Lane, State
 from triptych.studio.worker.job import Claim
+from triptych.studio.worker.maker import Maker
 from triptych.studio.worker.teaching import tune
 from triptych.training.loop import train
 from triptych.training.recipe import load_recipe
@@ -92,16 +93,10 @@ def test_pick_of_a_picture_that_was_kept_on_the_page_holds_all_its_slots(call):
     assert ask("POST", "/api/pictures/0000000000000000/pick", {"verdict": "kept"}).status_code == 404
 
 
-class _Desk:
-    """A maker of a pocket that is quick, and of skills that it made."""
+class _Quick(Maker):
+    """A maker whose backbone is quick."""
 
-    def __init__(self, skills):
-        self._skills = skills
-
-    def skill(self, name):
-        return load_skill(self._skills / f"{name}.safetensors")
-
-    def own_backbone(self, _):
+    def own_backbone(self, name):  # noqa: ARG002
         return tiny_pocket()
 
 
@@ -136,7 +131,8 @@ def test_skill_is_tuned_to_picks_and_joins_the_shelf_beside_the_one_before(quiet
     job = studio.add_job(Kind.TRAIN, {"name": "blue, as I like it", "prefer": skill})
     taken = studio.jobs.claim(Lane.BATCH, "me")
     claim = Claim(taken, "me", studio.jobs, lambda *_: None, lambda: None)
-    tune(claim, _Desk(studio.folder.skills), studio.store, studio.files, studio.folder)
+    maker = _Quick(studio.shelf, studio.files, ("pocket",))
+    tune(claim, maker, studio.store, studio.files, studio.folder)
 
     assert studio.jobs.get(job["id"])["state"] == State.DONE
     better = studio.shelf.get(job["id"])
