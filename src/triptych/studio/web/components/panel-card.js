@@ -13,6 +13,7 @@ import {doc, edit} from '../state/studio.js';
 import {dialog, focusedPanel} from '../state/ui.js';
 import {moveBy, toggleKeep} from '../state/commands.js';
 import './panel-menu.js';
+import './resize-handle.js';
 
 /** @type {Record<string, {mark: string, name: string}>} */
 export const ROLES = {
@@ -46,7 +47,8 @@ export class PanelCard extends LitElement {
             class=${classMap({over: this.over, slot, focused: focusedPanel.value === panel.key})}
             @focusin=${() => (focusedPanel.value = panel.key)}
             @dragover=${this._dragOver} @dragleave=${() => (this.over = false)} @drop=${this._drop}>
-            <div class="frame" aria-busy=${awaited}>${this._picture()}${awaited && !previews.value.has(panel.key) ? html`<div class="awaited" role="progressbar" aria-label=${`Slot ${this.index + 1} is being filled`}></div>` : nothing}${this._tools()}</div>
+            <div class="stage"><div class="frame" aria-busy=${awaited}>${this._picture()}${awaited && !previews.value.has(panel.key) ? html`<div class="awaited" role="progressbar" aria-label=${`Slot ${this.index + 1} is being filled`}></div>` : nothing}${this._tools()}</div>
+                ${slot ? html`<resize-handle .panel=${panel} .index=${this.index}></resize-handle>` : nothing}</div>
             ${this._strip()}
             <div class="caption">
                 <span class="number" aria-hidden="true">${this.index + 1}</span>
@@ -179,6 +181,8 @@ export class PanelCard extends LitElement {
     static styles = [shared, css`
         :host { display: block; min-width: 0; }
         article { position: relative; border-radius: var(--corner-picture); }
+        .stage { position: relative; }
+        article:hover resize-handle, article:focus-within resize-handle { --corner-shown: 1; }
         .frame { position: relative; aspect-ratio: var(--aspect, 1); background: var(--well); border-radius: var(--corner-picture); overflow: hidden; }
         .frame::after { content: ''; position: absolute; inset: 0; border-radius: inherit; box-shadow: inset 0 0 0 1px color-mix(in oklab, var(--ink) 12%, transparent); pointer-events: none; }
         .frame:has(.empty)::after { display: none; }

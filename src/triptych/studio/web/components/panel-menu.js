@@ -7,6 +7,7 @@ import {answer, changePanel, emptyPanel, isSlot, newKey, removePanel} from '../s
 import {bring, pick} from '../state/files.js';
 import {reroll} from '../state/jobs.js';
 import {backboneOf} from '../state/server.js';
+import {sizeOfAspect} from '../state/size.js';
 import {doc, edit} from '../state/studio.js';
 import {dialog} from '../state/ui.js';
 import {moveBy, toggleKeep} from '../state/commands.js';
@@ -66,13 +67,9 @@ export class PanelMenu extends LitElement {
 
     _shapes() {
         const backbone = backboneOf(doc.value);
-        const side = backbone?.side_px || 256;
-        const step = side >= 512 ? 64 : 16;
-        const round = (/** @type {number} */ length) => Math.max(step, Math.round(length / step) * step);
         const own = {label: 'Shape: as the page', checked: !this.panel.width, run: () => edit((now) => changePanel(now, this.panel.key, {width: 0, height: 0}))};
         return [own, ...SHAPES.map(([name, ratio]) => {
-            const root = Math.sqrt(/** @type {number} */ (ratio));
-            const [width, height] = [round(side * root), round(side / root)];
+            const [width, height] = sizeOfAspect(/** @type {number} */ (ratio), backbone);
             return {label: `${name}, ${width} × ${height}`, checked: this.panel.width === width && this.panel.height === height,
                 run: () => edit((now) => changePanel(now, this.panel.key, {width, height}))};
         })];
