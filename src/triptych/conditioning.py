@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["Conditioning", "Reading", "Solver"]
+__all__ = ["Conditioning", "Reading", "Solver", "Words"]
 
 
 class Conditioning(StrEnum):
@@ -20,6 +20,17 @@ class Reading(StrEnum):
     """The mean of all right answers, in one step: the answer itself where only one is right."""
     SAMPLE = "sample"
     """One of the right answers, which the seed decides."""
+
+
+class Words(StrEnum):
+    """What a backbone makes of instructions."""
+
+    NONE = "none"
+    """It reads none."""
+    PLAIN = "plain"
+    """Short and plain ones, such as it was trained with."""
+    ANY = "any"
+    """Whole sentences, read by a language model."""
 
 
 class Solver(StrEnum):

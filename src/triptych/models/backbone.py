@@ -11,7 +11,7 @@ from jaxtyping import Float
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from triptych.conditioning import Conditioning, Reading
+from triptych.conditioning import Conditioning, Reading, Words
 from triptych.errors import BackboneError
 from triptych.page import Page, Role
 from triptych.prompts import Prompt
@@ -72,6 +72,8 @@ class Card:
 
     sample_steps: int | None = None
     """Steps to a sample where `steps` lead to the mean of all right answers; None where the backbone knows one way."""
+
+    words: Words = Words.ANY
 
     def steps_for(self, page: Page, reading: Reading | None = None) -> int:
         """Steps of a page where nobody says how many; raises BackboneError for a reading that it does not know.

@@ -53,6 +53,18 @@ class Shelf:
             return Path(str(package_files("triptych") / "skills" / f"{skill}.safetensors"))
         return self._folder.skills / f"{skill}.safetensors"
 
+    def exports(self, skill: str) -> dict[str, str | None]:
+        """For each program that skills can be written for: None, or why this one cannot."""
+        card = _card(self.path(skill))
+        only_here = self._store.fact("only_here") or ()
+        reason = None
+        if card.get("family") in only_here:
+            reason = f"Only Triptych runs the {card['family']}. Share the skill file."
+        everywhere = None
+        if card.get("frozen_conditions"):
+            reason = everywhere = "It leaves conditions as they are, which other programs cannot. Share the skill file."
+        return {"diffusers": everywhere, "kohya": reason, "comfyui": reason}
+
     def place(self, skill: str, source: Path) -> None:
         """Put a copy of the file `source` on the shelf, whole or not at all."""
         assert _ID.fullmatch(skill), "skills are named by the job that made them"
@@ -103,13 +115,20 @@ def _data(row: sqlite3.Row) -> dict[str, Any]:
     return {key: row[key] for key in plain} | {"picture": picture, "shipped": False}
 
 
+def _card(path: Path) -> dict[str, Any]:
+    """What a skill's file says of it; nothing where it cannot be read."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return json.loads((file.metadata() or {})["triptych.skill"])
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return {}
+
+
 def _shipped() -> Iterator[dict[str, Any]]:
     """What the files in the package say of themselves; reading a header needs no torch."""
     for path in sorted(Path(str(package_files("triptych") / "skills")).glob("*.safetensors")):
-        try:
-            with safe_open(path, framework="numpy") as file:
-                card = json.loads((file.metadata() or {})["triptych.skill"])
-        except (OSError, SafetensorError, KeyError, ValueError):
+        card = _card(path)
+        if "name" not in card:
             continue
         yield {
             "id": path.stem,

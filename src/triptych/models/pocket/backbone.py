@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from triptych.conditioning import Words
 from triptych.errors import BackboneError
 from triptych.files import write_atomic
 from triptych.flow import uniform_schedule, velocity_from_data
@@ -134,6 +135,7 @@ def pocket_card(config: PocketConfig = PocketConfig()) -> Card:
         sample_steps=None if config.sample_from is None else _SAMPLE_STEPS,
         guidance=None,
         max_text_tokens=64,
+        words=Words.PLAIN,
         licence="Apache-2.0",
     )
 

@@ -23,7 +23,12 @@ _FORMATS = ("diffusers", "kohya", "comfyui")
 @router.get("/skills")
 def list_skills(studio: TheStudio) -> dict[str, Any]:
     """All skills, the newest first."""
-    return {"items": [_with_picture(skill, studio.files) for skill in studio.shelf.listed()]}
+    return {
+        "items": [
+            _with_picture(skill, studio.files) | {"exports": studio.shelf.exports(skill["id"])}
+            for skill in studio.shelf.listed()
+        ]
+    }
 
 
 def _with_picture(skill: dict[str, Any], files: FileStore) -> dict[str, Any]:

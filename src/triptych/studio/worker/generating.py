@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["generate"]
 
-_PREVIEW_EVERY_S = 0.08
+_PREVIEWS_COST = 1
+"""A preview waits until this many times as long as the last one took has passed: half of the time at most."""
 
 
 def generate(claim: Claim, maker: Maker, store: Store, files: FileStore) -> None:
@@ -31,15 +32,16 @@ def generate(claim: Claim, maker: Maker, store: Store, files: FileStore) -> None
     ids = [picture_id(claim.id, variant, place) for variant in range(request.number) for place in places]
     if not _are_there(Gallery(store), ids):
         results: tuple[Result, ...] = ()
-        shown = time.monotonic()
+        next_look = 0.0
         claim.check()
         for event in maker.stream(replace(request, page=page), claim.token):
             match event:
                 case Step():
                     claim.progress("denoise", event.step, event.steps, eta_s=event.seconds_left)
-                case Preview() if event.step < event.steps and time.monotonic() - shown > _PREVIEW_EVERY_S:
+                case Preview() if event.step < event.steps and (began := time.monotonic()) >= next_look:
                     _show(claim, places, event)
-                    shown = time.monotonic()
+                    ended = time.monotonic()
+                    next_look = ended + _PREVIEWS_COST * (ended - began)
                 case Done():
                     results = event.result
             claim.check()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 import triptych as tt
+from triptych.conditioning import Reading, Words
 from triptych.images import png_bytes
 from triptych.page import MAX_CONDITIONS, MAX_SLOTS, Role
 from triptych.sampling.inputs import InputEntry, reference
@@ -125,18 +126,23 @@ class Maker:
 
 def card_data(card: "Card", *, is_loaded: bool) -> dict[str, Any]:
     """What a backbone can do, for the page to show before it is tried."""
+    sizes = [list(size) for size in card.sizes_px]
     return {
         "name": card.name,
         "family": card.family,
         "is_loaded": is_loaded,
         "conditionings": [way.value for way in card.conditionings],
         "side_px": card.side_px,
-        "sizes": [card.side_px] if card.fixed_side else [card.side_px // 2, card.side_px],
+        "sizes": sizes or ([card.side_px] if card.fixed_side else [card.side_px // 2, card.side_px]),
         "max_conditions": MAX_CONDITIONS,
-        "max_slots": MAX_SLOTS,
+        "trained_conditions": card.most_references,
+        "max_slots": min(MAX_SLOTS, card.most_slots or MAX_SLOTS),
         "roles": [role.value for role in Role if role is not Role.SLOT],
-        "follows_words": True,
+        "follows_words": card.words is not Words.NONE,
+        "words": card.words.value,
+        "max_text_tokens": card.max_text_tokens,
         "steps": card.steps,
+        "readings": [reading.value for reading in Reading] if card.sample_steps is not None else [],
         "guidance": card.guidance,
         "licence": card.licence,
     }

@@ -5,7 +5,7 @@ import {shared} from '../ui/styles.js';
 import {Watching} from '../state/signal.js';
 import {newSeed} from '../state/doc.js';
 import {cancel, filling, generate, jobs} from '../state/jobs.js';
-import {backboneOf, hindrances, info, skillName, skills} from '../state/server.js';
+import {backboneOf, hindrances, info, reads, skillName, skills} from '../state/server.js';
 import {doc, place, steps, undo, redo} from '../state/studio.js';
 import {go} from '../state/ui.js';
 import {keyName, set} from '../state/commands.js';
@@ -51,7 +51,8 @@ export class GenerateDock extends LitElement {
         return html`<div class="more">
             <label>Seed <span class="joined"><input class="field" inputmode="numeric" pattern="[0-9]*" .value=${live(String(settings.seed))} @change=${(/** @type {Event} */ event) => set({seed: Math.max(0, Math.floor(number(event)) || 0)})} />
                 <button class="icon" aria-label="New seed" title="New seed (Alt S)" @click=${() => set({seed: newSeed()})}>${icon('dice')}</button></span></label>
-            <label>Steps <input class="field" type="number" min="1" max="100" placeholder=${backbone?.steps ?? ''} .value=${live(settings.steps ? String(settings.steps) : '')} @change=${(/** @type {Event} */ event) => set({steps: number(event) || null})} /></label>
+            <label>Steps <input class="field" type="number" min="1" max="100" placeholder=${backbone?.steps ?? ''} .value=${live(settings.steps ? String(settings.steps) : '')} @change=${(/** @type {Event} */ event) => set({steps: number(event) || null, reading: null})} /></label>
+            ${this._reading(settings, backbone)}
             <label>Size of slots <select class="field" @change=${(/** @type {Event} */ event) => set({size: /** @type {any} */ (JSON.parse(/** @type {HTMLSelectElement} */ (event.target).value))})}>
                 <option value="null" ?selected=${!settings.size}>As the page</option>
                 ${sizes.map((one) => (Array.isArray(one) ? one : [one, one])).map((one) => html`<option value=${JSON.stringify(one)} ?selected=${JSON.stringify(one) === JSON.stringify(settings.size)}>${one[0]} × ${one[1]}</option>`)}</select></label>
@@ -64,12 +65,20 @@ export class GenerateDock extends LitElement {
         </div>`;
     }
 
+    /** @param {import('../state/types.js').Settings} settings @param {import('../state/types.js').Backbone | null} backbone */
+    _reading(settings, backbone) {
+        if (!backbone?.readings?.length) return nothing;
+        const chosen = settings.reading ?? '';
+        return html`<label>Where many are right <select class="field" @change=${(/** @type {Event} */ event) => set({reading: /** @type {HTMLSelectElement} */ (event.target).value || null, steps: null})}>
+            ${[['', 'As the page asks'], ['mean', 'Their mean, exact but soft'], ['sample', 'One of them, by the seed']].map(([value, label]) => html`<option value=${value} ?selected=${chosen === value}>${label}</option>`)}</select></label>`;
+    }
+
     _backbones() {
         return (info.value?.backbones ?? []).map((one) => ({
             label: one.name,
-            detail: `${one.is_loaded ? 'Loaded' : 'Loads when first used'} · up to ${one.max_conditions} pictures, ${one.max_slots} slots${one.follows_words ? '' : ' · does not read words'}${one.licence ? ` · ${one.licence}` : ''}`,
+            detail: `${one.is_loaded ? 'Loaded' : 'Loads when first used'} · ${reads(one)} · up to ${one.max_conditions} pictures, ${one.max_slots} slots${one.licence ? ` · ${one.licence}` : ''}`,
             checked: backboneOf(doc.value)?.name === one.name,
-            run: () => set({backbone: one.name, size: null, steps: null, conditioning: null}),
+            run: () => set({backbone: one.name, size: null, steps: null, reading: null, conditioning: null}),
         }));
     }
 

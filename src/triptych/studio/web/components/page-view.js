@@ -8,7 +8,7 @@ import {answer, continueStory, isSlot, movePanel} from '../state/doc.js';
 import {rowsOf} from '../state/layout.js';
 import {PANEL_TYPE, bring, carriesPicture} from '../state/files.js';
 import {trouble} from '../state/jobs.js';
-import {backboneOf, hindrances, info} from '../state/server.js';
+import {backboneOf, hindrances, info, mostWords, reads} from '../state/server.js';
 import {doc, edit, saved} from '../state/studio.js';
 import {dialog, isTrayOpen, view} from '../state/ui.js';
 import {addExample, addPictures, addSlot} from '../state/commands.js';
@@ -50,6 +50,7 @@ export class PageView extends LitElement {
             <section class="sheet" aria-label="Page">
                 <textarea class="overview" rows="1" aria-label="Overview: what the page as a whole is about" maxlength="4000"
                     placeholder="What is this page about?" .value=${live(page.overview)} @input=${this._overview}></textarea>
+                ${this._reach()}
                 ${this._notes()}
                 ${page.context.length ? html`<section class="examples" aria-label="Example rows">
                     ${repeat(page.context, (one) => one.key, (one, index) => html`<example-row .example=${one} .index=${index}></example-row>`)}
@@ -60,6 +61,15 @@ export class PageView extends LitElement {
         </main>
         ${isTrayOpen.value ? html`<picture-tray></picture-tray>` : nothing}
         <generate-dock></generate-dock>`;
+    }
+
+    /** What the model takes, where one begins to type. */
+    _reach() {
+        const backbone = backboneOf(doc.value);
+        if (!backbone) return nothing;
+        const most = mostWords(backbone);
+        const sizes = backbone.sizes.map((one) => (Array.isArray(one) ? one.join(' × ') : `${one} × ${one}`)).join(' or ');
+        return html`<p class="quiet reach">${backbone.name} ${reads(backbone)}${most ? ` (about ${most} a panel)` : ''}, sees up to ${backbone.max_conditions} pictures and fills up to ${backbone.max_slots} slots${sizes ? ` of about ${sizes} px` : ''}.</p>`;
     }
 
     _notes() {
@@ -206,6 +216,7 @@ export class PageView extends LitElement {
         .sheet { max-width: max(676px, calc(var(--most, 900px) + 2 * var(--space-7))); margin: 0 auto; padding: var(--space-7) var(--space-7) var(--space-5); background: var(--sheet); border-radius: var(--corner-sheet); box-shadow: var(--shadow-sheet); }
         .overview { display: block; width: 100%; margin-bottom: var(--space-6); padding: 0; border: 0; background: transparent; resize: none; overflow: hidden;
             font: 400 var(--type-7)/1.15 var(--serif); letter-spacing: -0.015em; field-sizing: content; }
+        .reach { margin: calc(var(--space-2) - var(--space-6)) 0 var(--space-5); }
         .overview::placeholder { color: var(--ink-3); font-style: italic; opacity: 1; }
         .overview:focus { outline: 0; box-shadow: 0 1.5px 0 var(--pencil); }
         .panels { --gap: var(--space-5); display: flex; flex-wrap: wrap; gap: var(--space-6) var(--gap); max-width: var(--most); }

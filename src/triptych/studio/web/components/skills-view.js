@@ -13,6 +13,8 @@ import {goOn, tune} from '../state/teach.js';
 import '../ui/pop-menu.js';
 import './training-card.js';
 
+const PROGRAMS = [['diffusers', 'diffusers'], ['kohya', 'kohya'], ['comfyui', 'ComfyUI']];
+
 export class SkillsView extends LitElement {
     static properties = {editing: {state: true}, error: {state: true}};
 
@@ -58,7 +60,7 @@ export class SkillsView extends LitElement {
         return [
             ...(one.shipped ? [] : [{label: 'Rename and describe', icon: 'edit', run: () => (this.editing = one.id)}]),
             {label: 'Download the skill file', icon: 'download', run: () => this._fetch(`/api/skills/${one.id}/download`)},
-            ...['diffusers', 'kohya', 'comfyui'].map((to) => ({label: `Export for ${/** @type {any} */ ({comfyui: 'ComfyUI', kohya: 'kohya', diffusers: 'diffusers'})[to]}`, icon: 'download', run: () => this._export(one.id, to)})),
+            ...PROGRAMS.map(([to, label]) => ({label: `Export for ${label}`, icon: 'download', disabled: Boolean(one.exports?.[to]), detail: one.exports?.[to] ?? undefined, run: () => this._export(one.id, to)})),
             ...(one.shipped || !one.steps ? [] : [{label: 'Teach it longer', icon: 'teach', detail: 'Half as many steps again; this one stays as it is', run: () => goOn({id: one.id, name: `${one.name}, longer`.slice(0, 80)}, Math.max(1, Math.round(one.steps / 2)))}]),
             ...(one.shipped ? [] : [{label: 'Teach from my picks', icon: 'star', detail: 'Tunes a copy to what you kept and rejected; this one stays as it is', run: () => tune(one)}]),
             ...(one.shipped ? [] : [null, {label: 'Move to the bin', icon: 'trash', run: () => this._remove(one)}]),

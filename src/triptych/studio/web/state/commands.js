@@ -98,7 +98,7 @@ export function commands() {
     ];
     for (const starter of starters.value) list.push({id: `start-${starter.id}`, label: `Start: ${starter.title}`, group: 'Start', icon: 'stack', run: () => start(starter)});
     for (const layout of ['auto', 'row', 'column', 'grid']) list.push({id: `layout-${layout}`, label: `Layout: ${layout}`, group: 'Layout', icon: 'settings', run: () => edit((now) => ({...now, layout}))});
-    for (const one of info.value?.backbones ?? []) list.push({id: `backbone-${one.name}`, label: `Use ${one.name}`, group: 'Model', icon: 'settings', run: () => setting({backbone: one.name, size: null, steps: null})});
+    for (const one of info.value?.backbones ?? []) list.push({id: `backbone-${one.name}`, label: `Use ${one.name}`, group: 'Model', icon: 'settings', run: () => setting({backbone: one.name, size: null, steps: null, reading: null})});
     return list;
 }
 

@@ -42,7 +42,7 @@ export function emptyDoc() {
         panels: [newSlot()],
         context: [],
         settings: {
-            backbone: null, skills: [], seed: newSeed(), variants: 1, steps: null, guidance: null, conditioning: null,
+            backbone: null, skills: [], seed: newSeed(), variants: 1, steps: null, reading: null, guidance: null, conditioning: null,
             size: null, live: true,
         },
     };

@@ -157,6 +157,7 @@ export async function generate({only = null, lane = 'batch', seed, variants} = {
         backbone: backboneOf(now)?.name,
         ...(settings.skills.length ? {skills: settings.skills} : {}),
         ...(settings.steps ? {steps: settings.steps} : {}),
+        ...(settings.reading && !settings.steps && backboneOf(now)?.readings?.includes(settings.reading) ? {reading: settings.reading} : {}),
         ...(settings.guidance ? {guidance: settings.guidance} : {}),
         ...(settings.conditioning ? {conditioning: settings.conditioning} : {}),
         ...(settings.size ? {size_px: settings.size} : {}),

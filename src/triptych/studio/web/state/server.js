@@ -31,7 +31,7 @@ export async function loadRules() {
 
 /** What backbones can do is known once the worker stands. */
 on('worker', (said) => {
-    if (said.state === 'ready') loadInfo().catch(() => {});
+    if (said.state === 'ready') Promise.all([loadInfo(), loadSkills()]).catch(() => {});
 });
 on('skill', () => loadSkills().catch(() => {}));
 
@@ -43,9 +43,45 @@ export function backboneOf(doc) {
     return known.backbones.find((one) => one.name === name) ?? known.backbones[0] ?? null;
 }
 
+/** What a backbone makes of words, in words. @param {Backbone} backbone */
+export function reads(backbone) {
+    if (!backbone.follows_words) return 'reads no words';
+    return backbone.words === 'plain' ? 'reads short, plain words' : 'reads whole sentences';
+}
+
+/** About how many words fit where a model counts pieces of words. @param {number} tokens */
+const wordsIn = (tokens) => Math.floor(tokens / 1.4 / 5) * 5;
+
+/** About how many words one panel may have; 0 where only the whole page counts. @param {Backbone} backbone */
+export function mostWords(backbone) {
+    return backbone.words === 'plain' && backbone.max_text_tokens ? wordsIn(backbone.max_text_tokens) : 0;
+}
+
 /** Where a skill's name is wanted. @param {string} id */
 export function skillName(id) {
     return skills.value?.find((one) => one.id === id)?.name ?? id;
+}
+
+/**
+ * What may be tried, but is known to go less well.
+ * @param {Doc} doc @param {Backbone} backbone @param {number} given How many pictures it sees.
+ */
+function advice(doc, backbone, given) {
+    const found = [];
+    const {trained_conditions: trained, name} = backbone;
+    if (trained && given > trained && given <= backbone.max_conditions) {
+        found.push({text: `${name} was trained with up to ${trained} ${trained === 1 ? 'picture' : 'pictures'}; the page has ${given}. It may lose sight of some.`, panel: null, blocks: false});
+    }
+    const all = [doc.overview, ...doc.panels.map((panel) => panel.instruction)];
+    if (!backbone.follows_words && all.some(Boolean)) {
+        found.push({text: `${name} reads no words: only the pictures count.`, panel: null, blocks: false});
+    }
+    const most = mostWords(backbone);
+    all.forEach((text, number) => {
+        const count = text.split(/\s+/).filter(Boolean).length;
+        if (most && count > most) found.push({text: `${number ? `Panel ${number}` : 'The overview'} has ${count} words; ${name} reads about ${most} in one place. Say it in fewer.`, panel: number ? doc.panels[number - 1].key : null, blocks: false});
+    });
+    return found;
 }
 
 /**
@@ -75,6 +111,7 @@ export function hindrances(doc) {
             found.push({text: `${backbone.name} does not know the role "${panel.role}". It knows ${backbone.roles.join(', ')}.`, panel: panel.key, blocks: true});
         }
     }
+    found.push(...advice(doc, backbone, given));
     if (doc.context.some((page) => !isComplete(page))) {
         found.push({text: 'An example with a picture missing is left out until it is complete.', panel: null, blocks: false});
     }

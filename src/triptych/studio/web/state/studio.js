@@ -207,6 +207,7 @@ export function openPage(page, request = null) {
             backbone: request.backbone ?? backbone,
             seed: request.seed ?? base.settings.seed,
             steps: request.steps ?? null,
+            reading: request.reading ?? null,
             skills: (request.skills ?? []).filter((/** @type {any} */ one) => one.id).map((/** @type {any} */ one) => ({id: one.id, weight: one.weight ?? 1})),
             size: Array.isArray(request.size_px) ? request.size_px : null,
         };

@@ -42,6 +42,7 @@
  * @property {number} seed
  * @property {number} variants
  * @property {number | null} steps
+ * @property {string | null} [reading] The mean of all right answers or one of them; null lets the page decide.
  * @property {number | null} guidance
  * @property {string | null} conditioning
  * @property {Size | null} size
@@ -63,9 +64,13 @@
  * @property {number} side_px
  * @property {(number | Size)[]} sizes
  * @property {number} max_conditions
+ * @property {number | null} [trained_conditions] How many its authors trained it with, where they say so.
  * @property {number} max_slots
  * @property {string[]} roles
  * @property {boolean} follows_words
+ * @property {'none' | 'plain' | 'any'} [words] What it makes of instructions.
+ * @property {number} [max_text_tokens]
+ * @property {string[]} [readings] What it can answer with where many answers are right.
  * @property {number} steps
  * @property {string} licence
  *
@@ -138,6 +143,7 @@
  * @property {number} created
  * @property {number} pages
  * @property {number} steps
+ * @property {Record<string, string | null>} [exports] For each program: null, or why it cannot have this one.
  * @property {boolean} [shipped] Comes with Triptych: it cannot be renamed, trained longer or binned.
  *
  * @typedef {object} Starter
