@@ -42,6 +42,19 @@ def messages(page):
     return page.get_by_role("log", name="Messages")
 
 
+def at_rest(page) -> None:
+    """Wait until nothing runs or waits: no picture will come that was not asked for."""
+    page.get_by_role("button", name="Queue: Idle").wait_for(timeout=120_000)
+
+
+def found(page, words: str) -> int:
+    """How many pictures the gallery finds by these words."""
+    command(page, "Go to the gallery")
+    page.get_by_label("Search by words").fill(words)
+    page.locator("gallery-view main[aria-busy=false]").wait_for()
+    return page.locator("gallery-item").count()
+
+
 def panels(page):
     """The panels of the page, in order."""
     return page.get_by_role("article", name="Panel")

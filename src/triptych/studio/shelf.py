@@ -56,10 +56,9 @@ class Shelf:
     def exports(self, skill: str) -> dict[str, str | None]:
         """For each program that skills can be written for: None, or why this one cannot."""
         card = _card(self.path(skill))
-        only_here = self._store.fact("only_here") or ()
-        reason = None
-        if card.get("family") in only_here:
-            reason = f"Only Triptych runs the {card['family']}. Share the skill file."
+        # Skills of the pocket were labelled with the family of its network once.
+        only_here = {card.get("family"), card.get("backbone")} & set(self._store.fact("only_here") or ())
+        reason = f"Only Triptych runs the {only_here.pop()}. Share the skill file." if only_here else None
         everywhere = None
         if card.get("frozen_conditions"):
             reason = everywhere = "It leaves conditions as they are, which other programs cannot. Share the skill file."

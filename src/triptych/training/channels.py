@@ -1,6 +1,7 @@
 """How much each channel of a token is seen."""
 
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
@@ -37,8 +38,18 @@ def decoder_weights(
     return weights / weights.mean()
 
 
+_known: WeakKeyDictionary[Backbone, Tensor] = WeakKeyDictionary()
+"""Skills leave the codec as it is, so that one look at it is enough."""
+
+
 def backbone_weights(backbone: Backbone) -> Float[Tensor, " channels"]:
     """`decoder_weights` of a backbone's codec, at its own side."""
+    if backbone not in _known:
+        _known[backbone] = _looked_at(backbone)
+    return _known[backbone]
+
+
+def _looked_at(backbone: Backbone) -> Float[Tensor, " channels"]:
     side = backbone.card.side_px // backbone.card.factor
     grid = Grid(frame=0, rows=side, columns=side)
     return decoder_weights(

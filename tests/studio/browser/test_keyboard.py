@@ -2,7 +2,7 @@
 
 import pytest
 
-from page_in_browser import command, made, panels
+from page_in_browser import at_rest, command, made, panels
 
 pytestmark = pytest.mark.browser
 _FOCUSED = """() => {
@@ -76,6 +76,7 @@ def test_role_is_changed_in_the_menu_by_arrows(page):
 
 def test_gallery_is_walked_marked_and_opened_by_keys(page):
     page.locator("panel-card .made").first.wait_for()
+    at_rest(page)
     page.keyboard.press("Alt+2")
     page.locator("gallery-item").first.wait_for()
     page.locator("gallery-item .look").first.focus()

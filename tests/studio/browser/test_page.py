@@ -6,7 +6,7 @@ import re
 import pytest
 from PIL import Image
 
-from page_in_browser import command, drop, generate, made, messages, panels, picture
+from page_in_browser import at_rest, command, drop, generate, made, messages, panels, picture
 
 pytestmark = pytest.mark.browser
 _VARIANT = re.compile(r"^Picture \d+, seed")
@@ -115,7 +115,7 @@ def test_undo_goes_back_through_a_reload(blank):
     words = blank.get_by_label("Overview: what the page as a whole is about")
     command(blank, "Add a slot")
     words.fill("two of them")
-    blank.wait_for_timeout(1500)
+    blank.get_by_text("Saved", exact=True).wait_for()
     blank.reload()
     blank.wait_for_selector("html[data-ready=true]")
     assert words.input_value() == "two of them"
@@ -146,13 +146,14 @@ def test_live_a_changed_word_changes_the_picture(blank, studio):
     command(blank, "Add a slot")
     blank.get_by_role("switch", name="Live").click()
     made(blank, 1).wait_for()
-    blank.wait_for_timeout(1500)
+    at_rest(blank)
     before = made(blank, 1).get_attribute("src")
     blank.get_by_label("Instruction of panel 2").press_sequentially("as an outline", delay=30)
     blank.wait_for_function(
         "(before) => { const q = (node, name) => node.querySelector(name)?.shadowRoot ?? node.querySelector(name);"
         " const cards = q(q(document, 'studio-app'), 'page-view').querySelectorAll('panel-card');"
-        " return cards[1].shadowRoot.querySelector('.frame > img').getAttribute('src') !== before; }",
+        " const now = cards[1].shadowRoot.querySelector('.frame > img').getAttribute('src');"
+        " return now !== before && now.startsWith('/api/files/'); }",
         arg=before,
     )
     assert panels(blank).nth(1).get_by_role("button", name=_VARIANT).count() == 0

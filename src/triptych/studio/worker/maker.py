@@ -5,6 +5,7 @@ import io
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 import triptych as tt
 from triptych.conditioning import Reading, Words
+from triptych.errors import Cancelled
 from triptych.images import png_bytes
 from triptych.page import MAX_CONDITIONS, MAX_SLOTS, Role
 from triptych.sampling.inputs import InputEntry, reference
@@ -21,6 +23,7 @@ from triptych.studio.errors import StudioError
 from triptych.studio.files import FileStore
 from triptych.studio.requests import request_of
 from triptych.studio.shelf import Shelf
+from triptych.studio.worker.job import StopJob
 
 if TYPE_CHECKING:
     from triptych.models.backbone import Backbone, Card
@@ -44,6 +47,7 @@ class Maker:
         self._engines: dict[str, Engine] = {}
         self._images: OrderedDict[str, tuple[Image.Image, InputEntry]] = OrderedDict()
         self._skills: SkillFiles | None = None
+        self._spare: dict[str, Backbone] = {}
         self._lock = threading.RLock()
 
     def engine(self, name: str) -> "Engine":
@@ -62,9 +66,22 @@ class Maker:
                 self._engines[name] = tt.Engine(tt.load(name), find_skill=self.skill)
             return self._engines[name]
 
-    def own_backbone(self, name: str) -> "Backbone":
-        """A backbone that a training may change: a second copy of a small one, the one and only of a large one."""
-        return tt.load(name) if name in _SMALL else self.engine(name).backbone
+    @contextmanager
+    def lent(self, name: str) -> "Iterator[Backbone]":
+        """A backbone that a job may put skills into: a second copy of a small one, the one and only of a large one.
+
+        The copy is kept for the next job, unless this one broke off where nobody stopped it.
+        """
+        if name not in _SMALL:
+            yield self.engine(name).backbone
+            return
+        backbone = self._spare.pop(name, None) or tt.load(name)
+        try:
+            yield backbone
+        except (Cancelled, StopJob):
+            self._spare[name] = backbone
+            raise
+        self._spare[name] = backbone
 
     def skill(self, name: str) -> Skill:
         """A skill of the shelf by its id; one that did not change is the same object, so that contexts are found."""

@@ -47,7 +47,6 @@ def rate(claim: Claim, maker: Maker, store: Store, folder: DataFolder) -> None:
     count = int(body["count"])
     out = folder.reports / claim.id
     pages = _pages(claim, folder, count)
-    backbone = maker.own_backbone(body.get("backbone") or "pocket")
 
     def on_event(event: Event) -> None:
         claim.check()
@@ -57,7 +56,8 @@ def rate(claim: Claim, maker: Maker, store: Store, folder: DataFolder) -> None:
     claim.progress("evaluate", 0, len(pages))
     skills = _skills(maker, body.get("skills") or [])
     shots = tuple(range(min(3, len(pages))))
-    write_report(evaluate(backbone, pages, out=out, skill=skills, shots=shots, on_event=on_event))
+    with maker.lent(body.get("backbone") or "pocket") as backbone:
+        write_report(evaluate(backbone, pages, out=out, skill=skills, shots=shots, on_event=on_event))
     Jobs(store).finish(claim.id, claim.owner, State.DONE, results={"report": f"/api/reports/{claim.id}/report.html"})
 
 

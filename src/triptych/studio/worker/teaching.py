@@ -41,11 +41,11 @@ def teach(claim: Claim, maker: Maker, store: Store, files: FileStore, folder: Da
         _copy_run(folder.runs / body["base"], run)
     pages = _pages(claim, maker, run)
     recipe = recipe_of(body, len(pages))
-    backbone = maker.own_backbone(recipe.backbone)
     watch = _Watch(claim, files, run_folder(out) / "contact-sheet.png", recipe.steps)
     resume = any((run_folder(out) / "checkpoints").glob("*"))
     more = _more_steps(body, run_folder(out))
-    skill = train(pages, out, recipe, backbone, resume=resume, more_steps=more, on_event=watch, cancel=claim.token)
+    with maker.lent(recipe.backbone) as backbone:
+        skill = train(pages, out, recipe, backbone, resume=resume, more_steps=more, on_event=watch, cancel=claim.token)
     picture = files.add_image(pages[0].slots[0].answer).id if pages[0].slots[0].answer else None
     _publish(claim, store, folder, out, skill.card, (watch.last or picture, len(pages), watch.steps))
 
@@ -67,26 +67,26 @@ def tune(claim: Claim, maker: Maker, store: Store, files: FileStore, folder: Dat
         save_pageset(load_pageset(folder.taught(body["prefer"])), run / "pages")
     pages, start = load_pageset(run / "pages"), maker.skill(body["prefer"])
     recipe = tuning_recipe(start, None, {"steps": body["steps"]} if body.get("steps") else {})
-    backbone = maker.own_backbone(recipe.backbone)
     # The file only grows: an attempt that goes on learns from as much of it as the first one did.
     picks = load_picks(folder.root, first_bytes=body["picks_bytes"])
-    checked = check_picks(picks, start.card, backbone.card, recipe)
-    watch = _Watch(claim, files, run_folder(out) / "picks.png", recipe.steps)
-    for problem in checked.problems:
-        watch(Warning(text=str(problem)))
-    checked.refuse_few(len(picks))
-    skill = prefer(
-        checked.examples,
-        pages,
-        out,
-        recipe,
-        backbone,
-        start=start,
-        resume=any((run_folder(out) / "checkpoints").glob("*")),
-        more_steps=_more_steps(body, run_folder(out)),
-        on_event=watch,
-        cancel=claim.token,
-    )
+    with maker.lent(recipe.backbone) as backbone:
+        checked = check_picks(picks, start.card, backbone.card, recipe)
+        watch = _Watch(claim, files, run_folder(out) / "picks.png", recipe.steps)
+        for problem in checked.problems:
+            watch(Warning(text=str(problem)))
+        checked.refuse_few(len(picks))
+        skill = prefer(
+            checked.examples,
+            pages,
+            out,
+            recipe,
+            backbone,
+            start=start,
+            resume=any((run_folder(out) / "checkpoints").glob("*")),
+            more_steps=_more_steps(body, run_folder(out)),
+            on_event=watch,
+            cancel=claim.token,
+        )
     watch(Warning(text=f"held-out picks and pages before and after: {run_folder(out) / 'picks.md'}"))
     picture = Shelf(store, folder).get(body["prefer"])["picture"]
     picture = watch.last or (picture or "").removeprefix("/api/files/") or None

@@ -5,7 +5,7 @@ import {shared} from '../ui/styles.js';
 import {Watching} from '../state/signal.js';
 import {api, items} from '../state/api.js';
 import {insertPanels, newCondition, newSlot} from '../state/doc.js';
-import {bin, clearAllButFavourites, emptyBin, gallery, load, mark, restore, search, selected, zip} from '../state/gallery.js';
+import {bin, clearAllButFavourites, emptyBin, gallery, load, mark, restore, search, searchSoon, selected, zip} from '../state/gallery.js';
 import {doc, edit} from '../state/studio.js';
 import {dialog, go, say} from '../state/ui.js';
 import './gallery-chunk.js';
@@ -55,7 +55,7 @@ export class GalleryView extends LitElement {
     render() {
         const {chunks, total, loading, error, filter, query} = gallery.value;
         const isEmpty = !loading && chunks.every((chunk) => !chunk.length);
-        return html`<main>
+        return html`<main aria-busy=${loading}>
             <header><h1>Gallery</h1><span class="quiet" role="status">${total === 1 ? '1 picture' : `${total.toLocaleString('en')} pictures`}</span><span class="fill"></span>
                 ${filter === 'bin' ? html`<button class="button danger" @click=${emptyBin} ?disabled=${isEmpty}>Empty the bin</button>` : html`<button class="button plain" @click=${clearAllButFavourites} ?disabled=${isEmpty}>Clear all but favourites</button>`}</header>
             <div class="filters">
@@ -103,9 +103,7 @@ export class GalleryView extends LitElement {
 
     /** @param {Event} event */
     _search(event) {
-        const query = /** @type {HTMLInputElement} */ (event.target).value;
-        clearTimeout(this._wait);
-        this._wait = setTimeout(() => search({query}), 200);
+        searchSoon(/** @type {HTMLInputElement} */ (event.target).value);
     }
 
     /** @param {CustomEvent} event */
@@ -149,5 +147,4 @@ export class GalleryView extends LitElement {
         @media (max-width: 640px) { main { padding: var(--space-4) var(--space-3) 140px; } h1 { font-size: var(--type-6); } }
     `];
 }
-/** @type {any} */ (GalleryView.prototype)._wait = undefined;
 customElements.define('gallery-view', GalleryView);

@@ -66,7 +66,7 @@ export class PageView extends LitElement {
     /** What the model takes, where one begins to type. */
     _reach() {
         const backbone = backboneOf(doc.value);
-        if (!backbone) return nothing;
+        if (!backbone) return html`<p class="quiet reach"></p>`;
         const most = mostWords(backbone);
         const sizes = backbone.sizes.map((one) => (Array.isArray(one) ? one.join(' × ') : `${one} × ${one}`)).join(' or ');
         return html`<p class="quiet reach">${backbone.name} ${reads(backbone)}${most ? ` (about ${most} a panel)` : ''}, sees up to ${backbone.max_conditions} pictures and fills up to ${backbone.max_slots} slots${sizes ? ` of about ${sizes} px` : ''}.</p>`;
@@ -214,9 +214,9 @@ export class PageView extends LitElement {
         :host { display: block; }
         main { padding: var(--space-6) var(--space-5) 140px; min-height: calc(100dvh - var(--bar)); }
         .sheet { max-width: max(676px, calc(var(--most, 900px) + 2 * var(--space-7))); margin: 0 auto; padding: var(--space-7) var(--space-7) var(--space-5); background: var(--sheet); border-radius: var(--corner-sheet); box-shadow: var(--shadow-sheet); }
-        .overview { display: block; width: 100%; margin-bottom: var(--space-6); padding: 0; border: 0; background: transparent; resize: none; overflow: hidden;
+        .overview { display: block; width: 100%; margin-bottom: var(--space-2); padding: 0; border: 0; background: transparent; resize: none; overflow: hidden;
             font: 400 var(--type-7)/1.15 var(--serif); letter-spacing: -0.015em; field-sizing: content; }
-        .reach { margin: calc(var(--space-2) - var(--space-6)) 0 var(--space-5); }
+        .reach { margin-bottom: var(--space-5); min-height: 1lh; }
         .overview::placeholder { color: var(--ink-3); font-style: italic; opacity: 1; }
         .overview:focus { outline: 0; box-shadow: 0 1.5px 0 var(--pencil); }
         .panels { --gap: var(--space-5); display: flex; flex-wrap: wrap; gap: var(--space-6) var(--gap); max-width: var(--most); }
@@ -239,7 +239,8 @@ export class PageView extends LitElement {
         @media (max-width: 640px) {
             main { padding: var(--space-2) var(--space-2) 190px; }
             .sheet { padding: var(--space-4); }
-            .overview { font-size: var(--type-6); margin-bottom: var(--space-4); }
+            .overview { font-size: var(--type-6); }
+            .reach { margin-bottom: var(--space-4); }
             .panels { --gap: var(--space-3); row-gap: var(--space-5); }
         }
     `];

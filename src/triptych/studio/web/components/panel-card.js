@@ -101,6 +101,10 @@ export class PanelCard extends LitElement {
 
     _strip() {
         const {variants, chosen, key} = this.panel;
+        const coming = previews.value.get(key)?.urls ?? [];
+        if (isSlot(this.panel) && coming.length > 1) {
+            return html`<div class="strip" role="group" aria-label=${`Pictures for slot ${this.index + 1}, being made`}>${coming.map((url) => html`<span>${url ? html`<img src=${url} alt="" />` : nothing}</span>`)}</div>`;
+        }
         if (!isSlot(this.panel) || variants.length < 2) return nothing;
         return html`<div class="strip" role="group" aria-label=${`Pictures for slot ${this.index + 1}`}>
             ${variants.map((one, number) => html`<button aria-pressed=${number === chosen} aria-label=${`Picture ${number + 1}, seed ${one.seed}`}
@@ -221,7 +225,8 @@ export class PanelCard extends LitElement {
         textarea::placeholder { font-style: italic; color: var(--ink-3); opacity: 1; }
         textarea:focus { outline: 0; box-shadow: 0 1.5px 0 var(--pencil); }
         .strip { display: flex; gap: var(--space-1); padding-top: var(--space-2); overflow-x: auto; }
-        .strip button:not(.icon) { flex: none; width: 44px; height: 44px; padding: 0; border: 1.5px solid transparent; border-radius: 3px; background: var(--well); cursor: pointer; overflow: hidden; }
+        .strip button:not(.icon), .strip span { flex: none; width: 44px; height: 44px; padding: 0; border: 1.5px solid transparent; border-radius: 3px; background: var(--well); overflow: hidden; }
+        .strip button { cursor: pointer; }
         .strip button[aria-pressed='true'] { border-color: var(--pencil); }
         .strip img { width: 100%; height: 100%; object-fit: cover; }
         .problem { margin-top: var(--space-2); }

@@ -32,6 +32,16 @@ export async function search(what = {}) {
     await load(true);
 }
 
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let typing;
+
+/** Searches when typing rests; what is shown until then is not the answer. @param {string} query */
+export function searchSoon(query) {
+    update({query, loading: true});
+    clearTimeout(typing);
+    typing = setTimeout(() => search({query}), 200);
+}
+
 /** @param {boolean} [anew] */
 export async function load(anew = false) {
     const mine = ++ticket;

@@ -124,8 +124,8 @@ function arrived(picture) {
 on('log', (told) => {
     const before = logs.value.get(told.job) ?? {steps: [], losses: [], samples: []};
     logs.value = new Map(logs.value).set(told.job, {
-        steps: [...before.steps, told.step],
-        losses: [...before.losses, told.loss],
+        steps: told.loss === null ? before.steps : [...before.steps, told.step],
+        losses: told.loss === null ? before.losses : [...before.losses, told.loss],
         samples: told.samples?.length ? told.samples : before.samples,
     });
 });
