@@ -22,6 +22,7 @@ _FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+_PATIENCE_MS = 30_000
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -72,6 +73,7 @@ def browser():
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
         pytest.skip("no browser here; install one: apt-get install chromium")
+    playwright.expect.set_options(timeout=_PATIENCE_MS)
     with playwright.sync_playwright() as play:
         chromium = play.chromium.launch(executable_path=path, args=_FLAGS)
         yield chromium
@@ -83,7 +85,7 @@ def page(browser, studio):
     """A first visit, its starter page there; fails where the page has an error or asks another host."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     tab = context.new_page()
-    tab.set_default_timeout(30_000)
+    tab.set_default_timeout(_PATIENCE_MS)
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))
     tab.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)

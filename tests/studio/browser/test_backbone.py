@@ -49,13 +49,15 @@ def test_model_that_reads_no_words_says_so(blank):
     _with_facts(blank, follows_words=False, words="none")
     blank.get_by_text("pocket reads no words").wait_for()
     words = blank.get_by_label("Instruction of panel 1")
-    assert words.get_attribute("placeholder") == "This model does not read words"
+    expect(words).to_have_attribute("placeholder", "This model does not read words")
     words.fill("a red boat")
     blank.get_by_text("only the pictures count").wait_for()
 
 
 def test_more_pictures_than_a_model_was_trained_with_are_a_note_only(blank):
     command(blank, "Start: Put this there")
+    panels(blank).nth(2).wait_for()
+    blank.get_by_text("Saved", exact=True).wait_for()
     _with_facts(blank, trained_conditions=1)
     blank.get_by_text("was trained with up to 1 picture; the page has 2").wait_for()
     assert blank.get_by_role("button", name="Generate", exact=True).is_enabled()
@@ -73,7 +75,7 @@ def test_reading_is_chosen_where_the_model_knows_two(blank):
     asked = []
     blank.route("**/api/jobs", lambda route: (asked.append(json.loads(route.request.post_data)), route.continue_()))
     blank.get_by_role("button", name="Generate", exact=True).click()
-    expect(blank.get_by_role("button", name="Stop").or_(blank.get_by_role("alert").first)).to_be_visible()
+    expect(blank.get_by_role("button", name="Stop").or_(blank.get_by_role("alert")).first).to_be_visible()
     assert asked[0]["body"]["request"]["reading"] == "sample"
 
 
@@ -86,7 +88,7 @@ def test_each_step_is_shown_while_one_watches(blank):
     blank.evaluate(_WATCH)
     blank.get_by_role("button", name="Generate", exact=True).click()
     panels(blank).nth(0).get_by_role("progressbar", name="Steps of this slot").wait_for()
-    assert panels(blank).nth(0).locator(".strip span").count() == 2
+    expect(panels(blank).nth(0).locator(".strip span")).to_have_count(2)
     blank.get_by_role("button", name="Generate", exact=True).wait_for()
     assert blank.evaluate("seen.size") >= 4, "previews of eight steps"
     made(blank, 0).wait_for()

@@ -69,6 +69,7 @@ def test_all_but_favourites_are_cleared_and_their_words_stay(blank, studio):
     blank.get_by_role("button", name="Bin", exact=True).click()
     blank.get_by_text("1 picture", exact=True).wait_for()
     blank.get_by_role("button", name="Empty the bin").click()
+    blank.get_by_role("button", name="Delete for good").click()
     blank.get_by_text("0 pictures", exact=True).wait_for()
     words = [one["text"] for one in blank.request.get(f"{studio}/api/prompts").json()["items"]]
     assert "a spoon of bone" in words

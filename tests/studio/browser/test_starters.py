@@ -22,10 +22,10 @@ def test_starter_pages_show_what_they_are_and_fill_themselves(page):
     at_rest(page)
     for title in _TITLES:
         command(page, "Pages to start from")
-        ready = page.get_by_role("dialog").get_by_role("button", name=title)
+        ready = page.locator("starters-dialog").get_by_role("button", name=title)
         ready.locator("img").evaluate("async (one) => { one.loading = 'eager'; await one.decode(); }")
         ready.click()
-        page.get_by_role("dialog").wait_for(state="detached")
+        page.locator("starters-dialog").wait_for(state="detached")
         page.locator("panel-card .made:not(.making)").first.wait_for()
         at_rest(page)
         slots = page.locator("panel-card article.slot")
@@ -34,7 +34,7 @@ def test_starter_pages_show_what_they_are_and_fill_themselves(page):
 
 def test_your_own_page_is_empty_and_waits(page):
     command(page, "Pages to start from")
-    page.get_by_role("dialog").get_by_role("button", name="Your own").click()
+    page.locator("starters-dialog").get_by_role("button", name="Your own An empty page").click()
     assert panels(page).count() == 1
     page.get_by_role("button", name="An empty slot").wait_for()
 

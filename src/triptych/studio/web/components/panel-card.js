@@ -8,7 +8,7 @@ import {answer, changePanel, emptyPanel, isSlot, removePanel, shown} from '../st
 import {fileAddress} from '../state/api.js';
 import {PANEL_TYPE, PICTURE_TYPE, bring, carriesPicture, pick} from '../state/files.js';
 import {isAwaited, jobs, previews, reroll, trouble} from '../state/jobs.js';
-import {backboneOf} from '../state/server.js';
+import {backboneOf, info} from '../state/server.js';
 import {doc, edit} from '../state/studio.js';
 import {dialog, focusedPanel} from '../state/ui.js';
 import {moveBy, toggleKeep} from '../state/commands.js';
@@ -33,7 +33,7 @@ export class PanelCard extends LitElement {
         this.index = 0;
         this.count = 1;
         this.over = false;
-        new Watching(this, jobs, previews, trouble, focusedPanel);
+        new Watching(this, info, jobs, previews, trouble, focusedPanel);
     }
 
     render() {
