@@ -30,7 +30,8 @@ class Claim:
         self.job, self.owner = job, owner
         self._jobs, self._tell, self._between = jobs, tell, between
         self.token = CancelToken()
-        self._noted = 0.0
+        # What ends within half a second is never written down half done: a write less before its picture.
+        self._noted = time.monotonic()
 
     @property
     def id(self) -> str:

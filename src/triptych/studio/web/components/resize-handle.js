@@ -55,7 +55,6 @@ export class ResizeHandle extends LitElement {
         if (event.button) return;
         event.preventDefault();
         const handle = /** @type {HTMLElement} */ (event.currentTarget);
-        handle.focus({preventScroll: true});
         handle.setPointerCapture(event.pointerId);
         this._start = {x: event.clientX, y: event.clientY, box: this._box(), size: this._size(), moves};
         handle.onpointermove = (moved) => this._move(moved);
