@@ -34,6 +34,7 @@ def _with_facts(page, **facts) -> None:
         route.fulfill(json=told)
 
     page.route("**/api/info", answer)
+    page.get_by_text("Saved", exact=True).wait_for()
     page.reload()
     page.wait_for_selector("html[data-ready=true]")
 
@@ -47,7 +48,7 @@ def test_what_the_model_takes_stands_where_one_types(blank):
 
 def test_model_that_reads_no_words_says_so(blank):
     _with_facts(blank, follows_words=False, words="none")
-    blank.get_by_text("pocket reads no words").wait_for()
+    blank.get_by_text("pocket reads no words, sees").wait_for()
     words = blank.get_by_label("Instruction of panel 1")
     expect(words).to_have_attribute("placeholder", "This model does not read words")
     words.fill("a red boat")

@@ -108,6 +108,11 @@ function saveSoon() {
     waiting = setTimeout(save, 400);
 }
 
+/** What was changed a moment before the window goes is kept, too. */
+addEventListener('pagehide', () => {
+    if (saved.value === 'unsaved') keepAll();
+});
+
 /** @type {Promise<void>} */
 let saving = Promise.resolve();
 function save() {
