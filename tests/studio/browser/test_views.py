@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from page_in_browser import command, panels
+from page_in_browser import at_rest, command, panels
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[3]
@@ -122,9 +122,13 @@ def test_undo_goes_back_to_the_page_before_and_keeps_each_its_own(page, studio):
 
 def test_two_browsers_show_the_same_work(page, browser, studio):
     page.get_by_label("Overview: what the page as a whole is about").fill("seen by both")
+    page.wait_for_timeout(300)
+    at_rest(page)
+    page.get_by_text("Saved", exact=True).wait_for()
     other = browser.new_context()
     try:
         second = other.new_page()
+        second.set_default_timeout(30_000)
         second.goto(studio)
         second.wait_for_selector("html[data-ready=true]")
         command(second, "Open a page of before")
@@ -145,7 +149,7 @@ def test_two_browsers_show_the_same_work(page, browser, studio):
 
 def test_two_windows_on_one_page_the_second_is_told(page, studio):
     page.get_by_label("Overview: what the page as a whole is about").fill("mine")
-    page.wait_for_timeout(1500)
+    page.get_by_text("Saved", exact=True).wait_for()
     document = page.request.get(f"{studio}/api/documents").json()["items"][0]
     whole = page.request.get(f"{studio}/api/documents/{document['id']}").json()
     whole = {key: whole[key] for key in ("title", "page", "revision")} | {"settings": {}}
