@@ -18,6 +18,8 @@ from torch.utils._pytree import tree_iter, tree_map_only
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 _COPIES = ("aten::_to_copy", "aten::copy_", "aten::_copy_from", "aten::set_data")
+_TAKES_INDICES = ("aten::index", "aten::_unsafe_index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_")
+"""Their indices may lie on the CPU, as on a GPU."""
 
 
 class MixedDevicesError(RuntimeError):
@@ -101,7 +103,9 @@ class _Copied(TorchFunctionMode):
             return args[0]._raw.tolist()
         if func in (torch.tensor, torch.as_tensor) and torch.device(named.get("device") or "cpu").type == "far":
             device = named.pop("device")
-            return func(*args, **named).to(device)
+            # A list may hold numbers of the device.
+            data = args[0] if isinstance(args[0], Far) else tree_map_only(Far, lambda each: each._raw, args[0])
+            return func(data, *args[1:], **named).to(device)
         return func(*args, **named)
 
 
@@ -125,7 +129,9 @@ def _compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     far = [each for each in tensors if isinstance(each, Far)]
     asked = kwargs.get("device")
     to_far = bool(far) if asked is None else torch.device(asked).type == "far"
-    if far and name not in _COPIES and any(each.ndim and not isinstance(each, Far) for each in tensors):
+    checked = (args[0], *args[2:]) if name in _TAKES_INDICES and isinstance(args[0], Far) else (args, kwargs)
+    apart = [each for each in tree_iter(checked) if isinstance(each, torch.Tensor) and not isinstance(each, Far)]
+    if far and name not in _COPIES and any(each.ndim for each in apart):
         raise MixedDevicesError(f"{name}: tensors are on far and on cpu")
     if name == "aten::_fused_sdp_choice":
         return 0  # plain mathematics

@@ -5,16 +5,21 @@ import os
 import signal
 import threading
 import time
+import traceback
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import triptych as package
 from triptych.data.pagesets import save_pageset
 from triptych.images import read_png_text, save_png
+from triptych.models.pocket import PocketBackbone
 from triptych.page import Page, condition, slot
 from triptych.pagefile import save_page
+
+SOURCE = Path(package.__file__).parent
 
 
 def _names(folder: Path) -> list[str]:
@@ -36,6 +41,30 @@ def test_generate_from_panels_writes_a_picture_a_slot_and_names_it(triptych, fox
     request = record["request"]
     assert (request["seed"], record["slot"], request["steps"]) == (3, 2, 2)
     assert [panel["instruction"] for panel in request["page"]["panels"]] == ["<Leo> the fox", "wide shot", "close-up"]
+
+
+def test_generate_goes_from_the_command_to_the_network_in_seven_files(
+    triptych, fox, pocket_file, tmp_path, monkeypatch
+):
+    """As CONTRIBUTING tells; eight are the most that it may become."""
+    own, way = PocketBackbone.velocity, []
+
+    def watched(self, *given, **named):
+        called = [Path(frame.filename) for frame in traceback.extract_stack()]
+        way[:] = dict.fromkeys(path.relative_to(SOURCE).as_posix() for path in called if path.is_relative_to(SOURCE))
+        return own(self, *given, **named)
+
+    monkeypatch.setattr(PocketBackbone, "velocity", watched)
+    out = tmp_path / "out"
+    triptych("generate", "--condition", fox, "--slot", "at dusk", "--backbone", pocket_file, "--out", out)
+    assert [name for name in way[way.index("cli/generate.py") :] if name != "sampling/solvers/__init__.py"] == [
+        "cli/generate.py",
+        "sampling/engine.py",
+        "sampling/relief.py",
+        "sampling/batch.py",
+        "sampling/solvers/euler.py",
+        "sampling/lanes.py",
+    ]
 
 
 def test_generate_never_writes_over_a_picture_unless_asked(triptych, pocket_file, tmp_path):

@@ -1,7 +1,5 @@
 """Families with every offload and a skill on a second device: the CPU's picture, no mixed devices, less memory.
 
-The Qwen families are not here: their vision encoders allocate below where the second device can see it.
-
 Run by `test_second_device.py` in a process of its own, because a device that was registered stays so until the process
 ends; and on a GPU by `TRIPTYCH_DEVICE=cuda pytest tests/models/on_second_device.py`.
 """
@@ -19,6 +17,7 @@ from torch import nn
 from second_device import Meter, MixedDevicesError, second_device
 from tiny_models import dev, filled, flux1, frozen, klein, picture, sd3
 from tiny_pipelines import text_parts
+from tiny_qwen import qwen21, qwen_edit
 from tiny_training import random_skill
 from triptych.models.adapters import AdapterSpec, Skills, inject
 from triptych.models.backbone import Conditioning
@@ -32,6 +31,8 @@ from triptych.models.offloading import bring_back, lend_blocks
 from triptych.models.options import LoadOptions, Offload, References
 from triptych.models.placing import place
 from triptych.page import Page, condition, slot
+from triptych.sampling.encode import encode_text
+from triptych.sampling.working import working_page
 
 DEVICE = os.environ.get("TRIPTYCH_DEVICE", "far")
 ON_FAR = pytest.mark.skipif(DEVICE != "far", reason="counts what only the second device without hardware counts")
@@ -45,6 +46,9 @@ FAMILIES: dict[str, tuple[Callable[[], LatentBackbone], Conditioning]] = {
     "flux2-dev": (dev, Conditioning.REFERENCE),
     "flux2-kv": (lambda: klein(References.ALONE), Conditioning.REFERENCE),
     "sd3": (sd3, Conditioning.REPAINT),
+    "qwen": (qwen_edit, Conditioning.REFERENCE),
+    "qwen-2511": (lambda: qwen_edit(zero_cond_t=True), Conditioning.REFERENCE),
+    "qwen21": (qwen21, Conditioning.REFERENCE),
 }
 QUICK = ("flux2",)
 """The family of the default run; the others run with `-m slow`."""
@@ -75,6 +79,19 @@ def placed(backbone: LatentBackbone, offload: Offload) -> LatentBackbone:
 
 def weight_bytes(*modules: nn.Module) -> int:
     return sum(parameter.nbytes for module in modules for parameter in module.parameters())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_text_is_read_on_the_device(family: str) -> None:
+    texts = []
+    for backbone in (FAMILIES[family][0](), placed(FAMILIES[family][0](), Offload.NONE)):
+        texts.append(encode_text(backbone, [working_page(PAGE, backbone.card)]))
+    for ours, expected in ((getattr(text, name) for text in texts[::-1]) for name in ("embeds", "pooled", "mask")):
+        assert (ours is None) == (expected is None)
+        if ours is not None:
+            assert ours.device.type == DEVICE
+            torch.testing.assert_close(ours.cpu(), expected, atol=TOLERANCE, rtol=TOLERANCE)
 
 
 @pytest.mark.parametrize("offload", list(Offload))

@@ -1,6 +1,5 @@
 """Checkpoints written by diffusers and read by us: folders, single files, options, and what is refused."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -9,19 +8,16 @@ import pytest
 import torch
 from diffusers import (
     Flux2KleinKVPipeline,
-    Flux2KleinPipeline,
     FluxPipeline,
     QwenImage21Pipeline,
     QwenImageEditPlusPipeline,
     StableDiffusion3Pipeline,
 )
-from safetensors.torch import save_file
 
+from tiny_files import write_klein
 from tiny_models import dynamic_scheduler, filled, flux1, flux2_transformer, flux2_vae, picture, qwen3, sd3, tokenizer
 from tiny_qwen import qwen21, qwen_edit
-from tiny_training import random_skill
 from triptych.errors import BackboneError
-from triptych.models.adapters import Skills
 from triptych.models.backbone import Conditioning
 from triptych.models.flux1.backbone import Flux1
 from triptych.models.flux2.backbone import Flux2, QwenText, References
@@ -32,20 +28,6 @@ from triptych.page import Page, condition, slot
 
 ON_CPU = LoadOptions(device="cpu", dtype=torch.float32)
 PAGE = Page(panels=(condition(picture(1), "a fox"), slot("on the beach", size_px=(64, 64))))
-
-
-def write_klein(folder: Path, kind: type = Flux2KleinPipeline, **more: object) -> Path:
-    # The layers that klein's text is taken from (9, 18, 27) must exist.
-    pipeline = kind(
-        scheduler=dynamic_scheduler(),
-        vae=flux2_vae(),
-        text_encoder=qwen3(layers=28),
-        tokenizer=tokenizer(),
-        transformer=flux2_transformer(),
-        **more,
-    )
-    pipeline.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -155,17 +137,6 @@ def test_load_offloaded_parts_give_the_same_picture(klein_folder, offload):
     torch.testing.assert_close(ours, expected)
 
 
-def test_load_single_file_takes_its_other_parts_from_base(klein_folder, tmp_path):
-    file = tmp_path / "transformer.safetensors"
-    weights = {name: tensor.clone() for name, tensor in flux2_transformer().state_dict().items()}
-    weights["proj_out.weight"] *= 2
-    save_file(weights, file)
-    with pytest.raises(BackboneError, match="holds a transformer alone"):
-        load(file, ON_CPU)
-    backbone = load(file, LoadOptions(device="cpu", dtype=torch.float32, base=str(klein_folder)))
-    torch.testing.assert_close(backbone.transformer.proj_out.weight, weights["proj_out.weight"])
-
-
 def test_load_pickle_is_refused_with_how_to_convert_it(tmp_path):
     file = tmp_path / "model.ckpt"
     file.write_bytes(b"anything")
@@ -236,101 +207,6 @@ def test_load_pocket_with_an_option_of_large_backbones_names_it(options: LoadOpt
         load("pocket", options)
 
 
-def original_names(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A FLUX.2 transformer under the names of its authors' code."""
-    named: dict[str, torch.Tensor] = {}
-    swaps = {
-        "x_embedder": "img_in",
-        "context_embedder": "txt_in",
-        "time_guidance_embed.timestep_embedder.linear_1": "time_in.in_layer",
-        "time_guidance_embed.timestep_embedder.linear_2": "time_in.out_layer",
-        "double_stream_modulation_img.linear": "double_stream_modulation_img.lin",
-        "double_stream_modulation_txt.linear": "double_stream_modulation_txt.lin",
-        "single_stream_modulation.linear": "single_stream_modulation.lin",
-        "proj_out": "final_layer.linear",
-        "norm_out.linear": "final_layer.adaLN_modulation.1",
-        "attn.to_out.0": "img_attn.proj",
-        "attn.to_add_out": "txt_attn.proj",
-        "ff.linear_in": "img_mlp.0",
-        "ff.linear_out": "img_mlp.2",
-        "ff_context.linear_in": "txt_mlp.0",
-        "ff_context.linear_out": "txt_mlp.2",
-        "attn.to_qkv_mlp_proj": "linear1",
-        "attn.to_out": "linear2",
-    }
-    norms = {"norm_q": "query_norm", "norm_k": "key_norm"}
-    for name, tensor in weights.items():
-        stem = name.removesuffix(".weight")
-        block, inner = "", stem
-        for ours, theirs in (
-            ("single_transformer_blocks.", "single_blocks."),
-            ("transformer_blocks.", "double_blocks."),
-        ):
-            if stem.startswith(ours):
-                number, _, inner = stem.removeprefix(ours).partition(".")
-                block = f"{theirs}{number}."
-        if inner == "norm_out.linear":
-            named["final_layer.adaLN_modulation.1.weight"] = torch.cat(tensor.chunk(2)[::-1])
-        elif inner in swaps:
-            named[f"{block}{swaps[inner]}.weight"] = tensor.clone()
-        elif inner.startswith("attn.norm_"):
-            side = "" if block.startswith("single") else ("txt_attn." if "added" in inner else "img_attn.")
-            named[f"{block}{side}norm.{norms[inner[5:].replace('added_', '')]}.scale"] = tensor.clone()
-        elif inner.endswith(("to_q", "add_q_proj")):
-            text = "add" in inner
-            sides = [stem.replace("q_proj", f"{x}_proj") if text else stem[:-1] + x for x in "qkv"]
-            named[f"{block}{'txt' if text else 'img'}_attn.qkv.weight"] = torch.cat(
-                [weights[side + ".weight"] for side in sides]
-            )
-    return named
-
-
-def test_load_single_file_of_the_authors_names_with_prefix_and_scaled_fp8(klein_folder, tmp_path):
-    exact = flux2_transformer().state_dict()
-    named = original_names(exact)
-    scaled = {}
-    for name, tensor in named.items():
-        if tensor.ndim == 2 and "blocks" in name:
-            scale = tensor.abs().max() / 448
-            scaled[f"model.diffusion_model.{name}"] = (tensor / scale).to(torch.float8_e4m3fn)
-            scaled[f"model.diffusion_model.{name.removesuffix('.weight')}.scale_weight"] = scale.reshape(1)
-        else:
-            scaled[f"model.diffusion_model.{name}"] = tensor
-    scaled["scaled_fp8"] = torch.zeros(2, dtype=torch.float8_e4m3fn)
-    save_file(scaled, tmp_path / "scaled.safetensors")
-    options = LoadOptions(device="cpu", dtype=torch.float32, base=str(klein_folder))
-    loaded = load(tmp_path / "scaled.safetensors", options).transformer.state_dict()
-    assert loaded.keys() == exact.keys()
-    for name, weight in exact.items():
-        # Eight bits: a sixteenth of a weight at most, and the smallest numbers of all.
-        assert ((loaded[name] - weight).abs() <= weight.abs() / 16 + weight.abs().max() / 448 / 64).all(), name
-
-
-def test_load_folder_with_an_original_file_as_the_error_advises(klein_folder, tmp_path):
-    shutil.copytree(klein_folder, tmp_path / "copy")
-    exact = flux2_transformer().state_dict()
-    save_file(original_names(exact), tmp_path / "copy" / "transformer" / "diffusion_pytorch_model.safetensors")
-    loaded = load(tmp_path / "copy", ON_CPU).transformer.state_dict()
-    for name, weight in exact.items():
-        torch.testing.assert_close(loaded[name], weight)
-
-
-@pytest.mark.parametrize("fault", ["missing", "size", "family"])
-def test_load_single_file_that_is_not_the_bases_says_what_is_wrong(fault, klein_folder, tmp_path):
-    weights = {name: tensor.clone() for name, tensor in flux2_transformer().state_dict().items()}
-    match fault:
-        case "missing":
-            weights = {name: tensor for name, tensor in weights.items() if "single_transformer_blocks.0." not in name}
-        case "size":
-            weights["proj_out.weight"] = torch.zeros(3, 3)
-        case _:
-            weights = {f"double_blocks.0.{name}.weight": torch.zeros(2, 2) for name in ("img_mod.lin", "vector_in")}
-    save_file(weights, tmp_path / "other.safetensors")
-    said = {"missing": r"\d missing", "size": "1 of another size .proj_out", "family": "another kind|missing"}[fault]
-    with pytest.raises(BackboneError, match=f"not the whole Flux2Transformer2DModel.*({said})"):
-        load(tmp_path / "other.safetensors", LoadOptions(device="cpu", base=str(klein_folder)))
-
-
 def test_load_refuses_from_the_index_alone(klein_folder, tmp_path):
     for change, said in (
         ({"_class_name": "WanPipeline"}, "is a WanPipeline; known are"),
@@ -357,50 +233,3 @@ def test_load_processor_in_place_of_a_tokenizer_needs_no_torchvision(klein_folde
     folders = (tmp_path / "copy", klein_folder)
     ours, expected = (load(folder, ON_CPU).text.tokenizer("a fox").input_ids for folder in folders)
     assert ours == expected
-
-
-def test_load_gguf_without_its_package_or_base_says_what_to_do(klein_folder, tmp_path, monkeypatch):
-    (tmp_path / "klein.gguf").write_bytes(b"GGUF")
-    with pytest.raises(BackboneError, match="Name the checkpoint"):
-        load(tmp_path / "klein.gguf", ON_CPU)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(BackboneError, match=r"pip install 'triptych\[gguf\]'"):
-        load(tmp_path / "klein.gguf", LoadOptions(device="cpu", base=str(klein_folder)))
-
-
-def write_gguf(file: Path, weights: dict[str, torch.Tensor]) -> None:
-    """As ComfyUI's users have them: the authors' names, matrices in eight bits, the rest as it is."""
-    gguf = pytest.importorskip("gguf")
-    writer = gguf.GGUFWriter(file, "flux")
-    for name, tensor in weights.items():
-        values = tensor.numpy()
-        if tensor.ndim == 2 and tensor.shape[1] % 32 == 0 and "blocks" in name:
-            kind = gguf.GGMLQuantizationType.Q8_0
-            writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
-        else:
-            writer.add_tensor(name, values)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
-def test_load_gguf_in_eight_bits_makes_nearly_the_same_picture_and_takes_a_skill(klein_folder, tmp_path):
-    write_gguf(tmp_path / "klein-Q8_0.gguf", original_names(flux2_transformer().state_dict()))
-    exact = load(klein_folder, ON_CPU)
-    small = load(f"{tmp_path / 'klein-Q8_0.gguf'}@{klein_folder}", ON_CPU)
-    assert small.transformer.single_transformer_blocks[0].attn.to_out.weight.dtype is torch.uint8
-    pictures = [filled(each, PAGE, Conditioning.REFERENCE, steps=2)[0] for each in (exact, small)]
-    assert 0 < (pictures[0] - pictures[1]).abs().mean() < 0.02
-    skill, made = random_skill(exact), []
-    for backbone in (exact, small):
-        with Skills(skill).applied(backbone):
-            made.append(filled(backbone, PAGE, Conditioning.REFERENCE, steps=2)[0])
-    assert (made[0] - made[1]).abs().mean() < 0.02 < (made[0] - pictures[0]).abs().mean()
-
-
-def test_load_gguf_with_missing_blocks_says_so(klein_folder, tmp_path):
-    named = original_names(flux2_transformer().state_dict())
-    write_gguf(tmp_path / "half.gguf", {name: value for name, value in named.items() if "single_blocks.1" not in name})
-    with pytest.raises(BackboneError, match="not the whole Flux2Transformer2DModel"):
-        load(tmp_path / "half.gguf", LoadOptions(device="cpu", dtype=torch.float32, base=str(klein_folder)))

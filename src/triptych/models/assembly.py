@@ -18,7 +18,7 @@ from triptych.models.latent import LatentBackbone
 from triptych.models.options import LoadOptions, Offload
 from triptych.models.parts import Parts
 from triptych.models.placing import compile_blocks, enable_step_cache, place, quantisation, relief
-from triptych.models.singlefile import is_original, load_transformer
+from triptych.models.singlefile import is_foreign, load_transformer
 
 __all__ = ["assemble", "load_parts", "refuse_index"]
 
@@ -109,7 +109,7 @@ def _load_part(
         if name == "tokenizer" and class_name.endswith("Processor"):
             # FLUX.2-dev's: only its tokenizer reads here, and its part for pictures needs torchvision.
             return AutoTokenizer.from_pretrained(source, subfolder=name)
-        if name == "transformer" and (file := transformer_file or _original_file(source, kind)) is not None:
+        if name == "transformer" and (file := transformer_file or _foreign_file(source, kind)) is not None:
             part = load_transformer(kind, file, source, settings)
         else:
             part = kind.from_pretrained(source, subfolder=name, **settings, **_SAFE if is_module else {})
@@ -118,10 +118,10 @@ def _load_part(
     return part.eval().requires_grad_(False) if is_module else part
 
 
-def _original_file(source: str, kind: Any) -> Path | None:
-    """The transformer's file in a folder where it lies under the names of its authors' code, as ComfyUI has it."""
+def _foreign_file(source: str, kind: Any) -> Path | None:
+    """The transformer's file in a folder where it lies as ComfyUI has it: its authors' names, or scales."""
     file = Path(source).expanduser() / "transformer" / "diffusion_pytorch_model.safetensors"
-    return file if file.is_file() and is_original(file, kind, source) else None
+    return file if file.is_file() and is_foreign(file, kind, source) else None
 
 
 def _card_of(family: Family, index: Mapping[str, Any], parts: Parts, name: str) -> Card:

@@ -1,6 +1,7 @@
 """A transformer from one file, as ComfyUI and the authors' own code write them: other names, scaled weights, GGUF."""
 
 import importlib.util
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from triptych.errors import BackboneError
 
-__all__ = ["is_original", "load_transformer", "unscaled"]
+__all__ = ["is_foreign", "load_transformer", "unscaled"]
 
 _PREFIXES = ("model.diffusion_model.", "diffusion_model.")
 _SCALES = (".scale_weight", ".weight_scale")
@@ -21,6 +22,12 @@ _SCALES = (".scale_weight", ".weight_scale")
 _OF_INPUTS = (".scale_input", ".input_scale")
 """For computing in fp8, which is not done here: weights are widened when they are read."""
 _MARK = "scaled_fp8"
+_KIND = ".comfy_quant"
+"""Beside a layer: how it is stored, as JSON in bytes. `_KINDS` of the file's metadata has the same for all layers."""
+_KINDS = "_quantization_metadata"
+_READ = ("float8_e4m3fn", "float8_e5m2")
+_SECOND_SCALE = ".weight_scale_2"
+"""Of weights in four bits."""
 
 
 def load_transformer(kind: Any, file: Path, base: str, settings: Mapping[str, Any]) -> Any:
@@ -33,40 +40,84 @@ def load_transformer(kind: Any, file: Path, base: str, settings: Mapping[str, An
     with safe_open(file, framework="pt") as opened:
         names = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
         plain = {name: torch.empty(shape, device="meta") for name, shape in names.items()}
+        _refuse_kinds(opened, file)
+        _refuse_scales(plain, file)
         _refuse_misfit(kind, unscaled(plain), file, base)
-        weights = unscaled({name: opened.get_tensor(name) for name in names})
+        weights = unscaled({name: opened.get_tensor(name) for name in names}, settings["torch_dtype"])
     return kind.from_single_file(
         _converted(kind, weights, _empty(kind, base)), config=base, subfolder="transformer", **settings
     )
 
 
-def is_original(file: Path, kind: Any, base: str) -> bool:
-    """Whether the file has other names for its weights than diffusers."""
+def is_foreign(file: Path, kind: Any, base: str) -> bool:
+    """Whether diffusers' own reader would misread the file: other names for its weights, or scales beside them."""
     with safe_open(file, framework="pt") as opened:
-        return not _is_native(unscaled(dict.fromkeys(opened.keys(), torch.empty(0))), _empty(kind, base))
+        plain = {name: torch.empty(0, device="meta") for name in opened.keys()}  # noqa: SIM118
+    return any(name.endswith(_SCALES) for name in plain) or not _is_native(unscaled(plain), _empty(kind, base))
 
 
-def unscaled(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights by their names without a prefix, multiplied by the scales that stand beside them."""
+def unscaled(tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.bfloat16) -> dict[str, Tensor]:
+    """The weights by their names without a prefix; those with scales beside them multiplied, and of type `dtype`."""
     tensors = {_bare(name): tensor for name, tensor in tensors.items()}
-    scales = {
+    scales = _scales(tensors)
+    return {
+        name: _multiplied(tensor, scales[name], dtype) if name in scales else tensor
+        for name, tensor in tensors.items()
+        if name != _MARK and not name.endswith((*_SCALES, *_OF_INPUTS, _KIND))
+    }
+
+
+def _scales(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """By the name of the weight that they belong to."""
+    return {
         name.removesuffix(ending) + ".weight": tensor
         for name, tensor in tensors.items()
         for ending in _SCALES
         if name.endswith(ending)
     }
-    weights = {}
-    for name, tensor in tensors.items():
-        if name == _MARK or name.endswith((*_SCALES, *_OF_INPUTS)):
-            continue
-        scale = scales.get(name)
-        if scale is not None and tensor.device.type != "meta":
-            scale = scale.float()
-            # One number for the layer, or one a row.
-            scale = scale.reshape(-1, 1) if scale.numel() > 1 else scale
-            tensor = (tensor.float() * scale).to(torch.bfloat16)
-        weights[name] = tensor
-    return weights
+
+
+def _multiplied(weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
+    """One number for the layer, one a row, or one for every block of a row."""
+    if weight.device.type == "meta":
+        return weight
+    rows = 1 if scale.numel() == 1 else len(weight)
+    blocks = scale.numel() // rows
+    wide = weight.float().reshape(rows, blocks, -1) * scale.float().reshape(rows, blocks, 1)
+    return wide.reshape(weight.shape).to(dtype)
+
+
+def _refuse_kinds(opened: Any, file: Path) -> None:
+    """Raise BackboneError for layers that are stored in another way than eight-bit floats with scales."""
+    said = json.loads((opened.metadata() or {}).get(_KINDS) or "{}").get("layers", {})
+    for name in opened.keys():  # noqa: SIM118
+        if name.endswith(_KIND):
+            said[name.removesuffix(_KIND)] = json.loads(bytes(opened.get_tensor(name).tolist()))
+        elif name.endswith(_SECOND_SCALE):
+            said.setdefault(name.removesuffix(_SECOND_SCALE), {"format": "nvfp4"})
+    for layer, how in said.items():
+        if how.get("format") not in _READ or how.get("convrot"):
+            kind = f"{how.get('format')}{', rotated' if how.get('convrot') else ''}"
+            raise BackboneError(
+                f"{file.name} stores {layer} as {kind}, which is not read here. Read are bf16, fp16, fp8 with or "
+                "without scales, and GGUF: take one of those files of the same model."
+            )
+
+
+def _refuse_scales(tensors: Mapping[str, Tensor], file: Path) -> None:
+    bare = {_bare(name): tensor for name, tensor in tensors.items()}
+    for name, scale in _scales(bare).items():
+        weight = bare.get(name)
+        if weight is None:
+            raise BackboneError(
+                f"{file.name} has a scale for {name}, and no such weight. It is damaged: fetch it again."
+            )
+        rows, count = weight.shape[0], scale.numel()
+        if count != 1 and (count % rows or weight[0].numel() % (count // rows)):
+            raise BackboneError(
+                f"{file.name}: the scales of {name} ({tuple(weight.shape)}) are of size {tuple(scale.shape)}; read are "
+                "one number for the layer, one a row, or one for every block of a row. Take the bf16 file."
+            )
 
 
 def _bare(name: str) -> str:

@@ -16,8 +16,15 @@ from triptych.sampling.result import Result
 
 __all__ = ["BatchTooLargeError", "run_relieved"]
 
-# Told by a bare RuntimeError: torch's allocator on the CPU, cuBLAS, and the driver itself.
-_SAID = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+_SAID = (
+    "DefaultCPUAllocator",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDA error: out of memory",
+    "CUDA driver error: out of memory",
+    "MPS backend out of memory",
+)
+"""Told by a bare RuntimeError: torch's allocator on the CPU, NVIDIA's libraries, the driver itself, and Apple's."""
 _log = logging.getLogger(__name__)
 
 
