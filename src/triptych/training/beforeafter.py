@@ -58,7 +58,8 @@ def write_report(
 
 
 def _shown(example: Example) -> Sequence[Judged]:
-    return [result for verdict in Verdict for result in example.of(verdict) if result.seed is not None][:_MOST_OF_ONE]
+    order = (Verdict.KEPT, Verdict.REJECTED, Verdict.UNSEEN)
+    return [result for verdict in order for result in example.of(verdict) if result.seed is not None][:_MOST_OF_ONE]
 
 
 def _made(
