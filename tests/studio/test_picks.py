@@ -1,5 +1,7 @@
 """What is done with pictures in the studio becomes picks."""
 
+from contextlib import contextmanager
+
 import httpx
 import pytest
 import torch
@@ -96,8 +98,9 @@ def test_pick_of_a_picture_that_was_kept_on_the_page_holds_all_its_slots(call):
 class _Quick(Maker):
     """A maker whose backbone is quick."""
 
-    def own_backbone(self, name):  # noqa: ARG002
-        return tiny_pocket()
+    @contextmanager
+    def lent(self, name):  # noqa: ARG002
+        yield tiny_pocket()
 
 
 def _taught(studio, monkeypatch):
