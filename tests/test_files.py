@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triptych.errors import OutputError, PageError, TakenError, TextError
+import triptych as tt
+from triptych.errors import OutputError, PageError, TakenError, TextError, TriptychError
 from triptych.files import (
     decode_text,
     new_folder,
@@ -22,6 +23,8 @@ from triptych.files import (
     write_atomic,
 )
 from triptych.leftovers import remove_leftovers, temporary_path
+from triptych.models.keyformats import read_lora
+from triptych.skill import load_skill
 
 
 @pytest.mark.parametrize(
@@ -242,3 +245,17 @@ def test_remove_leftovers_leaves_young_files_alone(tmp_path: Path) -> None:
     temporary_path(tmp_path / "a").touch()
     remove_leftovers(tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("read", ["skill", "lora", "backbone"])
+def test_weights_that_are_a_note_of_git_lfs_say_so(tmp_path: Path, read: str) -> None:
+    path = tmp_path / "a.safetensors"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(TriptychError, match="Git LFS pointer; run `git lfs pull`"):
+        match read:
+            case "skill":
+                load_skill(path)
+            case "lora":
+                read_lora(path, family="flux2", backbone="x")
+            case _:
+                tt.load(str(path))

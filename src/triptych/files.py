@@ -28,6 +28,7 @@ __all__ = [
     "read_text",
     "read_yaml",
     "text_lines",
+    "why_unread",
     "write_atomic",
 ]
 
@@ -76,6 +77,16 @@ def is_lfs_pointer(data: bytes) -> bool:
     return data.startswith(b"version https://git-lfs.github.com/spec/")
 
 
+def why_unread(path: str | Path, error: Exception) -> str:
+    """What a reader of large files says it stumbled over, or that `path` is only the note of Git LFS."""
+    try:
+        with Path(path).open("rb") as file:
+            is_pointer = is_lfs_pointer(file.read(64))
+    except (OSError, ValueError):
+        is_pointer = False
+    return "it is a Git LFS pointer; run `git lfs pull` where it was cloned" if is_pointer else str(error)
+
+
 def read_text(
     path: str | Path,
     *,
@@ -114,7 +125,10 @@ def decode_text(
         at = cause.start + len(mark)
         if found or encoding or not any_encoding:
             asked = found or encoding or "UTF-8"
-            raise error(f"{name} is not text in {asked} (byte {at}, 0x{data[at]:02x}). Save it as UTF-8.") from cause
+            line = data.count(b"\n", 0, at) + 1
+            raise error(
+                f"{name} is not text in {asked} (byte {at}, 0x{data[at]:02x}) in line {line}. Save it as UTF-8."
+            ) from cause
         text = _as_windows(body, name, at, error)
     if "\0" in text:
         raise error(f"{name} holds a NUL byte (character {text.index(chr(0))}): no text, or UTF-16. Save it as UTF-8.")

@@ -23,7 +23,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from triptych.errors import SkillError
-from triptych.files import write_atomic
+from triptych.files import why_unread, write_atomic
 from triptych.page import Page, Role
 from triptych.prompts import PageSketch, Template, page_from_template
 
@@ -209,7 +209,7 @@ def load_skill(path: str | Path) -> Skill:
         raise SkillError(f"there is no skill {path}. Train one with `triptych train PAGESET --out {path}`.") from None
     except (OSError, SafetensorError) as error:
         raise SkillError(
-            f"skill {path} cannot be read: {error}. The file is truncated, or not a safetensors file."
+            f"skill {path} cannot be read: {why_unread(path, error)}. The file is truncated, or not a safetensors file."
         ) from error
     if _METADATA not in metadata:
         raise SkillError(

@@ -161,6 +161,11 @@ def test_pairs_read_texts_in_any_common_encoding(two: tuple[Path, Path], encodin
     assert pairs(*two)[0].slots[0].instruction == "un café, très chic"
 
 
+def test_pairs_read_texts_whose_ending_is_in_capitals(two: tuple[Path, Path]) -> None:
+    (two[1] / "red_car-0.TXT").write_text("at night")
+    assert pairs(*two)[0].slots[0].instruction == "at night"
+
+
 def test_pairs_read_texts_in_the_encoding_that_is_named(two: tuple[Path, Path]) -> None:
     (two[1] / "red_car-0.txt").write_bytes("夜の車".encode("shift_jis"))
     assert pairs(*two, wording=Wording(encoding="shift_jis"))[0].slots[0].instruction == "夜の車"

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from triptych.data.pagesets import METADATA, load_pageset, save_pageset
+from triptych.data.pagesets import METADATA, load_pageset, pageset_problems, save_pageset
 from triptych.errors import ImageError, OutputError, PageError
 from triptych.page import Layout, Page, Role, condition, slot
 
@@ -153,8 +153,18 @@ def test_load_pageset_with_a_line_that_is_no_object_names_the_line(tmp_path: Pat
     folder = edited(tmp_path / "pages")
     with (folder / METADATA).open("ab") as file:
         file.write(b"\n" + row.encode("latin-1") + b"\n")
-    with pytest.raises(PageError, match=r"metadata\.jsonl, line 4"):
+    with pytest.raises(PageError, match=r"metadata\.jsonl.* line 4"):
         load_pageset(folder)
+
+
+def test_load_pageset_written_by_another_program_is_read_as_it_means(tmp_path: Path) -> None:
+    folder = edited(tmp_path / "pages", overview="a\u2028b\u0085c")
+    text = (
+        (folder / METADATA).read_bytes().replace(rb"\u2028", "\u2028".encode()).replace(rb"\u0085", "\u0085".encode())
+    )
+    (folder / METADATA).write_bytes(b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n"))
+    assert load_pageset(folder)[1].overview == "a\u2028b\u0085c"
+    assert pageset_problems(folder)[1] == ()
 
 
 def test_load_pageset_of_a_folder_without_pages_is_refused(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_preflight_many_faults_are_listed_at_once_with_their_lines(folder):
 
 def test_preflight_missing_folder_is_a_problem_and_no_exception(tmp_path):
     errors = _texts(preflight(tmp_path / "nothing", recipe()), Severity.ERROR)
-    assert any("cannot be read" in error for error in errors)
+    assert any("nothing: has no metadata.jsonl" in error for error in errors)
 
 
 def test_preflight_answer_like_input_and_page_twice_are_warned_of(tmp_path):

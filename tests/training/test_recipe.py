@@ -74,6 +74,16 @@ def test_load_recipe_fewer_steps_shorten_the_warm_up_by_the_same_share():
     assert load_recipe("pocket", {"steps": 55, "optimizer.warmup": 7}).optimizer.warmup == 7
 
 
+def test_load_recipe_fewer_steps_in_a_file_shorten_the_warm_up_that_it_extends(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: pocket\nsteps: 3\n")
+    assert load_recipe(path).optimizer.warmup == 0
+    path.write_text("extends: pocket\nsteps: 55\noptimizer:\n  betas: [0.9, 0.99]\n")
+    assert load_recipe(path).optimizer.warmup == 2
+    path.write_text("extends: pocket\nsteps: 55\noptimizer:\n  warmup: 7\n")
+    assert load_recipe(path).optimizer.warmup == 7
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

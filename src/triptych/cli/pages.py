@@ -54,7 +54,7 @@ def check(pageset: _PageSet, held_out: _HeldOut = None) -> None:
         found += find_leaks(looked, load_pageset(held_out))
     for finding in found:
         console.out(f"page {finding.page} ({finding.page_id}): {finding.problem}: {finding.reason}")
-    console.say(f"{len(pages)} pages, {len(found)} findings")
+    console.say(f"{console.counted(len(pages), 'page')}, {console.counted(len(found), 'finding')}")
     if found:
         raise typer.Exit(1)
 

@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from triptych.errors import PageError
-from triptych.files import new_folder, parse_json, write_atomic
+from triptych.files import new_folder, parse_json, read_text, text_lines, write_atomic
 from triptych.images import load_image, png_bytes
 from triptych.page import Layout, Page, Role, condition, slot
 from triptych.pagefile import confined_path
@@ -20,6 +20,8 @@ __all__ = ["CARD", "METADATA", "PageSet", "load_pageset", "pageset_problems", "s
 
 METADATA = "metadata.jsonl"
 CARD = "README.md"
+_MAX_BYTES = 4 * 2**30
+"""Of the metadata of a set: that of a million pages with long texts."""
 _BLANK = Image.new("RGB", (1, 1))
 
 
@@ -111,17 +113,9 @@ def load_pageset(folder: str | Path) -> PageSet:
     """
     folder = Path(folder)
     path = folder / METADATA
-    try:
-        rows = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        raise PageError(f"{folder} has no {METADATA}; a page set is a folder with one. Check the path.") from None
-    except (OSError, ValueError) as error:
-        raise PageError(f"{path} cannot be read: {error}.") from error
     seen: dict[str, int] = {}
     lines = []
-    for number, row in enumerate(rows, 1):
-        if not row.strip():
-            continue
+    for number, row in _rows_in(folder):
         line = _parse(row, folder, f"{path}, line {number}")
         if line.page_id and line.page_id in seen:
             raise PageError(
@@ -140,14 +134,12 @@ def pageset_problems(folder: str | Path) -> tuple[PageSet | None, tuple[tuple[st
     folder = Path(folder)
     path = folder / METADATA
     try:
-        rows = path.read_bytes().split(b"\n")
-    except (OSError, ValueError) as error:
-        return None, ((str(path), f"cannot be read: {error}. Check the path"),)
+        rows = _rows_in(folder)
+    except PageError as error:
+        return None, ((str(folder), str(error).removeprefix(str(folder)).lstrip(":, ").removesuffix(".")),)
     lines, found = [], []
     first: dict[str, int] = {}
-    for number, row in enumerate(rows, 1):
-        if not row.strip():
-            continue
+    for number, row in rows:
         where = f"{path}, line {number}"
         try:
             line = _parse(row, folder, where)
@@ -193,10 +185,18 @@ def _read_back(folder: Path, lines: Sequence[_Line]) -> None:
             raise PageError(f"page {number} ({wanted.page_id!r}) does not come back as it was written.")
 
 
-def _parse(row: bytes, folder: Path, where: str) -> _Line:
+def _rows_in(folder: Path) -> list[tuple[int, str]]:
+    """The lines of a page set's metadata with their numbers. Raises PageError."""
+    path = folder / METADATA
+    if not path.exists():
+        raise PageError(f"{folder} has no {METADATA}; a page set is a folder with one. Check the path.")
+    return list(text_lines(read_text(path, max_bytes=_MAX_BYTES, error=PageError)))
+
+
+def _parse(row: str, folder: Path, where: str) -> _Line:
     try:
-        data = parse_json(row.decode())
-    except (ValueError, RecursionError) as error:
+        data = parse_json(row)
+    except ValueError as error:
         raise PageError(f"{where} is not valid JSON: {error}.") from error
     line = _checked(data, where)
 

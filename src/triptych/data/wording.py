@@ -46,7 +46,7 @@ class Wording:
 
     def named(self, folder: Path, stem: str) -> Path | None:
         """The text file `stem` and an ending."""
-        files = (folder / f"{stem}{ending}" for ending in self.endings)
+        files = (folder / f"{stem}{spelt}" for ending in self.endings for spelt in (ending, ending.upper()))
         return next((file for file in files if file.is_file()), None)
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from triptych.errors import BackboneError
-from triptych.files import read_json
+from triptych.files import read_json, why_unread
 from triptych.models.backbone import Backbone
 from triptych.models.catalog import CHECKPOINTS, Checkpoint, find_checkpoint
 from triptych.models.hardware import best_device, native_dtype
@@ -126,7 +126,7 @@ def _metadata(path: Path) -> Mapping[str, str]:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}
     except SafetensorError as error:
-        raise BackboneError(f"{path} is not a readable safetensors file: {error}.") from error
+        raise BackboneError(f"{path} is not a readable safetensors file: {why_unread(path, error)}.") from error
 
 
 def _read_index(folder: Path) -> Mapping[str, Any]:

@@ -250,8 +250,8 @@ def load_recipe(name: str | Path, changes: Mapping[str, object] | None = None) -
     """The recipe of that name in the package or in a YAML file; `changes` replaces values by dotted key.
 
     A recipe may begin with `extends: NAME` and give only what differs; a file is looked for beside the recipe that
-    extends it. Fewer steps in `changes` shorten the warm-up by the same share, unless it is changed too. Raises
-    TrainingError naming the key.
+    extends it. Fewer steps, in `changes` or in what extends a recipe, shorten the warm-up by the same share, unless it
+    is given there too. Raises TrainingError naming the key.
     """
     changes = changes or {}
     data = _read(str(name), Path(), parents=0)
@@ -314,7 +314,13 @@ def _read(name: str, beside: Path, *, parents: int) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise TrainingError(f"recipe {path} has no keys. Write `key: value` lines, `steps: 100` among them.")
     parent = data.pop("extends", None)
-    return data if parent is None else _merged(_read(str(parent), path.parent, parents=parents + 1), data)
+    if parent is None:
+        return data
+    base = _read(str(parent), path.parent, parents=parents + 1)
+    merged, optimizer = _merged(base, data), data.get("optimizer")
+    if not (isinstance(optimizer, dict) and "warmup" in optimizer):
+        _shorten_warmup(merged, base.get("steps"))
+    return merged
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

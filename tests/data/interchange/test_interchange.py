@@ -44,6 +44,17 @@ def test_format_one_condition_pages_come_back_to_the_pixel(name: str, tmp_path: 
         assert page.slots[0].instruction == other.slots[0].instruction
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_format_folder_named_from_the_working_directory_comes_back(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pages = _pages("tint", 2)
+    find_format(name).write(pages, Path("out"))
+    read_back(find_format(name), pages, Path("out"))
+    assert len(find_format(name).read(Path("out"))) == 2
+
+
 @pytest.mark.parametrize("name", ["musubi", "omnigen2", "diffsynth", "diffsynth-kontext", "ai-toolkit", "easycontrol"])
 def test_format_three_conditions_keep_their_order(name: str, tmp_path: Path) -> None:
     pages = _pages("next-frame")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from triptych.data.folders import SUFFIXES, find_pictures, in_order, some
 from triptych.data.importing import pictures_by_name
-from triptych.data.interchange.rows import page_of, picture_at, rows_of, save_picture
+from triptych.data.interchange.rows import name_below, page_of, picture_at, rows_of, save_picture
 from triptych.data.lazy import LazyPages, distinct_ids
 from triptych.data.wording import CAPTIONS, Labels, Wording
 from triptych.errors import PageError, SourceError
@@ -73,7 +73,7 @@ def read(folder: Path) -> LazyPages:
             found.append((path, given, labels.of((labels.wording.beside(path),), stem, tuple)))
         labels.note(subset.images)
         unlabelled += labels.unlabelled
-    ids = distinct_ids([path.relative_to(folder).as_posix() for path, *_ in found])
+    ids = distinct_ids([name_below(folder, path) for path, *_ in found])
     makers = [_maker(page_id, *facts) for page_id, facts in zip(ids, found, strict=True)]
     return LazyPages(makers, unlabelled=unlabelled)
 

@@ -17,6 +17,7 @@ from triptych.page import Page, Role, condition, slot
 __all__ = [
     "Row",
     "listed",
+    "name_below",
     "page_of",
     "picture_at",
     "read_lines",
@@ -113,3 +114,8 @@ def picture_at(folder: Path, name: str, where: str) -> Path:
     if not path.exists():
         raise ImageError(f"{where}: {path} does not exist. Check the path.")
     return path
+
+
+def name_below(folder: Path, path: Path) -> str:
+    """The name of a file that lies in `folder`, relative to it, however either is written."""
+    return path.resolve().relative_to(folder.resolve()).as_posix()

@@ -15,6 +15,7 @@ import yaml
 
 from triptych.data.interchange.rows import (
     listed,
+    name_below,
     page_of,
     picture_at,
     read_lines,
@@ -103,7 +104,7 @@ class Table:
         for where, record in read_lines(folder / self.lines, (self.text,)):
             answers = [picture_at(folder, name, where) for name in self.answers(record, where)]
             given = [picture_at(folder, name, where) for name in self.conditions.get(record, where)]
-            names.append(_below(folder, answers[0]))
+            names.append(name_below(folder, answers[0]))
             makers.append(partial(_made, given, record[self.text], answers))
         if not makers:
             raise PageError(f"{folder / self.lines} has no lines; name a folder in this format.")
@@ -119,10 +120,6 @@ class Table:
 
 def _made(given: Sequence[Path], text: str, answers: Sequence[Path], page_id: str) -> Page:
     return page_of(page_id, given, text, answers)
-
-
-def _below(folder: Path, path: Path) -> str:
-    return path.resolve().relative_to(folder.resolve()).as_posix()
 
 
 def _numbered(record: Mapping[str, Any], where: str) -> Sequence[str]:

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from triptych.errors import SkillError
+from triptych.files import why_unread
 from triptych.models.catalog import find_family
 from triptych.models.keyformats.fusing import Pair, swap_halves, unfuse
 from triptych.models.keyformats.layers import Place, find_layer
@@ -105,7 +106,7 @@ def read_lora(
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except (OSError, SafetensorError) as error:
-        raise SkillError(f"{path} cannot be read: {error}.") from error
+        raise SkillError(f"{path} cannot be read: {why_unread(path, error)}.") from error
     config = find_peft_config(path, metadata)
     report, pairs = _collect(tensors, family, transformer, config, ignore_text_encoder)
     if not report.is_whole:

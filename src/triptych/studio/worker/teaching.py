@@ -150,7 +150,7 @@ def recipe_of(body: Mapping[str, Any], pages: int) -> Any:
         # An epoch shows every page alone and, where pages stand behind examples, behind each other one.
         shown = pages * (pages if 1 in recipe.variety.shots else 1)
         steps = max(1, round(int(body["epochs"]) * shown / recipe.batch))
-    changes |= {"steps": steps, "optimizer.warmup": min(recipe.optimizer.warmup, steps)}
+    changes["steps"] = steps
     if pages < 2:
         changes["variety.shots"] = [0]
     if recipe.watch.sample_every:
