@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 from triptych.page import Page
 
 __all__ = ["Finding", "Problem", "Survey", "find_leaks", "find_problems", "survey"]
 
 _SIDE = 128
+_JUMP = 40
+"""Of 255: what counts as a line between two pixels."""
 _BITS = 4
 """Most bits in which the hashes of one picture differ."""
 
@@ -111,7 +113,7 @@ class _Seen:
 
     @staticmethod
     def of(image: Image.Image) -> "_Seen":
-        small = image.resize((_SIDE, _SIDE), Image.Resampling.BOX)
+        small = image.resize((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=2.0)
         shades = small.convert("L")
         grey = np.asarray(shades, dtype=np.float32)
         colours = np.asarray(small.resize((32, 32), Image.Resampling.BOX))
@@ -158,13 +160,23 @@ def _seam(image: Image.Image) -> str | None:
         "lower": (0, height - down, width, height),
     }
     for side, box in boxes.items():
-        strip = np.asarray(image.crop(box), dtype=np.int16)
-        inwards = strip if side in ("left", "right") else strip.swapaxes(0, 1)
-        steps = np.abs(np.diff(inwards if side in ("left", "top") else inwards[:, ::-1], axis=1)) > 40
-        share = np.logical_or.reduce([steps[..., channel] for channel in range(3)]).mean(axis=0)
+        share = _steps(image.crop(box), is_column=side in ("left", "right"))
+        share = share if side in ("left", "top") else share[::-1]
         if share.max() >= 0.9:
             return f"a straight line {int(share.argmax()) + 1} px from the {side} edge, along {share.max():.0%} of it"
     return None
+
+
+def _steps(strip: Image.Image, *, is_column: bool) -> np.ndarray:
+    """For each line between two columns, or rows, of pixels, the share of it across which some channel jumps."""
+    width, height = strip.size
+    right, down = (1, 0) if is_column else (0, 1)
+    jumps = ImageChops.difference(
+        strip.crop((0, 0, width - right, height - down)), strip.crop((right, down, *strip.size))
+    )
+    red, green, blue = jumps.split()
+    most = np.asarray(ImageChops.lighter(ImageChops.lighter(red, green), blue))
+    return (most > _JUMP).mean(axis=0 if is_column else 1)
 
 
 def _traits(seen: _Seen) -> np.ndarray:
