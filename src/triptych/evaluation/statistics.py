@@ -58,7 +58,7 @@ def bootstrap(values: Sequence[float], groups: Sequence[Hashable] | None = None,
     return Estimate(mean=float(sums.sum() / pages), low=float(low), high=float(high), pages=pages, groups=len(sums))
 
 
-def wilson(wins: float, count: int) -> Estimate:
+def wilson(wins: float | int, count: int) -> Estimate:
     """A share with Wilson's score interval (Wilson 1927, JASA 22(158)), right also near 0 and 1 and for few cases.
 
     `wins` of `count` independent cases, ties counted as halves; NaN over none.
