@@ -1,6 +1,7 @@
 """What a person does at the studio's page, for the browser tests."""
 
 import io
+from urllib.parse import parse_qs, urlsplit
 
 from PIL import Image, ImageDraw
 
@@ -50,7 +51,8 @@ def at_rest(page) -> None:
 def found(page, words: str) -> int:
     """How many pictures the gallery finds by these words."""
     command(page, "Go to the gallery")
-    page.get_by_label("Search by words").fill(words)
+    with page.expect_response(lambda answer: words in parse_qs(urlsplit(answer.url).query).get("query", [])):
+        page.get_by_label("Search by words").fill(words)
     page.locator("gallery-view main[aria-busy=false]").wait_for()
     return page.locator("gallery-item").count()
 
@@ -66,7 +68,18 @@ def made(page, number: int):
 
 
 def generate(page) -> None:
-    """Press the button and wait until every slot of the page has its picture."""
+    """Press the button and wait until there is a new picture and nothing is at work. It may be quicker than an eye."""
+    before = _newest(page)
     page.get_by_role("button", name="Generate", exact=True).click()
-    page.get_by_role("button", name="Stop").wait_for()
+    for _ in range(600):
+        if _newest(page) != before:
+            break
+        page.wait_for_timeout(100)
     page.get_by_role("button", name="Generate", exact=True).wait_for()
+
+
+def _newest(page) -> str | None:
+    """The picture that the gallery begins with."""
+    parts = urlsplit(page.url)
+    kept = page.request.get(f"{parts.scheme}://{parts.netloc}/api/pictures?limit=1").json()["items"]
+    return kept[0]["id"] if kept else None
