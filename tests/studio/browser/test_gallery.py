@@ -1,6 +1,7 @@
 """Everything ever made: found, marked, compared, binned, brought back, and its words kept."""
 
 import pytest
+from playwright.sync_api import expect
 
 from page_in_browser import command, drop, found, generate, panels, picture
 
@@ -45,7 +46,7 @@ def test_gallery_compares_two_and_says_how_their_requests_differ(blank):
     assert blank.get_by_role("rowheader").count() == 1, "the seed alone differs"
     slider = blank.get_by_role("slider")
     slider.fill("90")
-    assert slider.input_value() == "90"
+    expect(slider).to_have_value("90")
 
 
 def test_gallery_picture_opens_the_page_that_made_it(blank):
@@ -55,7 +56,7 @@ def test_gallery_picture_opens_the_page_that_made_it(blank):
     blank.locator("gallery-item").first.locator(".look").click()
     blank.get_by_role("button", name="Open its page").click()
     panels(blank).nth(1).wait_for()
-    assert blank.get_by_label("Instruction of panel 2").input_value() == "a chair of straw"
+    expect(blank.get_by_label("Instruction of panel 2")).to_have_value("a chair of straw")
 
 
 def test_all_but_favourites_are_cleared_and_their_words_stay(blank, studio):
@@ -77,7 +78,7 @@ def test_all_but_favourites_are_cleared_and_their_words_stay(blank, studio):
     command(blank, "Go to the gallery")
     blank.get_by_text("Words used before").click()
     blank.get_by_role("button", name="a spoon of bone").click()
-    assert blank.get_by_label("Instruction of panel 3").input_value() == "a spoon of bone"
+    expect(blank.get_by_label("Instruction of panel 3")).to_have_value("a spoon of bone")
 
 
 def test_many_are_chosen_with_shift_marked_and_found_by_their_marks(blank):

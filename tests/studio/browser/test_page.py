@@ -5,6 +5,7 @@ import re
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from page_in_browser import at_rest, command, drop, generate, made, messages, panels, picture
 
@@ -118,10 +119,10 @@ def test_undo_goes_back_through_a_reload(blank):
     blank.get_by_text("Saved", exact=True).wait_for()
     blank.reload()
     blank.wait_for_selector("html[data-ready=true]")
-    assert words.input_value() == "two of them"
+    expect(words).to_have_value("two of them")
     assert panels(blank).count() == 2
     blank.get_by_role("button", name="Undo").click()
-    assert words.input_value() == ""
+    expect(words).to_have_value("")
     blank.get_by_role("button", name="Undo").click()
     assert panels(blank).count() == 1
     blank.keyboard.press("Control+Shift+z")
@@ -182,7 +183,7 @@ def test_recall_a_png_brings_its_page_back(blank, studio):
     blank.get_by_role("button", name="Open its page").click()
     messages(blank).get_by_text("Its page is back").wait_for()
     assert panels(blank).count() == 3
-    assert blank.get_by_label("Instruction of panel 2").input_value() == "on a beach"
+    expect(blank.get_by_label("Instruction of panel 2")).to_have_value("on a beach")
 
 
 def test_keyboard_alone_makes_a_picture(blank):

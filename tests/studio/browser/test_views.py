@@ -111,7 +111,7 @@ def test_undo_goes_back_to_the_page_before_and_keeps_each_its_own(page, studio):
         if words.input_value() == "the first page":
             break
         page.keyboard.press("Control+z")
-    assert words.input_value() == "the first page"
+    expect(words).to_have_value("the first page")
     words.fill("the first page, changed")
     page.get_by_text("Saved", exact=True).wait_for()
     page.wait_for_timeout(1000)
@@ -135,7 +135,7 @@ def test_two_browsers_show_the_same_work(page, browser, studio):
         second.get_by_role("button", name="seen by both").first.click()
         panels(second).nth(1).wait_for()
         words = second.get_by_label("Overview: what the page as a whole is about")
-        assert words.input_value() == "seen by both"
+        expect(words).to_have_value("seen by both")
         words.fill("changed by the second")
         second.get_by_text("Saved", exact=True).wait_for()
         second.wait_for_timeout(1000)
@@ -160,4 +160,4 @@ def test_two_windows_on_one_page_the_second_is_told(page, studio):
     page.get_by_label("Overview: what the page as a whole is about").fill("mine again")
     page.get_by_text("changed in another window").wait_for()
     page.get_by_role("button", name="Show that version").click()
-    assert page.get_by_label("Overview: what the page as a whole is about").input_value() == "theirs"
+    expect(page.get_by_label("Overview: what the page as a whole is about")).to_have_value("theirs")
