@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from page_in_browser import at_rest, command, panels
+from page_in_browser import at_rest, command
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[3]
@@ -133,7 +133,6 @@ def test_two_browsers_show_the_same_work(page, browser, studio):
         second.wait_for_selector("html[data-ready=true]")
         command(second, "Open a page of before")
         second.get_by_role("button", name="seen by both").first.click()
-        panels(second).nth(1).wait_for()
         words = second.get_by_label("Overview: what the page as a whole is about")
         expect(words).to_have_value("seen by both")
         words.fill("changed by the second")
