@@ -1,6 +1,7 @@
 """Pages to start from, and what each picture on them is for."""
 
 import pytest
+from playwright.sync_api import expect
 
 from page_in_browser import at_rest, command, drop, made, panels, picture
 
@@ -29,7 +30,7 @@ def test_starter_pages_show_what_they_are_and_fill_themselves(page):
         page.locator("panel-card .made:not(.making)").first.wait_for()
         at_rest(page)
         slots = page.locator("panel-card article.slot")
-        assert page.locator("panel-card .made").count() == slots.count(), title
+        expect(page.locator("panel-card .made"), title).to_have_count(slots.count())
 
 
 def test_your_own_page_is_empty_and_waits(page):
