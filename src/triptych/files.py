@@ -252,21 +252,21 @@ def _put_new(temporary: Path, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def new_folder(folder: str | Path, *, replaces: str | None = None) -> Iterator[Path]:
+def new_folder(folder: str | Path, *, replaces: str | None = None, instead: str = "remove it") -> Iterator[Path]:
     """A temporary folder that becomes `folder` at the end, or vanishes on an error.
 
-    `replaces` names the file by which a folder is known that may be replaced. Raises OutputError where the folder has
-    files in it already, or cannot be written.
+    `replaces` names the file by which a folder is known that may be replaced; `instead` tells what to do about one that
+    may not. Raises OutputError where the folder has files in it already, or cannot be written.
     """
     folder = Path(folder)
     temporary, old = temporary_path(folder), temporary_path(folder)
     try:
-        _check_free(folder, replaces)
+        _check_free(folder, replaces, instead)
         temporary.mkdir(parents=True)
         try:
             with held_folder(temporary):
                 yield temporary
-                _check_free(folder, replaces)
+                _check_free(folder, replaces, instead)
                 _swap(temporary, folder, old)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -287,11 +287,11 @@ def _swap(temporary: Path, folder: Path, old: Path) -> None:
         raise
 
 
-def _check_free(folder: Path, replaces: str | None) -> None:
+def _check_free(folder: Path, replaces: str | None, instead: str) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if replaces is None:
-        raise TakenError(f"{folder} is there already and not empty. Choose another folder or remove it.")
+        raise TakenError(f"{folder} is there already and not empty. Choose another folder or {instead}.")
     if not (folder / replaces).is_file():
         raise TakenError(f"{folder} is there already and holds no {replaces}; only what was written so is replaced.")
 

@@ -9,8 +9,11 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from triptych.cli.main import app
+from triptych.models.loading import load
 from triptych.models.pocket import PocketConfig, PocketNetwork, save_pocket
 from triptych.models.pocket.text import train_tokenizer
+from triptych.prompts import PageSketch, PanelSketch, find_template
+from triptych.skill import Skill, SkillCard, save_skill
 
 Command = Callable[..., Result]
 
@@ -41,4 +44,27 @@ def fox(tmp_path: Path) -> Path:
     picture = Image.new("RGB", (96, 64), "orange")
     picture.paste("black", (10, 10, 40, 30))
     picture.save(path)
+    return path
+
+
+@pytest.fixture
+def skill_file(pocket_file: Path, tmp_path: Path) -> Path:
+    """A skill of one condition and one slot, trained on squares; it changes nothing."""
+    module = "transformer_blocks.0.attn.to_q"
+    layer = load(pocket_file).transformer.get_submodule(module)
+    sketch = PageSketch(
+        layout="row",
+        hint="",
+        panels=(PanelSketch(role="edit", size_px=(128, 128), hint=""), PanelSketch(size_px=(128, 128), hint="")),
+    )
+    card = SkillCard(
+        name="square", backbone="pocket", family="pocket", rank=1, alpha=1,
+        template=find_template("panels").model_copy(update={"page": sketch}),
+    )  # fmt: skip
+    tensors = {
+        f"transformer.{module}.lora_A.weight": torch.ones(1, layer.in_features),
+        f"transformer.{module}.lora_B.weight": torch.zeros(layer.out_features, 1),
+    }
+    path = tmp_path / "square.safetensors"
+    save_skill(Skill(card=card, tensors=tensors), path)
     return path

@@ -88,6 +88,18 @@ def test_generate_never_writes_over_a_picture_unless_asked(triptych, pocket_file
     assert first.read_bytes() != fox
 
 
+def test_generate_never_writes_a_request_over_another_file(triptych, tmp_path):
+    file = tmp_path / "request.json"
+    file.write_text("mine")
+    command = ("generate", "--slot", "a fox", "--dry-run", "--save-request", file)
+
+    refused = triptych(*command)
+    assert refused.exit_code == 2 and "--save-request" in refused.stderr
+    assert file.read_text() == "mine"
+    assert triptych(*command, "--overwrite").exit_code == 0
+    assert "a fox" in file.read_text()
+
+
 def test_generate_from_a_page_file_makes_sizes_and_seeds_as_asked(triptych, pocket_file, tmp_path):
     page = Page(panels=(slot("a fox", size_px=(80, 48)), slot("a hen")), page_id="two hens")
     save_page(page, tmp_path / "page.yaml")

@@ -9,6 +9,7 @@ from PIL import Image
 from triptych.data.pagesets import save_pageset
 from triptych.page import Page, Role, condition, slot
 from triptych.prompts import find_template
+from triptych.skill import load_skill
 from triptych.training.recipe import load_recipe, recipe_names
 
 SMALL = ("--set", "batch=1", "--set", "draws=1", "--set", "optimizer.warmup=1", "--set", "watch.samples=1")
@@ -111,6 +112,39 @@ def test_skills_export_with_card_and_gallery_for_the_hub(triptych, pageset, pock
     assert "--condition PICTURE.png --skill turned.safetensors" in text
     assert (shared / "images" / "1.png").is_file()
     assert json.loads((shared / "lora.json").read_text())["description"] == "turned"
+
+
+def test_skills_export_with_a_card_where_a_readme_is_writes_nothing(triptych, skill_file, tmp_path):
+    readme = tmp_path / "shared" / "README.md"
+    readme.parent.mkdir()
+    readme.write_text("mine")
+
+    result = triptych("skills", "export", skill_file, "--out", readme.with_name("lora.safetensors"), "--card")
+
+    assert result.exit_code == 2 and "README.md is there already" in result.stderr
+    assert [path.name for path in readme.parent.iterdir()] == ["README.md"]
+    assert readme.read_text() == "mine"
+
+
+def test_train_goes_on_by_the_recipe_that_the_run_began_with(triptych, pageset, pocket_file, tmp_path):
+    out = tmp_path / "turned.safetensors"
+    begun = triptych("train", pageset, "--out", out, "--backbone", pocket_file, "--steps", 2, *SMALL)
+    assert begun.exit_code == 0, begun.stderr
+
+    longer = triptych("train", pageset, "--out", out, "--more-steps", 1)
+
+    assert longer.exit_code == 0, longer.stderr
+    assert load_skill(out).card.steps == 3
+    other = triptych("train", pageset, "--out", out, "--more-steps", 1, "--set", "batch=2")
+    assert other.exit_code == 2 and "recipe key batch (1 then, 2 now)" in other.stderr
+
+
+@pytest.mark.parametrize("option", [("--resume",), ("--more-steps", 3)])
+def test_train_where_the_run_is_gone_says_how_to_go_on_from_the_skill(triptych, pageset, skill_file, option):
+    result = triptych("train", pageset, "--out", skill_file, *option)
+
+    assert result.exit_code == 2
+    assert f"--from {skill_file}" in result.stderr
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from PIL import Image
 import triptych as tt
 from triptych.canvas import arrange, composite
 from triptych.cli import console, options
-from triptych.cli.output import Overwrite, file_stem, free_path, keep_inputs, prepare_folder, write_results
+from triptych.cli.output import Overwrite, claim, file_stem, free_path, keep_inputs, prepare_folder, write_results
 from triptych.cli.panels import CARRIER, PanelCommand, panel_from_word
 from triptych.cli.request import read_request, requested_page
 from triptych.conditioning import Reading
@@ -184,6 +184,7 @@ def generate(
     }
     request = replace(request, **{name: value for name, value in asked.items() if value is not None})
     if save_request is not None:
+        claim(save_request, overwrite=overwrite, option="--save-request")
         write_atomic(save_request, request.to_json().encode())
         console.say(f"the request is in {save_request}")
     if dry_run:

@@ -43,10 +43,10 @@ def prepare_folder(folder: Path) -> None:
     remove_leftovers(folder)
 
 
-def claim(path: Path, *, overwrite: bool) -> None:
+def claim(path: Path, *, overwrite: bool, option: str = "--out") -> None:
     """Raise OutputError where `path` is there already and may not be replaced, before work is spent on it."""
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} is there already. Choose another --out, or replace it with --overwrite.")
+        raise OutputError(f"{path} is there already. Choose another {option}, or replace it with --overwrite.")
 
 
 def write_results(

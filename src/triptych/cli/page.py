@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from triptych.cli import console, options
-from triptych.cli.output import Overwrite, claim, prepare_folder, write_group
+from triptych.cli.output import Overwrite, prepare_folder, write_group
 from triptych.cli.request import read_request
 from triptych.errors import SkillError
 from triptych.images import png_bytes
@@ -73,7 +73,7 @@ def export(
     """
     from triptych.comfyui import LoRA, page_pictures, page_workflow
     from triptych.comfyui.files import card_for
-    from triptych.models.keyformats import KeyFormat, save_exported
+    from triptych.models.keyformats import KeyFormat, exported_file
     from triptych.skill import load_skill
 
     request = _request(page, tuple(inputs or ()))
@@ -99,14 +99,11 @@ def export(
     workflow = page_workflow(request, card, pictures=names, loras=loras)
     files = {name: png_bytes(image) for name, image in zip(names, pictures, strict=True)}
     files[f"{page.stem}.workflow.json"] = json.dumps(workflow, indent=1, ensure_ascii=False).encode()
+    for (loaded, _), lora in zip(skills, loras, strict=True):
+        files[lora.file] = exported_file(loaded, KeyFormat.COMFYUI)
     prepare_folder(out)
-    for lora in loras:
-        claim(out / lora.file, overwrite=overwrite)
     for path in write_group(out, files, overwrite=overwrite):
         console.out(str(path))
-    for (loaded, _), lora in zip(skills, loras, strict=True):
-        save_exported(loaded, out / lora.file, KeyFormat.COMFYUI)
-        console.out(str(out / lora.file))
     console.say(_ADVICE)
 
 

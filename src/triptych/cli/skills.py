@@ -128,7 +128,7 @@ def export(
       triptych skills export outline.safetensors --format kohya --out outline-kohya.safetensors
       triptych skills export outline.safetensors --out shared/outline.safetensors --card --picture cat.png
     """
-    from triptych.models.keyformats import KeyFormat, save_exported
+    from triptych.models.keyformats import KeyFormat, exported_file
     from triptych.skill import load_skill
     from triptych.training.hubcard import hub_card, sidecar
 
@@ -147,15 +147,12 @@ def export(
         raise typer.BadParameter(f"{out} must be another file, ending in .safetensors.", param_hint="--out")
     claim(out, overwrite=overwrite)
     skill, shown = load_skill(file), _gallery(picture or ())
-    beside = _workflow(skill, out) if to else {}
-    save_exported(skill, out, KeyFormat(keys))
-    console.out(str(out))
+    files = {out.name: exported_file(skill, KeyFormat(keys))} | (_workflow(skill, out) if to else {})
     if card:
         readme = hub_card(skill, [(name, words) for name, (words, _) in shown.items()])
-        beside |= {"README.md": readme.encode(), f"{out.stem}.json": json.dumps(sidecar(skill), indent=2).encode()}
-    for path in write_group(
-        out.parent, beside | {name: data for name, (_, data) in shown.items()}, overwrite=overwrite
-    ):
+        files |= {"README.md": readme.encode(), f"{out.stem}.json": json.dumps(sidecar(skill), indent=2).encode()}
+    files |= {name: data for name, (_, data) in shown.items()}
+    for path in write_group(out.parent, files, overwrite=overwrite):
         console.out(str(path))
 
 

@@ -83,8 +83,9 @@ def train_skill(
 ) -> None:
     """Train a skill: an adapter that makes one kind of page reliable, from about ten finished pages.
 
-    Checkpoints, samples and the log go to FILE's folder, under FILE.run. Ctrl-C saves; --resume continues. A second
-    Ctrl-C stops at once, without saving. With fewer --steps the recipe's warm-up is shortened by the same share.
+    Checkpoints, samples and the log go to FILE's folder, under FILE.run. Ctrl-C saves; --resume continues, by the
+    recipe that the run began with. A second Ctrl-C stops at once, without saving. With fewer --steps the recipe's
+    warm-up is shortened by the same share.
 
     With --prefer a skill is tuned to your picks (`triptych pick`), 15 or more, beside the pages that taught it. The
     training ends by how well held-out picks are foretold. The version before stands beside FILE as FILE-before; where
@@ -100,6 +101,11 @@ def train_skill(
       triptych train --prefer out --from outline.safetensors --out better.safetensors
       triptych train --prefer out --from outline.safetensors --out better.safetensors --objective dpo --pages outlines
     """
+    asked = _asked(changes, steps, backbone)
+    if recipe is None and (resume or more_steps):
+        from triptych.training.claim import begun_with
+
+        asked = begun_with(out) | asked
     if prefer is not None:
         from triptych.cli.tuning import tune
 
@@ -113,7 +119,7 @@ def train_skill(
             pages=pages,
             held_out=held_out,
             recipe=recipe,
-            asked=_asked(changes, steps, backbone),
+            asked=asked,
             resume=resume,
             more_steps=more_steps,
             overwrite=overwrite,
@@ -128,7 +134,7 @@ def train_skill(
     _train(
         pageset,
         out,
-        load_recipe(recipe or "pocket", _asked(changes, steps, backbone)),
+        load_recipe(recipe or "pocket", asked),
         held_out=held_out,
         start=start,
         resume=resume,

@@ -162,7 +162,8 @@ def save_pageset(
     answer, example pages, a slot of another size than its answer, a duplicate page_id) and OutputError for a
     folder that has files in it already or cannot be written; `overwrite` replaces a page set, and nothing else.
     """
-    with new_folder(folder, replaces=METADATA if overwrite else None) as temporary:
+    replaces = METADATA if overwrite else None
+    with new_folder(folder, replaces=replaces, instead="replace it with --overwrite") as temporary:
         lines = [_write_page(page, number, temporary) for number, page in enumerate(pages, 1)]
         write_atomic(temporary / METADATA, "".join(_rows(lines)).encode())
         if card is not None:

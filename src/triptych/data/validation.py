@@ -205,7 +205,7 @@ def _swapped(steps: dict[int, np.ndarray], page_ids: Sequence[str]) -> Iterator[
     for number, unit, mean in zip(steps, units, means, strict=True):
         agreement, cosine = float(np.linalg.norm(mean)), float(unit @ mean / (np.linalg.norm(mean) + 1e-6))
         if agreement > 0.6 and cosine < -0.5:
-            reason = f"its change runs against that of the other pages (cosine {cosine:.2f}); are the two swapped?"
+            reason = f"its change runs against that of the other pages (cosine {cosine:.2f}); the two may be swapped"
             yield Finding(page=number, page_id=page_ids[number - 1], problem=Problem.SWAPPED, reason=reason)
 
 

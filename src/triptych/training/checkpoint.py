@@ -27,6 +27,10 @@ class Identity:
     backbone: str
     pages_per_step: int
 
+    def values(self) -> dict[str, Any]:
+        """The recipe's values by dotted key; the digest of a skill that the run began from is none of them."""
+        return {key: value for key, value in _dotted(self.recipe).items() if key != "start"}
+
     def refuse_changes(self, now: "Identity") -> None:
         """Raise TrainingError naming what differs in `now`."""
         changed = [f"recipe key {key}" for key in _differing(_dotted(self.recipe), _dotted(now.recipe))]

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -15,6 +16,7 @@ from triptych.training.checkpoint import newest_checkpoint
 
 __all__ = [
     "CHECKPOINTS",
+    "begun_with",
     "can_resume",
     "check_out",
     "claimed",
@@ -63,7 +65,7 @@ def check_out(out: Path, *, resume: bool, overwrite: bool) -> None:
     folder = run_folder(out)
     checkpoint, _ = newest_checkpoint(folder / CHECKPOINTS)
     if resume and checkpoint is None:
-        raise TrainingError(f"{folder} has no checkpoint, so there is nothing to resume. Leave out --resume to start.")
+        raise TrainingError(f"{folder} has no checkpoint, so there is nothing to resume. {_instead(out)}")
     if checkpoint is not None and not resume:
         raise TrainingError(
             f"{folder} has a run of {checkpoint.step} steps. Continue it with --resume, train it longer with "
@@ -71,6 +73,18 @@ def check_out(out: Path, *, resume: bool, overwrite: bool) -> None:
         )
     if checkpoint is None and out.exists():
         raise TrainingError(f"{out} is there already. Choose another --out, or replace it with --overwrite.")
+
+
+def _instead(out: Path) -> str:
+    """What to do where a run cannot be continued."""
+    begin = "Leave out --resume and --more-steps to begin"
+    return f"{begin}, with --from {out} and another --out to go on from that skill." if out.exists() else f"{begin}."
+
+
+def begun_with(out: Path) -> dict[str, Any]:
+    """What decides the weights of the run to `out`, as its recipe's values by dotted key; nothing where none began."""
+    checkpoint, _ = newest_checkpoint(run_folder(out) / CHECKPOINTS)
+    return {} if checkpoint is None else checkpoint.identity.values()
 
 
 @contextmanager

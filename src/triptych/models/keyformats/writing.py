@@ -14,7 +14,7 @@ from triptych.models.keyformats.fusing import Pair, fuse, swap_halves
 from triptych.models.keyformats.layers import Place, find_layer
 from triptych.skill import KEY_PREFIX, Skill, architecture
 
-__all__ = ["KeyFormat", "exported", "save_exported"]
+__all__ = ["KeyFormat", "exported", "exported_file", "save_exported"]
 
 
 class KeyFormat(StrEnum):
@@ -64,7 +64,12 @@ def exported(skill: Skill, keys: KeyFormat) -> dict[str, Tensor]:
 
 
 def save_exported(skill: Skill, path: str | Path, keys: KeyFormat) -> None:
-    """Write the skill for another program, atomically, with the metadata that such programs show."""
+    """Write the skill for another program, atomically."""
+    write_atomic(path, exported_file(skill, keys))
+
+
+def exported_file(skill: Skill, keys: KeyFormat) -> bytes:
+    """A safetensors file of the skill for another program, with the metadata that such programs show."""
     card, family = skill.card, find_family(skill.card.family)
     trigger = " ".join(filter(None, (card.template.opening, card.trigger)))
     metadata = {
@@ -81,7 +86,7 @@ def save_exported(skill: Skill, path: str | Path, keys: KeyFormat) -> None:
         "modelspec.trigger_phrase": trigger,
     }
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in exported(skill, keys).items()}
-    write_atomic(path, save(tensors, metadata=metadata))
+    return save(tensors, metadata=metadata)
 
 
 def _scaled(pair: Pair, scale: float) -> Pair:
