@@ -31,7 +31,7 @@ __all__ = [
     "save_png",
 ]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF")
 """Formats that are read, by content; no other decoder ever sees a file."""
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 64 * 2**20

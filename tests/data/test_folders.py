@@ -5,6 +5,7 @@ from PIL import Image
 
 from triptych.data.folders import SUFFIXES, find_pictures, in_order
 from triptych.errors import SourceError
+from triptych.images import load_image
 
 
 def test_find_pictures_of_every_format_in_any_case(tmp_path: Path) -> None:
@@ -18,6 +19,13 @@ def test_suffixes_hold_what_pillow_calls_the_formats_that_are_read() -> None:
     Image.init()
     known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in ("JPEG", "PNG", "WEBP", "GIF")}
     assert known | {".bmp", ".dib", ".tif", ".tiff"} == SUFFIXES
+
+
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+def test_pictures_of_every_suffix_are_read(tmp_path: Path, suffix: str) -> None:
+    Image.init()
+    Image.new("RGB", (8, 8), "teal").save(tmp_path / f"a{suffix}", format=Image.registered_extensions()[suffix])
+    assert load_image(find_pictures(tmp_path)[0]).size == (8, 8)
 
 
 def test_find_pictures_comes_in_the_order_of_numbers(tmp_path: Path) -> None:

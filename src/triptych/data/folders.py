@@ -2,12 +2,12 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from triptych.errors import SourceError
 
-__all__ = ["SUFFIXES", "find_pictures", "in_order", "some"]
+__all__ = ["SUFFIXES", "find_pictures", "in_order", "is_of_the_system", "note_unread", "some"]
 
 SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
@@ -30,7 +30,7 @@ def find_pictures(folder: Path, *, below: bool = False) -> tuple[Path, ...]:
     pictures: list[Path] = []
     others: list[Path] = []
     for path in _files(folder, below):
-        if _is_of_the_system(path) or path.is_dir():
+        if is_of_the_system(path) or path.is_dir():
             others.append(path)
         elif path.suffix.lower() in SUFFIXES:
             pictures.append(path)
@@ -41,6 +41,18 @@ def find_pictures(folder: Path, *, below: bool = False) -> tuple[Path, ...]:
     if not pictures:
         raise SourceError(f"no pictures in {folder}; put {', '.join(sorted(s[1:] for s in SUFFIXES))} files there.")
     return tuple(sorted(pictures, key=in_order))
+
+
+def note_unread(folder: Path, read: Iterable[Path]) -> None:
+    """Name in the log the pictures below a folder that are not among those `read`, which nothing names."""
+    taken = {path.resolve() for path in read}
+    left = [
+        path.relative_to(folder).as_posix()
+        for path in _files(folder, below=True)
+        if path.suffix.lower() in SUFFIXES and not is_of_the_system(path) and path.resolve() not in taken
+    ]
+    if left:
+        _log.warning("%s: pictures left out, for nothing names them: %s.", folder, some(left))
 
 
 def in_order(path: Path) -> tuple[tuple[tuple[int, int, str], ...], str]:
@@ -57,11 +69,12 @@ def some(names: list[str]) -> str:
 
 def _files(folder: Path, below: bool) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
-        if below and path.is_dir() and not path.is_symlink() and not _is_of_the_system(path):
+        if below and path.is_dir() and not path.is_symlink() and not is_of_the_system(path):
             yield from _files(path, below)
         else:
             yield path
 
 
-def _is_of_the_system(path: Path) -> bool:
+def is_of_the_system(path: Path) -> bool:
+    """Whether a file or folder is what an operating system puts beside people's own."""
     return path.name.startswith(".") or path.name.lower() in _SYSTEM

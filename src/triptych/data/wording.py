@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from triptych.data.captioning import Captioner
-from triptych.data.folders import SUFFIXES, some
+from triptych.data.folders import SUFFIXES, is_of_the_system, some
 from triptych.errors import SourceError
 from triptych.files import read_text
 
@@ -93,14 +93,15 @@ class Labels:
                 f"{self.unlabelled[0]}{self.wording.endings[0]}",
             )
         for folder in folders:
-            left = [
-                path.name
-                for path in sorted(folder.iterdir())
-                if path not in self.used
-                and path.is_file()
-                and path.suffix.lower() not in SUFFIXES
-                and not path.name.startswith(".")
-            ]
-            if left:
+            if left := self._left(folder):
                 endings = ", ".join(self.wording.endings)
                 _log.warning("%s: not read as captions (those end in %s): %s.", folder, endings, some(left))
+
+    def _left(self, folder: Path) -> list[str]:
+        """Files named as captions are, or as pictures of the folder are, that nothing was read from."""
+        files = [path for path in sorted(folder.iterdir()) if path.is_file() and not is_of_the_system(path)]
+        stems = {path.stem for path in files if path.suffix.lower() in SUFFIXES}
+        stems |= {stem.rpartition("_")[0] for stem in stems}
+        others = [path for path in files if path.suffix.lower() not in SUFFIXES and path not in self.used]
+        endings = self.wording.endings
+        return [path.name for path in others if path.stem in stems or path.suffix.lower() in endings]

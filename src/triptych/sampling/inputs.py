@@ -21,7 +21,7 @@ FOLDER = "inputs"
 """Of the input pictures, beside what was made of them."""
 
 _REFERENCE = re.compile(r"sha256:([0-9a-f]{64})")
-_ENDINGS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif"}
+_ENDINGS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "DIB": ".dib", "TIFF": ".tif"}
 _Side = Annotated[int, Field(ge=1)]
 
 

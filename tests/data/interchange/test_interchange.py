@@ -279,6 +279,26 @@ def test_kohya_folders_with_repeats_are_read_with_their_class_where_no_text_is(t
     ]
 
 
+def test_ai_toolkit_controls_lie_in_any_folder_named_so(tmp_path: Path) -> None:
+    for folder in ("targets", "control"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (32, 32), "teal").save(tmp_path / folder / "a.png")
+    (page,) = find_format("ai-toolkit").read(tmp_path)
+    assert len(page.conditions) == 1
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "parquet"])
+def test_read_names_pictures_that_it_leaves_out(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    find_format(name).write(_pages("tint", 2), tmp_path / "set")
+    assert len(find_format(name).read(tmp_path / "set")) == 2
+    assert not caplog.records
+    # Beside conditions, where there are any: beside the answers another picture would be another page.
+    beside = min((path for path in (tmp_path / "set").rglob("*.png")), key=lambda path: "ontrol" not in str(path))
+    Image.new("RGB", (32, 32), "teal").save(beside.with_name("forgotten.JPG"), format="JPEG")
+    assert len(find_format(name).read(tmp_path / "set")) == 2
+    assert "forgotten.JPG" in caplog.text
+
+
 def test_musubi_layers_keep_one_condition_and_all_slots(tmp_path: Path) -> None:
     pages = _pages("per-panel", 2)
     find_format("musubi-layers").write(pages, tmp_path / "set")

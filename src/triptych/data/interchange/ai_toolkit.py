@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from triptych.data.folders import in_order, some
+from triptych.data.folders import in_order, note_unread, some
 from triptych.data.importing import pictures_by_name
 from triptych.data.interchange.rows import listed, page_of, rows_of, save_picture
 from triptych.data.lazy import LazyPages
@@ -39,7 +39,7 @@ def write(pages: Iterable[Page], folder: Path) -> None:
 
 
 def read(folder: Path) -> LazyPages:
-    """Pages from `targets/` and `control_N/`, or from the folders that `dataset.yaml` names, in the order of names.
+    """Pages from `targets/` and `control*/`, or from the folders that `dataset.yaml` names, in the order of names.
 
     Pictures of any format that is read; a target finds its controls by its name without the ending.
     """
@@ -58,6 +58,7 @@ def read(folder: Path) -> LazyPages:
 
     makers = [maker(stem, path) for stem, path in found.items()]
     labels.note(targets)
+    note_unread(folder, [*found.values(), *(pictures[stem] for _, pictures in places for stem in found)])
     return LazyPages(makers, unlabelled=labels.unlabelled)
 
 
@@ -66,7 +67,7 @@ def _folders(folder: Path) -> tuple[Path, list[Path], str]:
     config = folder / "dataset.yaml"
     if not config.is_file():
         targets = folder / _TARGETS
-        controls = [path for path in folder.glob("control_*") if path.is_dir()]
+        controls = [path for path in folder.glob("control*") if path.is_dir()]
         return (targets if targets.is_dir() else folder), sorted(controls, key=in_order), CAPTIONS[0]
     data = read_yaml(config, error=PageError)
     entry = data[0] if isinstance(data, list) and len(data) == 1 else data

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from triptych.canvas import arrange, panel_sizes, split, stitch
+from triptych.data.folders import note_unread
 from triptych.data.interchange.rows import picture_at, save_picture
 from triptych.data.lazy import LazyPages
 from triptych.errors import PageError
@@ -62,6 +63,7 @@ def read(folder: Path) -> LazyPages:
     for name in cards:
         if not (folder / f"{name}.txt").is_file():
             raise PageError(f"{folder / name}.txt does not exist; it is the prompt of {name}.png.")
+    note_unread(folder, [folder / f"{name}.png" for name in cards])
     return LazyPages(partial(_page, folder, name, facts) for name, facts in cards.items())
 
 

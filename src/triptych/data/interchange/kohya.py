@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from triptych.data.folders import SUFFIXES, find_pictures, in_order, some
+from triptych.data.folders import find_pictures, in_order, note_unread, some
 from triptych.data.importing import pictures_by_name
 from triptych.data.interchange.rows import name_below, page_of, picture_at, rows_of, save_picture
 from triptych.data.lazy import LazyPages, distinct_ids
@@ -73,6 +73,7 @@ def read(folder: Path) -> LazyPages:
             found.append((path, given, labels.of((labels.wording.beside(path),), stem, tuple)))
         labels.note(subset.images)
         unlabelled += labels.unlabelled
+    note_unread(folder, [picture for path, given, _ in found for picture in (path, *given)])
     ids = distinct_ids([name_below(folder, path) for path, *_ in found])
     makers = [_maker(page_id, *facts) for page_id, facts in zip(ids, found, strict=True)]
     return LazyPages(makers, unlabelled=unlabelled)
@@ -84,6 +85,8 @@ def _maker(page_id: str, path: Path, given: list[Path], words: Callable[[], str]
 
 def _subsets(folder: Path) -> Iterable[_Subset]:
     if configs := sorted(folder.glob("*.toml")):
+        if others := [path.name for path in configs[1:]]:
+            _log.warning("%s: %s is read; left out: %s.", folder, configs[0].name, some(others))
         yield from _configured(folder, configs[0])
         return
     if not folder.is_dir():
@@ -93,8 +96,6 @@ def _subsets(folder: Path) -> Iterable[_Subset]:
         find_pictures(folder)
         yield _Subset(images=folder)
         return
-    if loose := [path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]:
-        _log.warning("%s: pictures beside the folders are left out, as by kohya's scripts: %s.", folder, some(loose))
     for path in sorted(repeated, key=in_order):
         yield _Subset(images=path, caption=path.name.partition("_")[2])
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from triptych.data.folders import find_pictures
+from triptych.data.folders import find_pictures, note_unread
 from triptych.data.interchange.rows import listed, name_below, page_of, picture_at, read_lines, save_picture
 from triptych.data.lazy import LazyPages, distinct_ids
 from triptych.data.wording import Labels, Wording
@@ -62,6 +62,7 @@ def read(folder: Path) -> LazyPages:
     for where, record in read_lines(folder / _LINES, ("caption",)):
         names = _targets(record, where)
         found.append(([picture_at(folder, name, where) for name in names], record["caption"]))
+    note_unread(folder, [path for paths, _ in found for path in paths])
     ids = distinct_ids([name_below(folder, paths[0]) for paths, _ in found])
     return LazyPages(
         partial(page_of, page_id, paths[:1], text, paths[1:]) for page_id, (paths, text) in zip(ids, found, strict=True)

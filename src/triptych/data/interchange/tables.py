@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from triptych.data.folders import note_unread
 from triptych.data.interchange.rows import (
     listed,
     name_below,
@@ -101,13 +102,16 @@ class Table:
         """Pages of the lines in `folder`. Raises PageError naming file and line."""
         makers: list[Callable[[str], Page]] = []
         names: list[str] = []
+        seen: list[Path] = []
         for where, record in read_lines(folder / self.lines, (self.text,)):
             answers = [picture_at(folder, name, where) for name in self.answers(record, where)]
             given = [picture_at(folder, name, where) for name in self.conditions.get(record, where)]
             names.append(name_below(folder, answers[0]))
             makers.append(partial(_made, given, record[self.text], answers))
+            seen += [*answers, *given]
         if not makers:
             raise PageError(f"{folder / self.lines} has no lines; name a folder in this format.")
+        note_unread(folder, seen)
         ids = distinct_ids(names)
         return LazyPages(partial(make, page_id) for make, page_id in zip(makers, ids, strict=True))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from triptych.data.folders import SUFFIXES, in_order
 from triptych.errors import SourceError
 from triptych.evaluation.judge import Judge
 from triptych.evaluation.statistics import Estimate, bootstrap
@@ -19,7 +20,6 @@ from triptych.page import MAX_CONDITIONS, MAX_SLOTS, Page, condition, slot
 
 __all__ = ["IDEA_CATEGORIES", "IdeaCase", "Question", "idea_cases", "idea_categories", "score_idea"]
 
-_PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 _CALLS = 3
 _GAP_PX = 20
 _COUNTED = "Is the number in the image the digit"
@@ -80,7 +80,7 @@ def _idea_case(folder: Path) -> IdeaCase:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SourceError(f"{folder} is not a case of IDEA-Bench: {error}.") from error
-    shown = sorted(path for path in folder.iterdir() if path.suffix.lower() in _PICTURES)
+    shown = sorted((path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES), key=in_order)
     conditions = [condition(load_image(path)) for path in shown[:MAX_CONDITIONS]]
     slots = [slot(words if count == 1 else "") for _ in range(max(1, min(count, MAX_SLOTS)))]
     page = Page(panels=(*conditions, *slots), overview="" if count == 1 else words, page_id=folder.name)
