@@ -100,6 +100,26 @@ def test_picks_list_show_export_and_import_are_one_round(triptych, results, tmp_
     assert {result.seed for result in again.kept} == {2} and {result.seed for result in again.rejected} == {0, 1}
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("pairs", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "is a Git LFS pointer"),
+        ("pairs", b"PAR1", "is not a whole parquet file"),
+        ("pairs/data/rows.parquet", None, "cannot be read"),
+        ("empty", None, "cannot be read"),
+    ],
+)
+def test_picks_import_of_what_is_no_parquet_says_what_it_is(triptych, tmp_path, name, data, said):
+    (tmp_path / "pairs" / "data").mkdir(parents=True)
+    if data is not None:
+        (tmp_path / "pairs" / "data" / "rows.parquet").write_bytes(data)
+
+    result = triptych("picks", "import", tmp_path / name, "--out", tmp_path / "picks")
+
+    assert result.exit_code == 2 and said in result.stderr
+    assert not (tmp_path / "picks").exists()
+
+
 def test_picks_show_of_an_unknown_pick_says_how_to_list(triptych, results, tmp_path):
     from triptych.picks.found import find_results, judged
 

@@ -1,16 +1,19 @@
 """`triptych train` and `triptych skills` as a user meets them."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 from PIL import Image
 
+from triptych.cli.training import saying_where
 from triptych.data.pagesets import save_pageset
 from triptych.page import Page, Role, condition, slot
 from triptych.prompts import find_template
 from triptych.skill import load_skill
 from triptych.training.recipe import load_recipe, recipe_names
+from triptych.training.running import Stopped
 
 SMALL = ("--set", "batch=1", "--set", "draws=1", "--set", "optimizer.warmup=1", "--set", "watch.samples=1")
 
@@ -145,6 +148,14 @@ def test_train_where_the_run_is_gone_says_how_to_go_on_from_the_skill(triptych, 
 
     assert result.exit_code == 2
     assert f"--from {skill_file}" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["step-3.safetensors", None])
+def test_saying_where_tells_of_a_stopped_run_what_it_was_saved_as(capsys, name):
+    with pytest.raises(Stopped), saying_where("the same command"):
+        raise Stopped(Path(name) if name else None)
+    said = capsys.readouterr().err
+    assert said == (f"saved as {name}; the same command continues from there.\n" if name else "")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`triptych pocket`: build the small backbone from scratch: pictures, codec, pretraining."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +8,7 @@ import typer
 
 from triptych.cli import console, options
 from triptych.cli.evaluate import evaluate_pocket
+from triptych.cli.training import saying_where
 from triptych.errors import TrainingError
 from triptych.events import Event, Step, Warning
 
@@ -151,7 +151,7 @@ def pretrain_pocket(
         pictures = PictureSource(source.folder)
         if "photos" not in pictures.kinds:
             console.say("no photographs here: the codec learns from drawings alone (`triptych pocket pictures`)")
-        with console.progress("codec", total=codec_steps) as bar, _going_on():
+        with console.progress("codec", total=codec_steps) as bar, saying_where("the same command"):
             codec = train_codec(
                 pictures,
                 run / "codec",
@@ -164,7 +164,7 @@ def pretrain_pocket(
     elif codec is not None and not codec.is_file():
         raise TrainingError(f"no codec {codec}; leave --codec out to train one.")
 
-    with console.progress("pretraining", total=chosen.steps) as bar, _going_on():
+    with console.progress("pretraining", total=chosen.steps) as bar, saying_where("the same command"):
         released = pretrain(
             chosen,
             mixture,
@@ -207,7 +207,7 @@ def finish_pocket(
 
     chosen, source = load_recipe(recipe), SpriteSource(options.sprite_folder(sprites))
     _ = source.names
-    with console.progress("decoder", total=steps) as bar, _going_on():
+    with console.progress("decoder", total=steps) as bar, saying_where("the same command"):
         released = finish_decoder(
             chosen,
             mixture_of(chosen, source),
@@ -220,18 +220,6 @@ def finish_pocket(
             on_event=_shown(bar, "error {error:.4f}"),
         )
     console.out(str(released))
-
-
-@contextmanager
-def _going_on() -> Iterator[None]:
-    """Says where a run that is stopped goes on from."""
-    from triptych.training.running import Stopped
-
-    try:
-        yield
-    except Stopped as stopped:
-        console.say(f"saved as {stopped.checkpoint}; the same command continues from there.")
-        raise
 
 
 def _shown(bar: "Bar", text: str) -> "Callable[[Event[Path]], None]":

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from triptych.skill import Skill
     from triptych.training.recipe import Recipe
 
-__all__ = ["check_name", "known_card", "loaded_for", "telling"]
+__all__ = ["check_name", "known_card", "loaded_for", "saying_where", "telling"]
 
 _LINES = 10
 
@@ -45,17 +45,26 @@ def _unsaved(folder: Path) -> str:
 
 
 @contextmanager
+def saying_where(again: str) -> "Iterator[None]":
+    """Where a run inside the `with` is stopped, say what it was saved as, and that `again` goes on from there."""
+    from triptych.training.running import Stopped
+
+    try:
+        yield
+    except Stopped as stopped:
+        if stopped.checkpoint is not None:
+            console.say(f"saved as {stopped.checkpoint}; {again} continues from there.")
+        raise
+
+
+@contextmanager
 def telling(out: Path, steps: int) -> "Iterator[Callable[[Event[Skill]], None]]":
     """Show a run to `out` while it lasts; at its end, or where it is stopped, say what is there."""
     from triptych.training.claim import run_folder
-    from triptych.training.running import Stopped
 
-    with console.progress("training", total=steps) as bar:
+    with console.progress("training", total=steps) as bar, saying_where("the same command with --resume"):
         try:
             yield _Teller(bar)
-        except Stopped as stopped:
-            console.say(f"saved as {stopped.checkpoint}; the same command with --resume continues from there.")
-            raise
         except KeyboardInterrupt:
             console.say(_unsaved(run_folder(out)))
             raise

@@ -1,7 +1,6 @@
 """Picks as data sets of pairs (prompt, chosen, rejected), as others train on preferences; needs pyarrow."""
 
 import hashlib
-import importlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from typing import Any
 
 from PIL.Image import Image
 
+from triptych.data.parquet import Column, part_files, picture_bytes, picture_cell, read_batches, write_rows
 from triptych.errors import PickError, TriptychError
 from triptych.files import new_folder, write_atomic
 from triptych.images import bare_bytes, read_image
@@ -20,9 +20,15 @@ from triptych.sampling.request import Request
 
 __all__ = ["Exported", "read_pairs", "write_pairs"]
 
-_FILE = "data/train-00000-of-00001.parquet"
-_TEXTS = ("prompt", "pick_id", "backbone", "when", "chosen_result", "rejected_result", "request")
-_NUMBERS = ("slot", "chosen_seed", "rejected_seed")
+_COLUMNS = {
+    **dict.fromkeys(
+        ("prompt", "pick_id", "backbone", "when", "chosen_result", "rejected_result", "request"), Column.TEXT
+    ),
+    **dict.fromkeys(("slot", "chosen_seed", "rejected_seed"), Column.NUMBER),
+    "chosen": Column.PICTURE,
+    "rejected": Column.PICTURE,
+    "conditions": Column.PICTURES,
+}
 _PROMPTS = ("prompt", "caption", "text")
 _CARD = """\
 ---
@@ -51,52 +57,17 @@ class Exported:
     left_out: int
 
 
-def _pyarrow() -> Any:
-    try:
-        importlib.import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise PickError("parquet files need the package pyarrow; pip install 'triptych[data]'.") from error
-    return importlib.import_module("pyarrow")
-
-
-def _schema(pyarrow: Any) -> Any:
-    """Columns, and the note by which `datasets` shows three of them as pictures."""
-    picture = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
-    text, number = ({"dtype": kind, "_type": "Value"} for kind in ("string", "int64"))
-    image = {"_type": "Image"}
-    features = {
-        **dict.fromkeys(_TEXTS, text),
-        **dict.fromkeys(_NUMBERS, number),
-        "chosen": image,
-        "rejected": image,
-        "conditions": {"feature": image, "_type": "List"},
-    }
-    return pyarrow.schema(
-        [(name, pyarrow.string()) for name in _TEXTS]
-        + [(name, pyarrow.int64()) for name in _NUMBERS]
-        + [("chosen", picture), ("rejected", picture), ("conditions", pyarrow.list_(picture))],
-        metadata={"huggingface": json.dumps({"info": {"features": features}})},
-    )
-
-
 def write_pairs(picks: Sequence[Pick], folder: str | Path) -> Exported:
     """Write every kept result against every rejected one of its pick, a row a slot, to a new folder.
 
     `datasets.load_dataset(folder)` reads it. Picks without a pair are counted and left out. Raises PickError where none
     has one, and OutputError for a folder that is not empty.
     """
-    pyarrow = _pyarrow()
     with_pairs = [pick for pick in picks if pick.kept and pick.rejected]
     if not with_pairs:
         raise PickError(f"none of the {len(picks)} picks has a kept and a rejected result, so there are no pairs.")
-    schema, rows = _schema(pyarrow), 0
     with new_folder(folder) as out:
-        (out / "data").mkdir()
-        with pyarrow.parquet.ParquetWriter(out / _FILE, schema) as writer:
-            for pick in with_pairs:
-                records = list(_rows(pick))
-                rows += len(records)
-                writer.write_table(pyarrow.Table.from_pylist(records, schema=schema))
+        rows = write_rows(out, _COLUMNS, (row for pick in with_pairs for row in _rows(pick)), error=PickError)
         write_atomic(out / "README.md", _CARD.format(rows=rows, picks=len(with_pairs)).encode())
     return Exported(rows=rows, picks=len(with_pairs), left_out=len(picks) - len(with_pairs))
 
@@ -114,7 +85,7 @@ def _rows(pick: Pick) -> Iterator[dict[str, Any]]:
         "backbone": pick.backbone,
         "when": pick.when,
         "request": told,
-        "conditions": [_cell(data) for data in given],
+        "conditions": [picture_cell(data) for data in given],
     }
     made = {result.pictures: pick.images(result) for result in (*pick.kept, *pick.rejected)}
     for kept in pick.kept:
@@ -127,8 +98,8 @@ def _rows(pick: Pick) -> Iterator[dict[str, Any]]:
                     "rejected_seed": rejected.seed,
                     "chosen_result": _result_id(kept),
                     "rejected_result": _result_id(rejected),
-                    "chosen": _cell(bare_bytes(made[kept.pictures][number])),
-                    "rejected": _cell(bare_bytes(made[rejected.pictures][number])),
+                    "chosen": picture_cell(bare_bytes(made[kept.pictures][number])),
+                    "rejected": picture_cell(bare_bytes(made[rejected.pictures][number])),
                 }
 
 
@@ -137,26 +108,15 @@ def _result_id(result: Outcome) -> str:
     return hashlib.sha256(f"{result.seed} {result.pictures}".encode()).hexdigest()[:16]
 
 
-def _cell(data: bytes) -> dict[str, Any]:
-    return {"bytes": data, "path": None}
-
-
 def read_pairs(folder: str | Path) -> tuple[Shown, ...]:
     """Every result of the pairs in a folder of parquet files, once each, with what was said of it.
 
     Reads what `write_pairs` writes, and data sets with a prompt (or caption, text) and either `chosen` and `rejected`
     or, as Pick-a-Pic has them, `jpg_0`, `jpg_1` and `label_0`; of those no seed is known. Raises PickError.
     """
-    pyarrow, folder = _pyarrow(), Path(folder)
-    paths = sorted(folder.rglob("*.parquet")) if folder.is_dir() else [folder]
-    if not paths:
-        raise PickError(f"{folder} has no parquet files. Name the folder of a data set, or one of its files.")
     results: dict[object, dict[int, Shown]] = {}
-    for path in paths:
-        try:
-            rows = pyarrow.parquet.read_table(path).to_pylist()
-        except (OSError, pyarrow.ArrowException) as error:
-            raise PickError(f"{path} is not a whole parquet file: {' '.join(str(error).split())}.") from error
+    for path in part_files(Path(folder), error=PickError):
+        rows = (row for batch in read_batches(path, error=PickError) for row in batch)
         for number, row in enumerate(rows, 1):
             where = f"{path}, row {number}"
             try:
@@ -177,7 +137,7 @@ def _shown(row: Mapping[str, Any], where: str) -> Iterator[tuple[object, int, Sh
     """Both results of a row, each with what it is known by and the slot that it fills."""
     request, place = _request(row, where), row.get("slot") or 1
     for key, verdict in _verdicts(row).items():
-        image = read_image(_bytes(row[key]), name=f"{where}, {key}")
+        image = read_image(picture_bytes(row[key]), name=f"{where}, {key}")
         seed = row.get(f"{key}_seed")
         own = request if seed is None else replace(request, seed=seed)
         result = row.get(f"{key}_result")
@@ -201,14 +161,10 @@ def _verdicts(row: Mapping[str, Any]) -> dict[str, Verdict]:
 
 def _request(row: Mapping[str, Any], where: str) -> Request:
     if row.get("request"):
-        given = [read_image(_bytes(cell), name=where) for cell in row.get("conditions") or ()]
+        given = [read_image(picture_bytes(cell), name=where) for cell in row.get("conditions") or ()]
         return Request.from_record(
             json.loads(row["request"]), resolve=lambda text: given[int(text.removeprefix("conditions/"))]
         )
     words = next((str(row[name]) for name in _PROMPTS if row.get(name)), "")
     model = str(row.get("backbone") or row.get("model_0") or "unknown")
     return Request(page=Page(panels=(slot(words),)), backbone=model)
-
-
-def _bytes(cell: Any) -> bytes:
-    return cell["bytes"] if isinstance(cell, Mapping) else cell

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL.Image import Image
 
+from triptych.data.folders import in_order
 from triptych.errors import ImageError, PickError
 from triptych.images import load_image, read_png_text
 from triptych.picks.pick import Verdict, pick_id
@@ -80,7 +81,7 @@ def _pngs(places: Sequence[Path]) -> list[tuple[Path, bool]]:
     found: list[tuple[Path, bool]] = []
     for place in places:
         if place.is_dir():
-            found += [(path, False) for path in sorted(place.glob("*.png"), key=_natural)]
+            found += [(path, False) for path in sorted(place.glob("*.png"), key=in_order)]
         elif place.is_file():
             found.append((place, True))
         else:
@@ -93,11 +94,6 @@ def _text(path: Path) -> dict[str, str]:
         return read_png_text(path)
     except ImageError:
         return {}
-
-
-def _natural(path: Path) -> list[tuple[int, int | str]]:
-    parts = re.split(r"(\d+)", path.name)
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
 
 
 def parse_numbers(text: str | None, count: int, option: str) -> frozenset[int] | None:

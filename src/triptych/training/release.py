@@ -1,7 +1,6 @@
 """From a finished run to the card of its skill."""
 
 import datetime
-import hashlib
 from collections.abc import Sequence
 from itertools import zip_longest
 
@@ -13,7 +12,7 @@ from triptych.page import Page
 from triptych.prompts import PageSketch, PanelSketch, Template, find_template
 from triptych.skill import Skill, SkillCard, payload_sha256
 from triptych.training.recipe import Recipe
-from triptych.training.variants import page_sha256
+from triptych.training.variants import pages_sha256
 
 __all__ = ["card_of", "page_names", "skill_sha256", "template_of"]
 
@@ -41,7 +40,6 @@ def card_of(
     name: str, pages: Sequence[Page], recipe: Recipe, backbone: Card, date: datetime.date, *, steps: int
 ) -> SkillCard:
     """The card of a skill trained for `steps` on `pages`, the first of which shows what its page is like."""
-    data = hashlib.sha256("".join(page_sha256(page) for page in pages).encode()).hexdigest()
     family = find_family(backbone.family)
     overview = _shared([page.overview.removeprefix(recipe.trigger).strip() for page in pages])
     rows = zip_longest(*([panel.instruction for panel in page.panels] for page in pages), fillvalue="")
@@ -65,7 +63,7 @@ def card_of(
         recipe=recipe.model_dump(mode="json"),
         steps=steps,
         pages=len(pages),
-        data_sha256=data,
+        data_sha256=pages_sha256(pages),
         date=date.isoformat(),
     )
 

@@ -1,13 +1,12 @@
 """From a skill to the recipe that tunes it, and whether pages are those that taught it."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from triptych.page import Page
 from triptych.skill import Skill
 from triptych.training.recipe import Recipe, load_recipe
-from triptych.training.variants import page_sha256, prepared_by
+from triptych.training.variants import pages_sha256, prepared_by
 
 __all__ = ["taught_by", "tuning_recipe"]
 
@@ -57,5 +56,4 @@ def tuning_recipe(skill: Skill, name: str | Path | None, changes: Mapping[str, o
 
 def taught_by(skill: Skill, pages: Sequence[Page], recipe: Recipe) -> bool:
     """Whether these pages are those of the skill's card, as far as it says."""
-    digests = "".join(page_sha256(prepared_by(page, recipe)) for page in pages)
-    return skill.card.data_sha256 in ("", hashlib.sha256(digests.encode()).hexdigest())
+    return skill.card.data_sha256 in ("", pages_sha256(prepared_by(page, recipe) for page in pages))

@@ -2,13 +2,13 @@
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from triptych.page import Page, Panel, Role
 from triptych.training.recipe import Recipe, Variety
 
-__all__ = ["item_seed", "page_sha256", "prepared_by", "varied"]
+__all__ = ["item_seed", "page_sha256", "pages_sha256", "prepared_by", "varied"]
 
 
 def item_seed(*parts: int | str) -> int:
@@ -31,6 +31,11 @@ def page_sha256(page: Page) -> str:
             for rejected in panel.rejected:
                 digest.update(repr(("rejected", rejected.size)).encode() + rejected.tobytes())
     return digest.hexdigest()
+
+
+def pages_sha256(pages: Iterable[Page]) -> str:
+    """Of all pages in their order, as the card of a skill has it of those that taught it."""
+    return hashlib.sha256("".join(page_sha256(page) for page in pages).encode()).hexdigest()
 
 
 def prepared_by(page: Page, recipe: Recipe) -> Page:

@@ -1,102 +1,73 @@
 """Hugging Face datasets: one parquet file of pages with pictures inside, and a data card as README.md."""
 
-import importlib
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from triptych.data.datacard import DataCard, PageCount
 from triptych.data.lazy import LazyPages
+from triptych.data.parquet import (
+    Column,
+    count_rows,
+    part_files,
+    picture_bytes,
+    picture_cell,
+    read_batches,
+    write_rows,
+)
 from triptych.errors import PageError
-from triptych.files import is_lfs_pointer, new_folder, write_atomic
+from triptych.files import new_folder, write_atomic
 from triptych.images import png_bytes, read_image
 from triptych.page import Layout, Page, Panel, Role
 
 __all__ = ["read", "write"]
 
-_FILE = "data/train-00000-of-00001.parquet"
-_BATCH = 64
-
-
-def _pyarrow() -> Any:
-    try:
-        importlib.import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise PageError("parquet files need the package pyarrow; pip install 'triptych[data]'.") from error
-    return importlib.import_module("pyarrow")
-
-
-def _features() -> dict[str, Any]:
-    """The note by which `datasets` shows the column `images` as pictures."""
-    text = {"dtype": "string", "_type": "Value"}
-    columns = dict.fromkeys(("page_id", "overview", "layout", "template", "rule"), text)
-    features = {
-        **columns,
-        "gutter_px": {"dtype": "int64", "_type": "Value"},
-        "images": {"feature": {"_type": "Image"}, "_type": "List"},
-        "roles": {"feature": text, "_type": "List"},
-        "instructions": {"feature": text, "_type": "List"},
-    }
-    return {"info": {"features": features}}
+_COLUMNS = {
+    "page_id": Column.TEXT,
+    "overview": Column.TEXT,
+    "layout": Column.TEXT,
+    "template": Column.TEXT,
+    "rule": Column.TEXT,
+    "gutter_px": Column.NUMBER,
+    "images": Column.PICTURES,
+    "roles": Column.TEXTS,
+    "instructions": Column.TEXTS,
+}
 
 
 def write(pages: Iterable[Page], folder: Path, *, card: DataCard | None = None) -> None:
     """Write the parquet file and its card. Needs pyarrow. Raises PageError for unfinished pages and for contexts."""
-    pyarrow = _pyarrow()
-    records: list[dict[str, Any]] = []
     counted = PageCount()
+    with new_folder(folder) as out:
+        write_rows(out, _COLUMNS, _records(pages, counted))
+        write_atomic(out / "README.md", (card or DataCard()).text(counted, data_files="data/*.parquet").encode())
+
+
+def _records(pages: Iterable[Page], counted: PageCount) -> Iterator[dict[str, Any]]:
     for number, page in enumerate(pages, 1):
         if page.context or not page.is_answered:
             raise PageError(f"page {number} ({page.page_id!r}) is not a single finished page; data sets hold those.")
         counted.add(page)
-        pictures = [png_bytes(panel.picture) for panel in page.panels if panel.picture is not None]
-        records.append(
-            {
-                "page_id": page.page_id,
-                "overview": page.overview,
-                "images": [{"bytes": data, "path": None} for data in pictures],
-                "roles": [panel.role.value for panel in page.panels],
-                "instructions": [panel.instruction for panel in page.panels],
-                "layout": page.layout.value,
-                "gutter_px": page.gutter_px,
-                "template": page.template,
-                "rule": page.rule or "",
-            }
-        )
-    names = ("page_id", "overview", "layout", "template", "rule")
-    picture = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
-    texts = pyarrow.list_(pyarrow.string())
-    schema = pyarrow.schema(
-        [(name, pyarrow.string()) for name in names]
-        + [("gutter_px", pyarrow.int64()), ("images", pyarrow.list_(picture))]
-        + [("roles", texts), ("instructions", texts)],
-        metadata={"huggingface": json.dumps(_features())},
-    )
-    with new_folder(folder) as out:
-        (out / "data").mkdir()
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(records, schema=schema), out / _FILE)
-        write_atomic(out / "README.md", (card or DataCard()).text(counted, data_files="data/*.parquet").encode())
+        yield {
+            "page_id": page.page_id,
+            "overview": page.overview,
+            "images": [picture_cell(png_bytes(panel.picture)) for panel in page.panels if panel.picture is not None],
+            "roles": [panel.role.value for panel in page.panels],
+            "instructions": [panel.instruction for panel in page.panels],
+            "layout": page.layout.value,
+            "gutter_px": page.gutter_px,
+            "template": page.template,
+            "rule": page.rule or "",
+        }
 
 
 def read(folder: Path) -> LazyPages:
-    """The pages of every parquet file in `folder/data`."""
-    pyarrow = _pyarrow()
-    paths = sorted((folder / "data").glob("*.parquet"))
-    if not paths:
-        raise PageError(f"{folder / 'data'} has no parquet files; name the folder of a data set.")
+    """The pages of every parquet file in `folder` and below it."""
     makers: list[Callable[[], Page]] = []
-    for path in paths:
-        with path.open("rb") as file:
-            if is_lfs_pointer(file.read(64)):
-                raise PageError(f"{path} is a Git LFS pointer, not the data. Run `git lfs pull` where it was cloned.")
-        try:
-            count = pyarrow.parquet.read_metadata(path).num_rows
-        except (OSError, pyarrow.ArrowException) as error:
-            raise PageError(f"{path} is not a whole parquet file: {' '.join(str(error).split())}.") from error
+    for path in part_files(folder):
         rows = _Rows(path)
-        makers += [partial(rows.page, number) for number in range(count)]
+        makers += [partial(rows.page, number) for number in range(count_rows(path))]
     return LazyPages(makers)
 
 
@@ -118,20 +89,18 @@ class _Rows:
             raise PageError(f"{where} is not a page: {error!r}.") from error
 
     def _read(self, number: int) -> None:
-        pyarrow = _pyarrow()
-        with pyarrow.parquet.ParquetFile(self._path) as file:
-            self._start = 0
-            for batch in file.iter_batches(batch_size=_BATCH):
-                if number < self._start + batch.num_rows:
-                    self._rows = batch.to_pylist()
-                    return
-                self._start += batch.num_rows
+        start = 0
+        for rows in read_batches(self._path):
+            if number < start + len(rows):
+                self._start, self._rows = start, rows
+                return
+            start += len(rows)
 
 
 def _page(row: dict[str, Any], where: str) -> Page:
     panels: list[Panel] = []
     for number, (data, role, text) in enumerate(zip(row["images"], row["roles"], row["instructions"], strict=True), 1):
-        picture = read_image(data["bytes"], name=where, panel=number)
+        picture = read_image(picture_bytes(data), name=where, panel=number)
         if role == "slot":
             panels.append(Panel(role=Role.SLOT, answer=picture, instruction=text))
         else:
