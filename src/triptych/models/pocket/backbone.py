@@ -37,6 +37,7 @@ __all__ = [
     "load_pocket",
     "pocket_card",
     "pocket_config",
+    "pocket_network",
     "pocket_tokenizer",
     "pocket_training",
     "pocket_weights",
@@ -275,6 +276,13 @@ def pocket_training(path: Path | None = None) -> dict[str, Any]:
     return json.loads(_fact(path or _released(), "training"))
 
 
+def pocket_network(path: Path) -> PocketNetwork:
+    """The network in a pocket file, in float32; raises BackboneError where there is none."""
+    network = PocketNetwork(pocket_config(path))
+    network.load_state_dict(pocket_weights(path))
+    return network
+
+
 def _released() -> Path:
     return Path(str(files("triptych.models.pocket") / "weights" / "pocket.safetensors"))
 
@@ -287,8 +295,7 @@ def load_pocket(
     `packed` lays the weights out for this processor once more, beside themselves (`PackedLinear`).
     """
     source = path or _released()
-    network, tokenizer = PocketNetwork(pocket_config(source)), pocket_tokenizer(source)
-    network.load_state_dict(pocket_weights(source))
+    network, tokenizer = pocket_network(source), pocket_tokenizer(source)
     network.to(device=device, dtype=dtype or native_dtype(device)).eval().requires_grad_(False)
     if packed:
         pack_linears(network.transformer)

@@ -9,22 +9,21 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from triptych.events import CancelToken, Event
 from triptych.files import write_atomic
 from triptych.models.pocket.klt import KltCodec
 from triptych.training.checkpoint import Identity
-from triptych.training.claim import CHECKPOINTS, claimed_folder
-from triptych.training.core import Core
-from triptych.training.pretrain.course import KEPT, MOST_BAD_STEPS, Course
+from triptych.training.claim import claimed_folder
+from triptych.training.pretrain.course import Course, pretraining_core
 from triptych.training.pretrain.pictures import PictureSource, picture_batches
 from triptych.training.recipe import Precision
 from triptych.training.running import accelerator_on, arithmetic
 from triptych.training.state import TrainingState
 from triptych.training.variants import item_seed
 
-__all__ = ["EASY", "codec_loss", "train_codec"]
+__all__ = ["EASY", "codec_loss", "codec_state", "train_codec"]
 
 _LEARNING_RATE = 2e-3
 _WARMUP = 100
@@ -102,7 +101,14 @@ def train_codec(
         codec = _started(source, channels, start_pictures, seed).to(here)
         codec.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         share = accelerator.num_processes
-        state = _state(codec, steps)
+        # The linear transform is fitted once: pictures that were added since do not change it.
+        state = codec_state(
+            dict(codec.named_parameters()),
+            steps=steps,
+            rate=_LEARNING_RATE,
+            ema=_EMA,
+            fixed=dict(codec.named_buffers()),
+        )
         gains: list[float] = []
 
         @cache
@@ -123,16 +129,13 @@ def train_codec(
 
         course = Course(
             folder=run,
-            core=Core(
-                state=state,
-                losses=losses,
-                rate=lambda step: _rate(step, steps),
-                clip=1.0,
-                accelerator=accelerator,
-                identity=_identity(channels, pictures, seed, share),
-                folder=run / CHECKPOINTS,
-                keep=KEPT,
-                most_bad_steps=MOST_BAD_STEPS,
+            core=pretraining_core(
+                state,
+                losses,
+                lambda step: _rate(step, steps),
+                accelerator,
+                _identity(channels, pictures, seed, share),
+                run,
             ),
             released=run / "codec.safetensors",
             release=lambda: _release(codec, run / "codec.safetensors", step=state.step),
@@ -149,13 +152,14 @@ def _rate(step: int, steps: int) -> float:
     return _LEARNING_RATE * max(0.02, share)
 
 
-def _state(codec: KltCodec, steps: int) -> TrainingState:
+def codec_state(
+    trained: dict[str, nn.Parameter], *, steps: int, rate: float, ema: float, fixed: dict[str, Tensor] | None = None
+) -> TrainingState:
+    """The state of a codec's training, or of parts of it, at `rate` for `steps`; `fixed` is saved beside, as it is."""
     optimizer = torch.optim.AdamW(
-        [{"params": list(codec.parameters()), "ratio": 1.0}], lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0
+        [{"params": list(trained.values()), "ratio": 1.0}], lr=rate, betas=(0.9, 0.98), weight_decay=0.0
     )
-    # The linear transform is fitted once: pictures that were added since do not change it.
-    fixed = dict(codec.named_buffers())
-    state = TrainingState(dict(codec.named_parameters()), {"adamw": optimizer}, ema=_EMA, fixed=fixed)
+    state = TrainingState(trained, {"adamw": optimizer}, ema=ema, fixed=fixed or {})
     state.spans = [steps]
     return state
 

@@ -1,21 +1,49 @@
 """The course of a pretraining run: it goes on where it was, is told of, saved and released at intervals."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from accelerate import Accelerator
+from torch import Tensor
+
 from triptych.errors import Cancelled
 from triptych.events import CancelToken, Done, Event, Step, Warning, ctrl_c_cancels
-from triptych.training.checkpoint import newest_checkpoint
+from triptych.training.checkpoint import Identity, newest_checkpoint
+from triptych.training.claim import CHECKPOINTS
 from triptych.training.core import Core, Taken
 from triptych.training.pretrain.state import read_old_state
 from triptych.training.running import Stopped
+from triptych.training.state import TrainingState
 
-__all__ = ["KEPT", "MOST_BAD_STEPS", "Course"]
+__all__ = ["Course", "pretraining_core"]
 
-KEPT = 2
+_KEPT = 2
 """Checkpoints kept, so that one may be damaged."""
-MOST_BAD_STEPS = 5
+_MOST_BAD_STEPS = 5
+_CLIP = 1.0
+
+
+def pretraining_core(
+    state: TrainingState,
+    losses: Callable[[int], Iterator[Tensor]],
+    rate: Callable[[int], float],
+    accelerator: Accelerator,
+    identity: Identity,
+    run: Path,
+) -> Core:
+    """The core of a run in the folder `run`: checkpoints lie where `Course` and a later run look for them."""
+    return Core(
+        state=state,
+        losses=losses,
+        rate=rate,
+        clip=_CLIP,
+        accelerator=accelerator,
+        identity=identity,
+        folder=run / CHECKPOINTS,
+        keep=_KEPT,
+        most_bad_steps=_MOST_BAD_STEPS,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

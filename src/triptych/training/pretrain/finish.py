@@ -18,20 +18,18 @@ from triptych.errors import TrainingError
 from triptych.events import CancelToken, Event
 from triptych.models.pocket.backbone import (
     PocketNetwork,
-    pocket_config,
+    pocket_network,
     pocket_tokenizer,
     pocket_training,
-    pocket_weights,
     save_pocket,
 )
 from triptych.models.pocket.klt import KltCodec
 from triptych.skill import payload_sha256
 from triptych.training.checkpoint import Identity
-from triptych.training.claim import CHECKPOINTS, claimed_folder
-from triptych.training.core import Core
+from triptych.training.claim import claimed_folder
 from triptych.training.pretrain.batches import PageBatch, batches, on_device, to_unit
-from triptych.training.pretrain.codec import EASY
-from triptych.training.pretrain.course import KEPT, MOST_BAD_STEPS, Course
+from triptych.training.pretrain.codec import EASY, codec_state
+from triptych.training.pretrain.course import Course, pretraining_core
 from triptych.training.pretrain.objective import mean_answers
 from triptych.training.pretrain.recipe import PretrainRecipe
 from triptych.training.recipe import Precision
@@ -61,19 +59,15 @@ def finish_loss(
 
 def _answers(network: PocketNetwork, batch: PageBatch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Tokens of the batch's answers, the answers, and which tokens are predicted; the others are the answers' own."""
-    assert isinstance(network.codec, KltCodec), "checked where the run begins"
-    tokens, pictures = mean_answers(network, batch, generator), to_unit(batch.answers)
+    tokens, own = mean_answers(network, batch, generator)
     predicted = (torch.rand(len(tokens), generator=generator) >= _CLEAN_SHARE).to(tokens.device)
-    with torch.no_grad():
-        own = network.codec.encode(pictures).float()
-    return torch.where(predicted[:, None, None], tokens, own), pictures, predicted
+    return torch.where(predicted[:, None, None], tokens, own), to_unit(batch.answers), predicted
 
 
 def _started(start: Path) -> PocketNetwork:
-    network = PocketNetwork(pocket_config(start))
+    network = pocket_network(start)
     if not isinstance(network.codec, KltCodec):
         raise TrainingError(f"{start} has a codec of the first generation, which cannot be finished; name a newer one.")
-    network.load_state_dict({name: value.float() for name, value in pocket_weights(start).items()})
     return network.eval().requires_grad_(False)
 
 
@@ -83,12 +77,7 @@ def _state(codec: KltCodec, steps: int) -> TrainingState:
         for part in ("spread", "decoder")
         for name, value in getattr(codec, part).requires_grad_(True).named_parameters()
     }
-    optimizer = torch.optim.AdamW(
-        [{"params": list(trained.values()), "ratio": 1.0}], lr=_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0
-    )
-    state = TrainingState(trained, {"adamw": optimizer}, ema=_EMA)
-    state.spans = [steps]
-    return state
+    return codec_state(trained, steps=steps, rate=_LEARNING_RATE, ema=_EMA)
 
 
 def _rate(step: int, steps: int) -> float:
@@ -145,21 +134,18 @@ def finish_decoder(
         facts = {**pocket_training(start), "decoder_steps": steps}
         course = Course(
             folder=run,
-            core=Core(
-                state=state,
-                losses=losses,
-                rate=lambda step: _rate(step, steps),
-                clip=1.0,
-                accelerator=accelerator,
-                identity=Identity(
+            core=pretraining_core(
+                state,
+                losses,
+                lambda step: _rate(step, steps),
+                accelerator,
+                Identity(
                     recipe=recipe.model_dump(mode="json") | {"decoder_steps": steps, "processes": share},
                     pages={},
                     backbone=payload_sha256(start.read_bytes()),
                     pages_per_step=1,
                 ),
-                folder=run / CHECKPOINTS,
-                keep=KEPT,
-                most_bad_steps=MOST_BAD_STEPS,
+                run,
             ),
             released=released,
             release=lambda: save_pocket(network, tokenizer, released, training=facts),

@@ -25,9 +25,8 @@ from triptych.models.pocket.backbone import (
     SIDE_PX,
     PocketConfig,
     PocketNetwork,
-    pocket_config,
+    pocket_network,
     pocket_tokenizer,
-    pocket_weights,
     save_pocket,
 )
 from triptych.models.pocket.klt import FACTOR, KltCodec
@@ -35,10 +34,10 @@ from triptych.models.pocket.text import train_tokenizer
 from triptych.skill import payload_sha256
 from triptych.training.channels import decoder_weights
 from triptych.training.checkpoint import Identity
-from triptych.training.claim import CHECKPOINTS, claimed_folder
+from triptych.training.claim import claimed_folder
 from triptych.training.core import Core, Taken
 from triptych.training.pretrain.batches import PageBatch, batches, on_device, to_unit
-from triptych.training.pretrain.course import KEPT, MOST_BAD_STEPS, Course
+from triptych.training.pretrain.course import Course, pretraining_core
 from triptych.training.pretrain.muon import GramMuon
 from triptych.training.pretrain.objective import Draw, page_loss
 from triptych.training.pretrain.recipe import PretrainRecipe
@@ -203,11 +202,11 @@ def _network(
 
 def pocket_to_begin_from(start: Path, *, detail: bool) -> PocketNetwork:
     """The pocket of a file, to which `detail` adds a new head where it has none."""
-    config = pocket_config(start)
-    network = PocketNetwork(replace(config, detail=config.detail or detail))
-    weights = {name: value.float() for name, value in pocket_weights(start).items()}
-    new = {name: value for name, value in network.state_dict().items() if name.startswith("transformer.detail.")}
-    network.load_state_dict((new if network.config.detail else {}) | weights)
+    old = pocket_network(start)
+    if old.config.detail or not detail:
+        return old
+    network = PocketNetwork(replace(old.config, detail=True))
+    network.load_state_dict(network.state_dict() | old.state_dict())  # the new head's weights are its own
     return network
 
 
@@ -304,14 +303,11 @@ def _prepared(
 
 
 def _core(network: PocketNetwork, recipe: PretrainRecipe, accelerator: Accelerator, folder: Path) -> Core:
-    return Core(
-        state=_state(network, recipe),
-        losses=lambda _: iter(()),
-        rate=lambda step: recipe.learning_rate * _share(step, recipe),
-        clip=1.0,
-        accelerator=accelerator,
-        identity=_identity(network, recipe, accelerator),
-        folder=folder / CHECKPOINTS,
-        keep=KEPT,
-        most_bad_steps=MOST_BAD_STEPS,
+    return pretraining_core(
+        _state(network, recipe),
+        lambda _: iter(()),
+        lambda step: recipe.learning_rate * _share(step, recipe),
+        accelerator,
+        _identity(network, recipe, accelerator),
+        folder,
     )

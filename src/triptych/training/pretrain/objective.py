@@ -182,9 +182,11 @@ def page_loss(
 @torch.no_grad()
 def mean_answers(
     network: PocketNetwork, batch: PageBatch, generator: torch.Generator
-) -> Float[Tensor, "answers tokens channels"]:
-    """What one step makes of every slot, as tokens, slots folded into the batch: the `mean` reading."""
+) -> tuple[Float[Tensor, "answers tokens channels"], Float[Tensor, "answers tokens channels"]]:
+    """Tokens that one step makes of every slot, the `mean` reading, and the answers' own; slots fold into the batch."""
     problem = _by_reference(network, batch)
     noise = torch.randn(problem.clean.shape, generator=generator).to(problem.clean.device)
     predicted = problem.predict(network, batch, noise, torch.ones(len(noise), device=noise.device)).float()
-    return rearrange(predicted, "b (p n) c -> (b p) n c", p=batch.answers.shape[1])
+    slots = batch.answers.shape[1]
+    both = (rearrange(tokens, "b (p n) c -> (b p) n c", p=slots) for tokens in (predicted, problem.clean))
+    return next(both), next(both)
