@@ -91,7 +91,7 @@ def test_pretrain_from_an_earlier_pocket_takes_its_words_and_codec(
 ) -> None:
     from safetensors.torch import load_file
 
-    from triptych.models.pocket.backbone import pocket_tokenizer
+    from triptych.models.pocket.files import pocket_tokenizer
 
     recipe, run = tmp_path / "recipe.yaml", tmp_path / "run"
     recipe.write_text(RECIPE % 1)

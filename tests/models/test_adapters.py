@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -5,6 +7,7 @@ from tiny_training import made_page, random_skill
 from triptych.errors import SkillError
 from triptych.models.adapters import AdapterSpec, Skills, eject, ejecting, inject, linear_names
 from triptych.models.backbone import Conditioning
+from triptych.models.pocket import PocketBackbone
 from triptych.models.reading import read
 from triptych.sampling import generate
 from triptych.skill import Skill
@@ -148,3 +151,11 @@ def test_skills_applied_beyond_what_the_weights_can_hold_is_refused_by_name(pock
     with pytest.raises(SkillError, match=rf"{skill.name} takes the weights of .* beyond what float32"):
         Skills([loud], weights=[100.0]).applied(pocket).__enter__()
     assert torch.equal(velocity(pocket), before)
+
+
+def test_skill_of_another_pocket_is_refused_though_its_layers_fit(pocket):
+    skill = random_skill(pocket)
+    other = PocketBackbone(pocket.network, pocket.tokenizer)
+    other.card = replace(pocket.card, name="pocket-2")
+    with pytest.raises(SkillError, match=r"trained on pocket, and this is pocket-2.*--backbone pocket"):
+        generate(other, made_page(1), skill=skill)

@@ -7,7 +7,7 @@ import typer
 
 from triptych.cli import console
 from triptych.cli.output import prepare_folder
-from triptych.cli.training import check_name, known_card, loaded_for, telling
+from triptych.cli.training import check_name, loaded_for, telling
 from triptych.errors import TrainingError
 from triptych.files import parse_yaml
 
@@ -189,6 +189,7 @@ def _train(
 def _look_ahead(pageset: Path, recipe: "Recipe", held_out: Path | None) -> None:
     """Tell every problem and the need. Raises TrainingError where a problem forbids training."""
     from triptych.data.pagesets import load_pageset
+    from triptych.models.catalog import known_card
     from triptych.models.hardware import best_device, operations_per_second
     from triptych.training.estimate import need_of
     from triptych.training.preflight import Severity, preflight

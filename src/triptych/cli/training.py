@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress as Bar
 
-    from triptych.models.backbone import Backbone, Card
+    from triptych.models.backbone import Backbone
     from triptych.page import Page
     from triptych.skill import Skill
     from triptych.training.recipe import Recipe
 
-__all__ = ["check_name", "known_card", "loaded_for", "saying_where", "telling"]
+__all__ = ["check_name", "loaded_for", "saying_where", "telling"]
 
 _LINES = 10
 
@@ -110,17 +110,6 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def known_card(backbone: str) -> "Card | None":
-    """What is known of a backbone before it is loaded."""
-    from triptych.models.catalog import find_checkpoint
-    from triptych.models.pocket import pocket_card
-
-    if backbone == "pocket":
-        return pocket_card()
-    checkpoint = find_checkpoint(backbone)
-    return checkpoint.card if checkpoint else None
 
 
 def loaded_for(recipe: "Recipe", pages: "Sequence[Page]") -> "Backbone":

@@ -1,6 +1,5 @@
 """`triptych train --prefer`: picks and a skill in, a better skill out."""
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +9,10 @@ import typer
 from triptych.cli import console
 from triptych.cli.output import prepare_folder
 from triptych.cli.training import check_name, loaded_for, telling
-from triptych.errors import BackboneError, TrainingError
+from triptych.errors import TrainingError
 
 if TYPE_CHECKING:
     from triptych.data.pagesets import PageSet
-    from triptych.models.backbone import Card
     from triptych.skill import Skill
     from triptych.training.pickcheck import Checked
     from triptych.training.recipe import Recipe
@@ -39,6 +37,7 @@ def tune(
 ) -> None:
     """Tune the skill in the file `start` to the picks at `place`."""
     from triptych.data.pagesets import load_pageset
+    from triptych.models.catalog import known_card
     from triptych.picks import load_picks
     from triptych.skill import load_skill
     from triptych.training.claim import check_out
@@ -55,7 +54,7 @@ def tune(
     chosen = tuning_recipe(begun, recipe, changes)
     taught = _teaching_pages(start, begun, pages, chosen)
     # Few picks are refused before a large model is loaded; what is of the wrong size shows only after that.
-    card = _card(chosen)
+    card = known_card(chosen.backbone)
     checked = check_picks(picks, begun.card, card, chosen) if card else None
     _tell(checked, len(picks), taught)
     if dry_run:
@@ -90,19 +89,6 @@ def _tell(checked: "Checked | None", given: int, taught: "PageSet") -> None:
         console.say(str(problem))
     checked.refuse_few(given)
     console.say(f"{len(checked.examples)} picks, beside {console.counted(len(taught), 'teaching page')}")
-
-
-def _card(recipe: "Recipe") -> "Card | None":
-    """What the backbone works with, known before it is loaded where it is a pocket."""
-    from triptych.cli.training import known_card
-    from triptych.models.pocket.backbone import pocket_card, pocket_config
-
-    path = Path(recipe.backbone)
-    if path.is_file() and path.suffix == ".safetensors":
-        with contextlib.suppress(BackboneError):
-            return pocket_card(pocket_config(path))
-        return None
-    return known_card(recipe.backbone)
 
 
 def _teaching_pages(start: Path, skill: "Skill", pages: Path | None, recipe: "Recipe") -> "PageSet":

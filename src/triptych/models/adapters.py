@@ -22,7 +22,6 @@ __all__ = [
     "AdapterSpec",
     "Skills",
     "adapter_parameters",
-    "check_fit",
     "eject",
     "ejecting",
     "inject",
@@ -169,9 +168,15 @@ def unheard_by_conditions(backbone: Backbone) -> Iterator[None]:
         backbone.shared.reads_bare = False
 
 
-def check_fit(skill: Skill, module: nn.Module) -> None:
+def _check_fit(skill: Skill, backbone: Backbone) -> None:
     """Raise SkillError, naming layers, where a skill is for another transformer: a skill is never half applied."""
-    layers = {name: child for name, child in module.named_modules() if isinstance(child, nn.Linear)}
+    card = backbone.card
+    if card.own_skills and skill.card.backbone != card.name:
+        raise SkillError(
+            f"skill {skill.name!r} was trained on {skill.card.backbone}, and this is {card.name}, which has other "
+            f"tokens. Use the skill with `--backbone {skill.card.backbone}`, or train it on {card.name}."
+        )
+    layers = {name: child for name, child in backbone.transformer.named_modules() if isinstance(child, nn.Linear)}
     missing = [name for name in skill.modules if name not in layers]
     wrong = []
     for name in set(skill.modules) - set(missing):
@@ -226,7 +231,7 @@ class Skills:
     def applied(self, backbone: Backbone) -> AbstractContextManager[object]:
         """The backbone adapted inside the `with`. Raises SkillError for a skill of another backbone."""
         for skill in self.skills:
-            check_fit(skill, backbone.transformer)
+            _check_fit(skill, backbone)
         if not any(skill.card.frozen_conditions for skill in self.skills) and _is_small(backbone.transformer):
             return _merged(backbone.transformer, self.skills, self.weights)
         return _beside(backbone, self.skills, self.weights)

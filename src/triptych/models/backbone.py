@@ -75,6 +75,9 @@ class Card:
 
     words: Words = Words.ANY
 
+    own_skills: bool = False
+    """No skill of another checkpoint fits, though the layers have the same names and sizes: the tokens differ."""
+
     def steps_for(self, page: Page, reading: Reading | None = None) -> int:
         """Steps of a page where nobody says how many; raises BackboneError for a reading that it does not know.
 

@@ -1,9 +1,16 @@
 """The families that there are, and the checkpoints that are known by name."""
 
+from contextlib import suppress
+from pathlib import Path
+
+from triptych.errors import BackboneError
+from triptych.models.backbone import Card
 from triptych.models.family import Checkpoint, Family, Shape
 from triptych.models.flux1.family import FLUX1, FLUX1_FILL, KONTEXT
 from triptych.models.flux2.family import FLUX2, FLUX2_KV
+from triptych.models.pocket.backbone import pocket_card
 from triptych.models.pocket.family import POCKET
+from triptych.models.pocket.files import pocket_config
 from triptych.models.qwen.family import QWEN
 from triptych.models.qwen21.family import QWEN21
 from triptych.models.sd3.family import SD3_5
@@ -11,12 +18,15 @@ from triptych.models.sd3.family import SD3_5
 __all__ = [
     "CHECKPOINTS",
     "FAMILIES",
+    "SHIPPED",
     "Checkpoint",
     "Family",
     "Shape",
     "family_of_pipeline",
     "find_checkpoint",
     "find_family",
+    "find_known",
+    "known_card",
 ]
 
 FAMILIES: tuple[Family, ...] = (POCKET, FLUX1, FLUX1_FILL, KONTEXT, FLUX2, FLUX2_KV, QWEN, QWEN21, SD3_5)
@@ -26,6 +36,8 @@ CHECKPOINTS: tuple[Checkpoint, ...] = tuple(
     checkpoint for family in FAMILIES if family.pipelines for checkpoint in family.checkpoints
 )
 """Those on the Hub."""
+SHIPPED: tuple[Checkpoint, ...] = POCKET.checkpoints
+"""Those inside the package."""
 
 
 def find_family(name: str) -> Family | None:
@@ -46,3 +58,19 @@ def find_checkpoint(name: str) -> Checkpoint | None:
         if asked in (known, known.rpartition("/")[2]):
             return checkpoint
     return None
+
+
+def find_known(name: str) -> Checkpoint | None:
+    """One that ships inside the package, by its name, or one on the Hub as in `find_checkpoint`."""
+    return next((each for each in SHIPPED if each.card.name == name), None) or find_checkpoint(name)
+
+
+def known_card(name: str) -> Card | None:
+    """What is known of a backbone before its weights are read: of a checkpoint by name, or of a pocket's file."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        with suppress(BackboneError):
+            return pocket_card(pocket_config(path))
+        return None
+    known = find_known(name)
+    return known.card if known else None

@@ -13,20 +13,21 @@ from safetensors import SafetensorError, safe_open
 from triptych.errors import BackboneError
 from triptych.files import read_json, why_unread
 from triptych.models.backbone import Backbone
-from triptych.models.catalog import CHECKPOINTS, Checkpoint, find_checkpoint
+from triptych.models.catalog import CHECKPOINTS, SHIPPED, Checkpoint, find_checkpoint
 from triptych.models.hardware import best_device, native_dtype
 from triptych.models.memory import choose, free_bytes
 from triptych.models.options import LoadOptions, Offload, Quantise
-from triptych.models.pocket import load_pocket
+from triptych.models.pocket.files import load_pocket, shipped_pocket
 
 __all__ = ["load"]
 
 _log = logging.getLogger(__name__)
+_SHIPPED = tuple(each.card.name for each in SHIPPED)
 _PICKLED = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
 
 
 def load(source: str | Path = "pocket", options: LoadOptions | None = None) -> Backbone:
-    """A backbone: `pocket`, a name on the Hub, a folder as diffusers writes it, or one safetensors or GGUF file.
+    """A backbone: `pocket`, a name on the Hub, a diffusers folder, or one safetensors or GGUF file.
 
     A file that holds a transformer alone is named with the checkpoint of its other parts, `FILE@BASE`, or in `options`.
 
@@ -38,8 +39,8 @@ def load(source: str | Path = "pocket", options: LoadOptions | None = None) -> B
     device = options.device or best_device()
     _refuse_device(device)
     name = str(source)
-    if name == "pocket":
-        return _pocket(None, options, device)
+    if name in _SHIPPED:
+        return _pocket(shipped_pocket(name), options, device)
     path = Path(name).expanduser()
     file, at, base = name.partition("@")
     if at and base and not path.exists() and Path(file).expanduser().is_file():
@@ -59,9 +60,9 @@ def _unknown(name: str, path: Path) -> str:
     if path.is_absolute() or len(path.parts) > 1:
         return f"there is no folder and no file {name!r}."
     names = {each.card.name.rpartition("/")[2].lower(): each.card.name for each in CHECKPOINTS}
-    near = get_close_matches(name.lower(), ["pocket", *names], n=1)
+    near = get_close_matches(name.lower(), [*_SHIPPED, *names], n=1)
     meant = f"Did you mean {names.get(near[0], near[0])}? " if near else ""
-    known = ", ".join(["pocket", *names.values()])
+    known = ", ".join([*_SHIPPED, *names.values()])
     return f"{name!r} is neither a folder, nor a file, nor a known backbone. {meant}Known are: {known}."
 
 
@@ -78,7 +79,7 @@ def _refuse_device(device: str) -> None:
         )
 
 
-def _pocket(path: Path | None, options: LoadOptions, device: str) -> Backbone:
+def _pocket(path: Path, options: LoadOptions, device: str) -> Backbone:
     for name in ("quantise", "offload", "references", "step_cache"):
         value = getattr(options, name)
         if value is not None and value.value != "none":

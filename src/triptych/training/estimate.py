@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from triptych.models.catalog import find_checkpoint
+from triptych.models.catalog import find_known
 from triptych.models.options import Quantise, Training
-from triptych.models.pocket.family import POCKET
 from triptych.page import Page
 from triptych.training.recipe import OptimizerKind, Recipe
 
@@ -44,28 +43,27 @@ def need_of(recipe: Recipe, pages: Sequence[Page]) -> Need | None:
     with its optimizer, and activations of one draw of one page, or of the whole batch on the pocket, which takes it at
     once.
     """
-    checkpoint = find_checkpoint(recipe.backbone)
-    if checkpoint is None and recipe.backbone != "pocket":
+    known = find_known(recipe.backbone)
+    if known is None:
         return None
-    known = checkpoint or POCKET.checkpoints[0]
-    shape = known.shape
+    small, shape = not known.pipeline, known.shape
     side = max(recipe.sides_px) if recipe.sides_px else known.card.side_px
     shots = recipe.variety.shots
     panels = max(len(page.panels) for page in pages) * (1 + sum(shots) / len(shots))
     slots = max(len(page.slots) for page in pages)
     a_panel = (side // 16) ** 2
-    text = checkpoint.card.max_text_tokens if checkpoint else 16
+    text = 16 if small else known.card.max_text_tokens
     given = 0 if recipe.frozen_conditions else (panels - slots) * a_panel
     drawn = slots * a_panel + text
     seen = recipe.batch * recipe.accumulation
-    tokens = seen * (given + drawn * recipe.draws) if checkpoint is None else seen * recipe.draws * (given + drawn)
+    tokens = seen * (given + drawn * recipe.draws) if small else seen * recipe.draws * (given + drawn)
     passes = 6 if recipe.gradient_checkpointing else 4
     weights = shape.transformer * 1e9
-    bits = Quantise(recipe.quantised.value).bits if recipe.quantised else (32.0 if checkpoint is None else 16.0)
+    bits = Quantise(recipe.quantised.value).bits if recipe.quantised else (32.0 if small else 16.0)
     adapter = 1.6 * recipe.adapter.rank * weights / shape.width
     # Weight, gradient and average, and what the optimizer keeps of each.
     copies = 3 + (4 if recipe.optimizer.kind is OptimizerKind.PRODIGY else 2)
-    alive = tokens if checkpoint is None else given + drawn
+    alive = tokens if small else given + drawn
     blocks = 1 if recipe.gradient_checkpointing else shape.blocks
     kept = (_ACTIVATIONS * blocks + shape.blocks) * shape.width * alive * 2
     step = Training(step_bytes=int(4 * copies * adapter + kept), recomputes=recipe.gradient_checkpointing)

@@ -134,7 +134,7 @@ def _about_prompts(lines: Sequence[_Line], recipe: Recipe, card: Card | None) ->
         if card is None:
             continue
         # Pocket reads each text for itself, the others the prompt as a whole.
-        texts = [part.text for part in prompt.parts] if card.name == "pocket" else [prompt.text]
+        texts = [part.text for part in prompt.parts] if card.family == "pocket" else [prompt.text]
         words = max((len(text.split()) for text in texts), default=0)
         if words > card.max_text_tokens:
             yield _error(line.where, f"{words} words; {card.name} reads at most {card.max_text_tokens} tokens. Shorten")

@@ -6,8 +6,8 @@ from random import Random
 import torch
 
 from triptych.data.sources import ShapeSource
-from triptych.models.pocket.backbone import load_pocket, pocket_weights, save_pocket
 from triptych.models.pocket.eight_bits import from_eight_bits, to_eight_bits
+from triptych.models.pocket.files import load_pocket, pocket_weights, save_pocket
 from triptych.page import Page, condition, slot
 from triptych.sampling import generate
 

@@ -12,7 +12,7 @@ from triptych.data.sources import ShapeSource
 from triptych.errors import TrainingError
 from triptych.events import CancelToken, Event, Step
 from triptych.models.pocket import PocketConfig, PocketNetwork, pocket_training, save_pocket
-from triptych.models.pocket.backbone import pocket_weights
+from triptych.models.pocket.files import pocket_weights
 from triptych.models.pocket.klt import KltCodec
 from triptych.models.pocket.text import train_tokenizer
 from triptych.training.pretrain.batches import to_unit

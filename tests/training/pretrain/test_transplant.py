@@ -9,7 +9,7 @@ from triptych.data.mixture import Entry, Mixture
 from triptych.data.rules import RULES
 from triptych.data.sources import ShapeSource
 from triptych.models.pocket import PocketConfig, PocketNetwork, load_pocket
-from triptych.models.pocket.backbone import save_pocket
+from triptych.models.pocket.files import save_pocket
 from triptych.models.pocket.klt import KltCodec
 from triptych.models.pocket.text import train_tokenizer
 from triptych.training.pretrain.loop import pretrain

@@ -1,29 +1,19 @@
-"""The pocket as a `Backbone`: one file of weights, loaded from inside the package."""
+"""The pocket as a `Backbone`."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
-from safetensors import safe_open
-from safetensors.torch import load_file, save
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from triptych.conditioning import Words
-from triptych.errors import BackboneError
-from triptych.files import write_atomic
 from triptych.flow import uniform_schedule, velocity_from_data
 from triptych.models.backbone import Card, Conditioning, Conditions, Context, Grid, Keeps, Targets, Text
-from triptych.models.hardware import native_dtype
-from triptych.models.packed_linear import pack_linears
 from triptych.models.pocket.codec import PocketCodec
-from triptych.models.pocket.eight_bits import from_eight_bits, to_eight_bits
 from triptych.models.pocket.klt import FACTOR, KltCodec
 from triptych.models.pocket.text import OVERVIEW_FRAME, PocketText, lay_out
 from triptych.models.pocket.transformer import PLACE_FEATURES, PocketTransformer, References
@@ -34,15 +24,8 @@ __all__ = [
     "PocketBackbone",
     "PocketConfig",
     "PocketNetwork",
-    "load_pocket",
     "pocket_card",
-    "pocket_config",
-    "pocket_network",
-    "pocket_tokenizer",
-    "pocket_training",
-    "pocket_weights",
     "positions",
-    "save_pocket",
     "text_parts",
 ]
 
@@ -52,8 +35,10 @@ _SAMPLE_STEPS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PocketConfig:
-    """Sizes of the network, stored with its weights."""
+    """Name and sizes of the network, stored with its weights."""
 
+    name: str = "pocket"
+    """What cards, requests and skills call it."""
     codec: Literal["convolutional", "klt"] = "convolutional"
     """Which image codec: the first generation's, for squares of 128 px, or `KltCodec`, for any size."""
     channels: int = 128
@@ -124,7 +109,7 @@ def pocket_card(config: PocketConfig = PocketConfig()) -> Card:
     """
     is_first = config.codec == "convolutional"
     return Card(
-        name="pocket",
+        name=config.name,
         family="pocket",
         conditionings=(Conditioning.REFERENCE, *((Conditioning.REPAINT,) if is_first else ())),
         factor=FACTOR,
@@ -137,6 +122,7 @@ def pocket_card(config: PocketConfig = PocketConfig()) -> Card:
         guidance=None,
         max_text_tokens=64,
         words=Words.PLAIN,
+        own_skills=True,
         licence="Apache-2.0",
     )
 
@@ -219,84 +205,3 @@ class PocketBackbone:
             references=None if context.memory is None else _filled_cache(context.memory),
         )
         return velocity_from_data(tokens, clean, t[:, None, None]).to(tokens.dtype)
-
-
-def save_pocket(
-    network: PocketNetwork,
-    tokenizer: Tokenizer,
-    path: Path,
-    *,
-    dtype: torch.dtype = torch.bfloat16,
-    eight_bits: bool = False,
-    training: Mapping[str, Any] | None = None,
-) -> None:
-    """Write weights, sizes and vocabulary as one safetensors file; `training` tells, in JSON values, how they came.
-
-    `eight_bits` keeps matrices and kernels in eight bits and the rest in `dtype`: half the size of bfloat16.
-    """
-    weights = to_eight_bits(network.state_dict()) if eight_bits else network.state_dict()
-    tensors = {
-        name: tensor.detach().to(dtype).contiguous() if tensor.is_floating_point() else tensor
-        for name, tensor in weights.items()
-    }
-    config = {field: getattr(network.config, field) for field in PocketConfig.__dataclass_fields__}
-    metadata = {"format": "pt", "config": json.dumps(config), "tokenizer": tokenizer.to_str()}
-    if training is not None:
-        metadata["training"] = json.dumps(training)
-    write_atomic(path, save(tensors, metadata=metadata))
-
-
-def _fact(path: Path, name: str) -> str:
-    if not path.is_file():
-        raise BackboneError(f"no pocket weights at {path}; name a file written by `triptych pocket pretrain`.")
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-    if name not in metadata:
-        raise BackboneError(f"{path} is not a pocket: its metadata has no {name}.")
-    return metadata[name]
-
-
-def pocket_config(path: Path) -> PocketConfig:
-    """The sizes in a pocket file; raises BackboneError where there are none."""
-    return PocketConfig(**json.loads(_fact(path, "config")))
-
-
-def pocket_weights(path: Path) -> dict[str, Tensor]:
-    """The weights in a pocket file, whichever way they are kept there."""
-    return from_eight_bits(load_file(path))
-
-
-def pocket_tokenizer(path: Path) -> Tokenizer:
-    """The vocabulary in a pocket file; raises BackboneError where there is none."""
-    return Tokenizer.from_str(_fact(path, "tokenizer"))
-
-
-def pocket_training(path: Path | None = None) -> dict[str, Any]:
-    """`recipe` and `steps` of the released pocket, or of that in `path`; raises BackboneError where it has none."""
-    return json.loads(_fact(path or _released(), "training"))
-
-
-def pocket_network(path: Path) -> PocketNetwork:
-    """The network in a pocket file, in float32; raises BackboneError where there is none."""
-    network = PocketNetwork(pocket_config(path))
-    network.load_state_dict(pocket_weights(path))
-    return network
-
-
-def _released() -> Path:
-    return Path(str(files("triptych.models.pocket") / "weights" / "pocket.safetensors"))
-
-
-def load_pocket(
-    path: Path | None = None, *, dtype: torch.dtype | None = None, device: str = "cpu", packed: bool = True
-) -> PocketBackbone:
-    """The released pocket, or the one in `path`; `dtype` None takes bfloat16 where the processor has it.
-
-    `packed` lays the weights out for this processor once more, beside themselves (`PackedLinear`).
-    """
-    source = path or _released()
-    network, tokenizer = pocket_network(source), pocket_tokenizer(source)
-    network.to(device=device, dtype=dtype or native_dtype(device)).eval().requires_grad_(False)
-    if packed:
-        pack_linears(network.transformer)
-    return PocketBackbone(network, tokenizer)

@@ -2,7 +2,7 @@
 
 from triptych.models.family import Checkpoint, Family, Shape
 from triptych.models.flux2.layers import LAYERS
-from triptych.models.pocket.backbone import pocket_card
+from triptych.models.pocket.backbone import PocketConfig, pocket_card
 
 __all__ = ["POCKET"]
 
@@ -12,7 +12,10 @@ POCKET = Family(
     name="pocket",
     code="triptych.models.pocket.backbone:PocketBackbone",
     pipelines=(),
-    checkpoints=(Checkpoint(card=pocket_card(), pipeline="", shape=_SHAPE, gated=False, cached=True),),
+    checkpoints=tuple(
+        Checkpoint(card=pocket_card(config), pipeline="", shape=_SHAPE, gated=False, cached=True)
+        for config in (PocketConfig(),)
+    ),
     layers=LAYERS,
     architecture="triptych-pocket",
     base_model="Other",

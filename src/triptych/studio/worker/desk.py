@@ -31,9 +31,8 @@ def answer(name: str, values: Mapping[str, Any], folder: DataFolder, files: File
 def _preflight(values: Mapping[str, Any], files: FileStore) -> dict[str, Any]:
     """What is wrong with pages to learn from, in plain words, and what a training will take."""
     from triptych.data.pagesets import load_pageset, save_pageset
-    from triptych.models.catalog import find_checkpoint
+    from triptych.models.catalog import known_card
     from triptych.models.hardware import best_device, operations_per_second
-    from triptych.models.pocket import pocket_card
     from triptych.studio.worker.teaching import finished_page, recipe_of
     from triptych.training.estimate import need_of
     from triptych.training.preflight import preflight
@@ -48,12 +47,10 @@ def _preflight(values: Mapping[str, Any], files: FileStore) -> dict[str, Any]:
     if not pages:
         return {"findings": findings, "estimate": None}
     recipe = recipe_of(values, len(pages))
-    checkpoint = find_checkpoint(recipe.backbone)
-    card = pocket_card() if recipe.backbone == "pocket" else checkpoint.card if checkpoint else None
     with tempfile.TemporaryDirectory() as scratch:
         pageset = Path(scratch) / "pages"
         save_pageset(pages, pageset)
-        for problem in preflight(pageset, recipe, card=card):
+        for problem in preflight(pageset, recipe, card=known_card(recipe.backbone)):
             findings.append({"level": problem.severity.value, "text": _plain(str(problem), pageset)})
         need = need_of(recipe, load_pageset(pageset))
     if len(pages) < 5:

@@ -139,11 +139,11 @@ class Worker:
 
     def _others(self) -> list[dict[str, Any]]:
         """Backbones that were named, and are loaded when they are asked for."""
-        from triptych.models.catalog import find_checkpoint
+        from triptych.models.catalog import known_card
         from triptych.studio.worker.maker import card_data
 
-        found = [find_checkpoint(name) for name in self.names[1:]]
-        return [card_data(each.card, is_loaded=False) for each in found if each is not None]
+        cards = [known_card(name) for name in self.names[1:]]
+        return [card_data(card, is_loaded=False) for card in cards if card is not None]
 
     def _lane(self, lane: Lane) -> None:
         bell = self._bells[lane]

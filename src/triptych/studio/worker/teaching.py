@@ -140,10 +140,13 @@ def _more_steps(body: Mapping[str, Any], run: Path) -> int:
 
 def recipe_of(body: Mapping[str, Any], pages: int) -> Any:
     """The recipe that a request asks for, made to fit few pages."""
+    from triptych.models.catalog import known_card
     from triptych.training.recipe import load_recipe
 
-    name = "pocket" if (body.get("backbone") or "pocket") == "pocket" else "flux2-klein"
-    changes: dict[str, object] = {"backbone": body.get("backbone") or "pocket"}
+    backbone = body.get("backbone") or "pocket"
+    card = known_card(backbone)
+    name = "pocket" if card and card.family == "pocket" else "flux2-klein"
+    changes: dict[str, object] = {"backbone": backbone}
     recipe = load_recipe(name)
     steps = int(body.get("steps") or recipe.steps)
     if body.get("epochs") and not body.get("steps"):

@@ -16,13 +16,8 @@ from torch import Tensor
 from triptych.data.mixture import Mixture
 from triptych.errors import TrainingError
 from triptych.events import CancelToken, Event
-from triptych.models.pocket.backbone import (
-    PocketNetwork,
-    pocket_network,
-    pocket_tokenizer,
-    pocket_training,
-    save_pocket,
-)
+from triptych.models.pocket.backbone import PocketNetwork
+from triptych.models.pocket.files import pocket_network, pocket_tokenizer, pocket_training, save_pocket
 from triptych.models.pocket.klt import KltCodec
 from triptych.skill import payload_sha256
 from triptych.training.checkpoint import Identity

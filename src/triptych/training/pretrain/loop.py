@@ -21,14 +21,8 @@ from triptych.data.mixture import Mixture, corpus
 from triptych.errors import TrainingError
 from triptych.events import CancelToken, Event, Step
 from triptych.files import write_atomic
-from triptych.models.pocket.backbone import (
-    SIDE_PX,
-    PocketConfig,
-    PocketNetwork,
-    pocket_network,
-    pocket_tokenizer,
-    save_pocket,
-)
+from triptych.models.pocket.backbone import SIDE_PX, PocketConfig, PocketNetwork
+from triptych.models.pocket.files import pocket_network, pocket_tokenizer, save_pocket
 from triptych.models.pocket.klt import FACTOR, KltCodec
 from triptych.models.pocket.text import train_tokenizer
 from triptych.skill import payload_sha256

@@ -1,0 +1,32 @@
+"""What is known of a backbone before its weights are read."""
+
+from pathlib import Path
+
+import pytest
+
+from triptych.models.catalog import SHIPPED, known_card
+from triptych.models.pocket import save_pocket
+from triptych.models.pocket.backbone import pocket_card
+from triptych.models.pocket.files import pocket_config, shipped_pocket
+
+
+@pytest.mark.parametrize("card", [each.card for each in SHIPPED], ids=lambda card: card.name)
+def test_shipped_pocket_says_in_its_file_what_the_catalogue_says(card):
+    assert pocket_card(pocket_config(shipped_pocket(card.name))) == card
+
+
+def test_known_card_of_a_pockets_file_is_read_from_the_file(pocket, tmp_path: Path):
+    save_pocket(pocket.network, pocket.tokenizer, tmp_path / "mine.safetensors")
+    assert known_card(str(tmp_path / "mine.safetensors")) == pocket.card
+
+
+@pytest.mark.parametrize("content", [b"", b"no safetensors at all", b"GGUF\x03\x00\x00\x00"])
+def test_known_card_of_another_file_is_none(content, tmp_path: Path):
+    (tmp_path / "other.gguf").write_bytes(content)
+    assert known_card(str(tmp_path / "other.gguf")) is None
+
+
+def test_known_card_by_the_end_of_a_hub_name():
+    card = known_card("FLUX.2-klein-4B")
+    assert card is not None
+    assert card.name == "black-forest-labs/FLUX.2-klein-4B"
