@@ -232,12 +232,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--docs", type=Path, help="the page to write")
     parser.add_argument("--pages", nargs="+", metavar="NxM", help="pages of the first tables; by default nine")
+    parser.add_argument("--without", nargs="+", default=(), choices=STOCK[1:], help="contenders to leave out")
     parser.add_argument("--one", nargs=4, metavar=("CONTENDER", "N", "M", "DTYPE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         name, n, m, dtype = arguments.one
         print(json.dumps(measure(name, int(n), int(m), arguments.repeats, getattr(torch, dtype))))
         return
+    stock = [name for name in STOCK if name not in arguments.without]
     asked = [tuple(map(int, page.split("x"))) for page in arguments.pages or ()]
     own = bfloat16_is_fast()
     parts = [HEAD.format(threads=torch.get_num_threads(), steps=STEPS, words=WORDS, repeats=arguments.repeats)]
@@ -246,7 +248,7 @@ def main() -> None:
     for dtype in (torch.bfloat16, torch.float32) if own else (torch.float32,):
         name = str(dtype).removeprefix("torch.")
         default = ", the default where the processor has it" if dtype is torch.bfloat16 else ""
-        parts.append(f"\n## {name}{default}\n\n{_table(STOCK, asked or PAGES, arguments.repeats, dtype)}")
+        parts.append(f"\n## {name}{default}\n\n{_table(stock, asked or PAGES, arguments.repeats, dtype)}")
         parts.append(f"\n### The same, the pipelines packed\n\n{_table(PACKED, FEW, arguments.repeats, dtype)}")
     if arguments.docs:
         write_atomic(arguments.docs, "".join(parts).encode())

@@ -3,7 +3,7 @@
 import reprlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -120,6 +120,13 @@ def check_entry(data: Any, name: str) -> PageEntry:
         raise PageError(f"{name}: {'; '.join(list(problems(error))[:5])}.") from error
 
 
+def _inside(model: type[BaseModel], key: str) -> type[BaseModel]:
+    """The model of what lies under a key, where that is known; otherwise the model that has the key."""
+    field = model.model_fields.get(key)
+    kinds = [] if field is None else [field.annotation, *get_args(field.annotation)]
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), model)
+
+
 def problems(error: ValidationError, model: type[BaseModel] = PageEntry) -> Iterator[str]:
     """What pydantic found wrong in data for `model`, one sentence each, naming panel (from 1) and key."""
     for found in error.errors(include_url=False):
@@ -132,8 +139,11 @@ def problems(error: ValidationError, model: type[BaseModel] = PageEntry) -> Iter
                     place, known = f"{place}panel {index + 1}, ", PanelEntry
                 case "images_file_names" | "roles" | "instructions" as key, [int(index), *_]:
                     place, keys = f"panel {index + 1}, ", [key]
+                case str(key), [int(index), *_] if _inside(known, key) is not known:
+                    place, known = f"{place}{key} {index + 1}, ", _inside(known, key)
                 case str(key), _:
                     keys.append(key)
+                    known = _inside(known, key)
         key = f"{place}key {_brief.repr(keys[-1])}" if keys else place.removesuffix(", ")
         match found["type"]:
             case "extra_forbidden":

@@ -32,6 +32,15 @@ def test_psnr_of_known_error_is_exact(levels: int) -> None:
     assert psnr(right + levels / 255, right) == pytest.approx(20 * np.log10(255 / levels))
 
 
+@pytest.mark.parametrize("size", [(1, 64), (64, 1), (1, 1), (5, 6)])
+def test_compare_pictures_that_are_tiny_are_compared(size: tuple[int, int]) -> None:
+    white, grey = Image.new("RGB", size, "white"), Image.new("RGB", size, "grey")
+    assert compare_pictures(white, white).ssim == pytest.approx(1)
+    found = compare_pictures(grey, white).values()
+    assert np.isfinite(list(found.values())).all()
+    assert found["psnr"] == pytest.approx(psnr(np.full((1, 1), 128 / 255), np.ones((1, 1))), abs=0.01)
+
+
 @pytest.mark.parametrize(("dx", "dy"), [(3, 0), (-4, 3), (0, -6)])
 def test_shift_of_moved_picture_is_its_length(scene: Image.Image, dx: int, dy: int) -> None:
     assert compare_pictures(ImageChops.offset(scene, dx, dy), scene).shift_px == pytest.approx(

@@ -29,7 +29,8 @@ def test_load_suite_pocket_keeps_trained_and_held_out_apart() -> None:
     ("text", "says"),
     [
         ("title: x\nrows: [{name: a, title: A, rules: [nosuch]}]", "nosuch"),
-        ("title: x\nrows: [{name: a, title: A, rules: maps, shot: [1]}]", "shot"),
+        ("title: x\nrows: [{name: a, title: A, rules: maps, shot: [1]}]", "rows 1, key 'shot' is unknown; .*, shots,"),
+        ("title: x\nrows: [{name: a, rules: maps}]", "rows 1, key 'title': field required"),
         ("title: x\nrows: [{name: a, title: A, rules: maps, controls: [copied]}]", "copied"),
         ("title: x\nrows: [{name: a, title: A, rules: maps}, {name: a, title: B, rules: maps}]", "differ"),
         ("title: x\nrows: []", "rows"),

@@ -238,6 +238,14 @@ def test_train_over_a_skill_is_refused_and_replaces_it_where_asked(tmp_path, pag
     _same(first, train(pages, out, recipe(steps=1), tiny_pocket(), overwrite=True))
 
 
+def test_train_on_weights_that_are_not_finite_writes_no_skill(tmp_path, pages):
+    broken = tiny_pocket()
+    broken.transformer.proj_out.weight.data.fill_(torch.nan)
+    with pytest.raises(TrainingError, match="all 2 steps ended in NaN"):
+        train(pages, tmp_path / "s.safetensors", recipe(steps=2), broken)
+    assert not (tmp_path / "s.safetensors").exists()
+
+
 def test_train_more_steps_is_the_longer_training(tmp_path, pages):
     out = tmp_path / "s.safetensors"
     longer = train(pages, tmp_path / "longer.safetensors", recipe(steps=6), tiny_pocket())

@@ -33,6 +33,7 @@ def test_preflight_many_faults_are_listed_at_once_with_their_lines(folder):
     errors = _texts(preflight(folder, plan), Severity.ERROR)
     for place in ("line 2", "line 3", "line 4", "variety.shots", "slot_weights"):
         assert any(place in error for error in errors), place
+    assert all(error.count(METADATA) <= 1 for error in errors)
 
 
 def test_preflight_missing_folder_is_a_problem_and_no_exception(tmp_path):

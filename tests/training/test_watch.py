@@ -1,8 +1,10 @@
 import json
 
+import pytest
 from PIL import Image
 
-from tiny_training import made_page, recipe
+from tiny_training import disc, made_page, recipe
+from triptych.page import Page, condition, slot
 from triptych.training.claim import run_folder
 from triptych.training.loop import train
 from triptych.training.watch import Watcher
@@ -36,3 +38,14 @@ def test_train_after_a_run_killed_before_its_first_checkpoint_begins_a_new_log(t
     (run_folder(out) / "log.jsonl").write_text('{"step": 77, "loss": 1.0}\n')
     train(pages, out, recipe(), pocket)
     assert '"step": 77' not in (run_folder(out) / "log.jsonl").read_text()
+
+
+@pytest.mark.parametrize("height", [128, 64])
+def test_train_summary_says_where_the_shapes_of_a_pair_differ(tmp_path, pages, pocket, height):
+    answer = disc(0.3, 60).crop((0, 0, 128, height))
+    odd = Page(panels=(condition(disc(0.3, 9)), slot("on", answer=answer)), page_id="odd")
+    out = tmp_path / "s.safetensors"
+    train([*pages, odd], out, recipe(steps=1), pocket)
+    summary = (run_folder(out) / "summary.md").read_text()
+    assert ("page odd: a condition of 128x128 and an answer of 128x64 px differ in shape" in summary) == (height == 64)
+    assert ("Nothing unusual" in summary) == (height == 128)

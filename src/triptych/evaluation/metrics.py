@@ -30,6 +30,8 @@ Array = np.ndarray
 
 _LUMA = np.asarray([0.299, 0.587, 0.114], dtype=np.float32)
 _BEST_PSNR = 60.0
+_WINDOW_PX = 8
+"""Least side of what is compared: structural similarity looks through windows of seven pixels."""
 """Equal pictures have no finite PSNR; 60 dB is beyond what 8 bits can tell apart."""
 
 
@@ -61,9 +63,11 @@ class Detail:
 def compare_pictures(picture: Image.Image, answer: Image.Image, *, patch_px: int = 16) -> Detail:
     """All distances of `picture`, resampled to the answer's size if need be, from `answer`. Both are RGB."""
     right, given = _array(answer), _array(_sized(picture, answer))
+    exact = psnr(given, right)
+    right, given = _padded(right), _padded(given)
     right_grey, given_grey = right @ _LUMA, given @ _LUMA
     return Detail(
-        psnr=psnr(given, right),
+        psnr=exact,
         ssim=float(structural_similarity(right_grey, given_grey, data_range=1.0)),  # pyright: ignore[reportArgumentType]
         gmsd=gradient_deviation(given_grey, right_grey),
         shift_px=shift_px(given_grey, right_grey),
@@ -80,6 +84,12 @@ def _sized(picture: Image.Image, like: Image.Image) -> Image.Image:
 
 def _array(picture: Image.Image) -> Array:
     return np.asarray(picture.convert("RGB"), dtype=np.float32) / 255
+
+
+def _padded(picture: Array) -> Array:
+    """The picture with its edges repeated where it is smaller than the windows that are looked through."""
+    wanted = [(0, max(0, _WINDOW_PX - side)) for side in picture.shape[:2]]
+    return np.pad(picture, [*wanted, (0, 0)], mode="edge")
 
 
 def psnr(given: Array, right: Array) -> float:

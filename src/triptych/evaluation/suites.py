@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from triptych.data.photosource import PictureKind
 from triptych.data.rules import Rule, find_rule, rule_names
 from triptych.errors import SourceError
 from triptych.files import read_yaml
+from triptych.pageschema import problems
 
 __all__ = ["Arm", "Control", "Goals", "Kind", "Objects", "Row", "Suite", "load_suite", "rules_of", "suite_names"]
 
@@ -215,7 +217,7 @@ def load_suite(name_or_path: str, *, trust_rules: bool = False) -> Suite:
     try:
         suite = Suite.model_validate(read_yaml(path, error=SourceError))
     except ValidationError as error:
-        raise SourceError(f"suite {path} cannot be used: {error}") from error
+        raise SourceError(f"suite {path} cannot be used: {'; '.join(islice(problems(error, Suite), 5))}.") from error
     for row in suite.rows:
         row._trusted = trust_rules
         rules_of(row)

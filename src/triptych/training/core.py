@@ -71,6 +71,11 @@ class Core:
             pace = (time.monotonic() - began) / (state.step - first)
             yield Taken(step=state.step, loss=loss, rate=rate, seconds_per_step=pace)
             cancel.check()
+        if bad and bad == state.step:
+            raise TrainingError(
+                f"all {bad} steps ended in NaN or infinity, so nothing was learned. Check the backbone's weights, or "
+                "lower the learning rate, and begin anew."
+            )
 
     def save(self) -> Path | None:
         """Write a checkpoint; the first process does it, the others return None."""

@@ -17,7 +17,7 @@ from triptych.prompts import find_template, write_prompt
 from triptych.training.recipe import Recipe
 from triptych.training.variants import page_sha256, prepared_by
 
-__all__ = ["Problem", "Severity", "preflight"]
+__all__ = ["Problem", "Severity", "page_problems", "preflight"]
 
 _MOST_ASPECT = 2.0
 """Times that a page's aspect may differ from the set's median."""
@@ -71,6 +71,12 @@ def preflight(
     return tuple(sorted(found, key=lambda problem: problem.severity is not Severity.ERROR))
 
 
+def page_problems(names: Sequence[str], pages: Sequence[Page]) -> tuple[Problem, ...]:
+    """What is unusual about pages by themselves: their shapes, and how like each other they are."""
+    lines = [_Line(where=f"page {name}", page=page) for name, page in zip(names, pages, strict=True)]
+    return (*_about_pages(lines), *_about_likeness(lines))
+
+
 def _readable(folder: str | Path, found: list[Problem]) -> list[_Line]:
     """The pages that can be read; those that cannot are added to `found`."""
     pages, problems = pageset_problems(folder)
@@ -82,7 +88,8 @@ def _readable(folder: str | Path, found: list[Problem]) -> list[_Line]:
         try:
             page = pages[index]
         except TriptychError as error:
-            found.append(_error(where, str(error)))
+            # What is wrong with a picture names file and line as well.
+            found.append(_error(where, str(error).removeprefix(where).lstrip(",: ")))
             continue
         lines.append(_Line(where=where, page=page))
     return lines

@@ -35,6 +35,7 @@ from triptych.training.measure import held_out_loss
 from triptych.training.objective import FlowMatching, group_items
 from triptych.training.optimizers import make_optimizer, rate_share, span_of
 from triptych.training.preferences import Preferences
+from triptych.training.preflight import page_problems
 from triptych.training.recipe import OptimizerKind, Recipe
 from triptych.training.release import card_of, page_names, skill_sha256
 from triptych.training.running import arithmetic
@@ -172,6 +173,9 @@ class Trainer:
         self.watcher.steps = self.state.steps
         if checkpoint is None:
             self.watcher.begin()
+            if self.accelerator.is_main_process:
+                for problem in page_problems(page_names(self.pages), self.pages):
+                    self.watcher.remark(str(problem))
 
     def run(self, cancel: CancelToken) -> None:
         if self.state.step == 0:

@@ -75,6 +75,10 @@ class Watcher:
         self._log({"step": step, **measures})
         self._tell(self._last)
 
+    def remark(self, text: str) -> None:
+        """Note in the log, and so in the summary, what was to be seen before the first step."""
+        self._log({"step": 0, "note": text})
+
     def note(self, text: str) -> None:
         self._log({"step": self._last.step, "note": text})
         self._tell(Warning(text=text))
