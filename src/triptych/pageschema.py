@@ -1,7 +1,7 @@
 """What a page file may say: its keys and their types, and errors that name panel and key."""
 
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -21,6 +21,7 @@ __all__ = [
     "Text",
     "check_entry",
     "check_suffix",
+    "is_slot",
     "page_schema",
     "problems",
     "read_entry",
@@ -152,6 +153,11 @@ def problems(error: ValidationError, model: type[BaseModel] = PageEntry) -> Iter
                 yield f"{key} has {len(found['input'])} characters; at most {found.get('ctx', {}).get('max_length')}"
             case _:
                 yield f"{key}: {found['msg'].lower()}, got {_brief.repr(found['input'])}"
+
+
+def is_slot(panel: Mapping[str, Any]) -> bool:
+    """Whether the data of a panel is that of a slot."""
+    return panel.get("role") == Role.SLOT or panel.get("image") is None
 
 
 def page_schema() -> dict[str, Any]:

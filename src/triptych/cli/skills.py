@@ -3,16 +3,13 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from triptych.cli import console
 from triptych.cli.output import Overwrite, claim, write_group
 from triptych.errors import SkillError
-
-if TYPE_CHECKING:
-    from triptych.skill import Skill
 
 __all__ = ["add_to"]
 
@@ -128,6 +125,7 @@ def export(
       triptych skills export outline.safetensors --format kohya --out outline-kohya.safetensors
       triptych skills export outline.safetensors --out shared/outline.safetensors --card --picture cat.png
     """
+    from triptych.comfyui import skill_workflow_file
     from triptych.models.keyformats import KeyFormat, exported_file
     from triptych.skill import load_skill
     from triptych.training.hubcard import hub_card, sidecar
@@ -147,22 +145,15 @@ def export(
         raise typer.BadParameter(f"{out} must be another file, ending in .safetensors.", param_hint="--out")
     claim(out, overwrite=overwrite)
     skill, shown = load_skill(file), _gallery(picture or ())
-    files = {out.name: exported_file(skill, KeyFormat(keys))} | (_workflow(skill, out) if to else {})
+    files = {out.name: exported_file(skill, KeyFormat(keys))}
+    if to:
+        files[f"{out.stem}.workflow.json"] = skill_workflow_file(skill, out.name)
     if card:
         readme = hub_card(skill, [(name, words) for name, (words, _) in shown.items()])
         files |= {"README.md": readme.encode(), f"{out.stem}.json": json.dumps(sidecar(skill), indent=2).encode()}
     files |= {name: data for name, (_, data) in shown.items()}
     for path in write_group(out.parent, files, overwrite=overwrite):
         console.out(str(path))
-
-
-def _workflow(skill: "Skill", out: Path) -> dict[str, bytes]:
-    """ComfyUI's workflow by the name that it gets beside the LoRA."""
-    from triptych.comfyui import LoRA, skill_workflow
-    from triptych.comfyui.files import card_for
-
-    workflow = skill_workflow(skill, card_for(skill.card.backbone, skill.card.family), lora=LoRA(file=out.name))
-    return {f"{out.stem}.workflow.json": json.dumps(workflow, indent=1, ensure_ascii=False).encode()}
 
 
 def _gallery(pictures: Sequence[Path]) -> dict[str, tuple[str, bytes]]:

@@ -6,7 +6,7 @@ from triptych.errors import BackboneError
 from triptych.models.backbone import Card
 from triptych.models.catalog import CHECKPOINTS, find_checkpoint
 
-__all__ = ["Files", "card_for", "files_of"]
+__all__ = ["FAMILIES", "Files", "card_for", "files_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +49,16 @@ _BY_FAMILY = {
 }
 
 
+FAMILIES = tuple(_BY_FAMILY)
+"""Families of backbones for which there are workflows."""
+
+
 def files_of(card: Card) -> Files:
     """The files of a backbone, or of its family where the name is not known. Raises BackboneError for others."""
     if card.family not in _BY_FAMILY:
         raise BackboneError(
             f"{card.name} is of the family {card.family}, for which there is no workflow of ComfyUI. "
-            f"There are workflows for {', '.join(_BY_FAMILY)}."
+            f"There are workflows for {', '.join(FAMILIES)}."
         )
     return _BY_NAME.get(card.name.lower().rpartition("/")[2]) or _BY_NAME[_BY_FAMILY[card.family]]
 

@@ -1,5 +1,6 @@
 """A page, or the page of a skill, as a workflow: conditions loaded, slots made, and cut out again."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from triptych.canvas import arrange
-from triptych.comfyui.files import Files, files_of
+from triptych.comfyui.files import Files, card_for, files_of
 from triptych.comfyui.graph import Graph, Output
 from triptych.conditioning import Conditioning
 from triptych.errors import BackboneError, SkillError
@@ -18,7 +19,7 @@ from triptych.sampling.request import Request
 from triptych.sampling.working import working_page
 from triptych.skill import Skill
 
-__all__ = ["LoRA", "page_pictures", "page_workflow", "skill_workflow"]
+__all__ = ["LoRA", "page_pictures", "page_workflow", "skill_workflow", "skill_workflow_file"]
 
 _WHITE = 0xFFFFFF
 
@@ -103,6 +104,12 @@ def skill_workflow(skill: Skill, card: Card, *, lora: LoRA) -> dict[str, dict[st
     page = skill.page([Image.new("RGB", size) for size in sizes], instructions=words)
     names = [f"condition-{number}.png" for number in range(1, len(sizes) + 1)]
     return page_workflow(Request(page=page), card, pictures=names, loras=[lora], template=skill.card.template)
+
+
+def skill_workflow_file(skill: Skill, lora: str) -> bytes:
+    """The workflow of a skill on the backbone that it was trained on, as a file; `lora` is the name of its LoRA."""
+    workflow = skill_workflow(skill, card_for(skill.card.backbone, skill.card.family), lora=LoRA(file=lora))
+    return json.dumps(workflow, indent=1, ensure_ascii=False).encode()
 
 
 def _fitting(page: Page, card: Card) -> Conditioning:

@@ -15,6 +15,7 @@ from triptych.errors import PickError, TriptychError
 from triptych.images import load_image
 from triptych.page import Page
 from triptych.pagefile import confined_path
+from triptych.pageschema import is_slot
 from triptych.sampling.request import Request
 
 __all__ = [
@@ -209,16 +210,12 @@ def checked_line(data: object, where: str) -> Line:
 
 
 def _slots(request: Mapping[str, Any]) -> int:
-    return sum(_is_slot(panel) for panel in request["page"]["panels"])
-
-
-def _is_slot(panel: Mapping[str, Any]) -> bool:
-    return panel.get("role") == "slot" or panel.get("image") is None
+    return sum(map(is_slot, request["page"]["panels"]))
 
 
 def _from_page(line: Line) -> Line:
     """The results that the page itself tells."""
-    slots = [panel for panel in line.request["page"]["panels"] if _is_slot(panel)]
+    slots = [panel for panel in line.request["page"]["panels"] if is_slot(panel)]
     found = []
     if all(panel.get("answer") for panel in slots):
         found.append(Outcome(verdict=Verdict.KEPT, pictures=tuple(panel["answer"] for panel in slots)))

@@ -26,16 +26,12 @@ _MOST_CANVAS_SIDE_PX = 1024
 def finished_page(studio: "Studio", picture: Mapping[str, Any]) -> Page:
     """The page that a picture was made for, with what was made in its slots."""
     page = page_of(picture["request"]["page"], studio.files.read)
-    made = {each["slot"]: each["file"] for each in studio.gallery.of_job(picture["job"]) if _beside(each, picture)}
+    made = studio.gallery.beside(picture)
     panels = [
         replace(panel, answer=studio.files.read(made[index])) if panel.is_slot and index in made else panel
         for index, panel in enumerate(page.panels)
     ]
     return replace(page, panels=tuple(panels))
-
-
-def _beside(other: Mapping[str, Any], picture: Mapping[str, Any]) -> bool:
-    return other["variant"] == picture["variant"]
 
 
 def canvas_png(studio: "Studio", picture: Mapping[str, Any]) -> bytes:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from triptych.pageschema import is_slot
 from triptych.studio.errors import not_found
 from triptych.studio.store import Store, packed, unpacked
 
@@ -77,6 +78,11 @@ class Gallery:
         """What a job published, in order."""
         rows = self._store.rows("SELECT * FROM pictures WHERE job = ? ORDER BY variant, slot", (job,))
         return [_data(row) for row in rows]
+
+    def beside(self, picture: Mapping[str, Any]) -> dict[int, str]:
+        """The files that were put into the panels of one page, a picture's own among them, by panel (from 0)."""
+        made = self.of_job(picture["job"])
+        return {each["slot"]: each["file"] for each in made if each["variant"] == picture["variant"]}
 
     def search(
         self,
@@ -181,15 +187,11 @@ def _asked(request: Mapping[str, Any]) -> dict[str, Any]:
     """A request without what tells its results apart, and without what its slots had been filled with before."""
     page = request["page"]
     panels = [
-        {key: value for key, value in panel.items() if key != "answer" or not _is_slot(panel)}
+        {key: value for key, value in panel.items() if key != "answer" or not is_slot(panel)}
         for panel in page["panels"]
     ]
     rest = {key: value for key, value in request.items() if key not in ("seed", "number", "page")}
     return {**rest, "page": {**page, "panels": panels}}
-
-
-def _is_slot(panel: Mapping[str, Any]) -> bool:
-    return panel.get("role") == "slot" or panel.get("image") is None
 
 
 def _data(row: sqlite3.Row) -> dict[str, Any]:

@@ -1,17 +1,15 @@
 """Picks from the studio: what is favoured, kept on the page, chosen or rejected tells how people like results."""
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from triptych.errors import TriptychError
 from triptych.picks import LEAST_PICKS, Shown, Verdict, add_picks, load_picks, picks_path
 from triptych.sampling.request import Request
+from triptych.studio.errors import StudioError
 from triptych.studio.files import FileStore
 from triptych.studio.gallery import Gallery
 from triptych.studio.pages import asked
@@ -85,10 +83,10 @@ class Picks:
         return replace(request, page=page, seed=part["seed"], number=1, skills=skills)
 
     def _skill_name(self, skill: str) -> str:
+        """What the file of a skill of the shelf calls it."""
         try:
-            with safe_open(self._shelf.path(skill), framework="numpy") as file:
-                return str(json.loads((file.metadata() or {})["triptych.skill"])["name"])
-        except (TriptychError, OSError, SafetensorError, KeyError, ValueError):
+            return str(self._shelf.card(skill).get("name", skill))
+        except StudioError:
             return skill
 
 

@@ -140,9 +140,9 @@ class SkillChange(_Body):
 
 
 class Export(_Body):
-    """The program whose keys to write."""
+    """The program whose keys to write, or the workflow that loads what is written for ComfyUI."""
 
-    to: Literal["diffusers", "kohya", "comfyui"]
+    to: Literal["diffusers", "kohya", "comfyui", "comfyui-workflow"]
 
 
 class Preflight(_Body):

@@ -16,7 +16,7 @@ from triptych.studio.errors import StudioError, not_found
 from triptych.studio.folders import DataFolder
 from triptych.studio.store import Store
 
-__all__ = ["Shelf", "file_stem"]
+__all__ = ["EXPORTS", "Shelf", "export_name", "file_stem"]
 
 _ID = re.compile(r"[0-9a-f]{16}")
 
@@ -24,6 +24,20 @@ _ID = re.compile(r"[0-9a-f]{16}")
 def file_stem(name: str) -> str:
     """`name` as the beginning of a file name that is plain on every system."""
     return re.sub(r"[^\w-]+", "-", name).strip("-")[:60] or "skill"
+
+
+EXPORTS = {
+    "diffusers": "diffusers.safetensors",
+    "kohya": "kohya.safetensors",
+    "comfyui": "comfyui.safetensors",
+    "comfyui-workflow": "comfyui.workflow.json",
+}
+"""How the names of exports end."""
+
+
+def export_name(name: str, to: str) -> str:
+    """What an export of the skill `name` is called where it is saved."""
+    return f"{file_stem(name)}-{EXPORTS[to]}"
 
 
 class Shelf:
@@ -53,16 +67,25 @@ class Shelf:
             return Path(str(package_files("triptych") / "skills" / f"{skill}.safetensors"))
         return self._folder.skills / f"{skill}.safetensors"
 
+    def card(self, skill: str) -> dict[str, Any]:
+        """What the file of a skill says of it, whatever people call it here; nothing where it cannot be read."""
+        return _card(self.path(skill))
+
     def exports(self, skill: str) -> dict[str, str | None]:
-        """For each program that skills can be written for: None, or why this one cannot."""
-        card = _card(self.path(skill))
+        """For each export that skills can have: None, or why this one cannot."""
+        card = self.card(skill)
         # Skills of the pocket were labelled with the family of its network once.
         only_here = {card.get("family"), card.get("backbone")} & set(self._store.fact("only_here") or ())
         reason = f"Only Triptych runs the {only_here.pop()}. Share the skill file." if only_here else None
         everywhere = None
         if card.get("frozen_conditions"):
             reason = everywhere = "It leaves conditions as they are, which other programs cannot. Share the skill file."
-        return {"diffusers": everywhere, "kohya": reason, "comfyui": reason}
+        workflow = reason
+        if not workflow and card.get("family") not in (self._store.fact("workflows") or ()):
+            workflow = f"There are no workflows for {card.get('backbone', 'its model')}."
+        if not workflow and not (card.get("template") or {}).get("page"):
+            workflow = "It has no page of its own to make a workflow of."
+        return {"diffusers": everywhere, "kohya": reason, "comfyui": reason, "comfyui-workflow": workflow}
 
     def place(self, skill: str, source: Path) -> None:
         """Put a copy of the file `source` on the shelf, whole or not at all."""

@@ -83,7 +83,17 @@ def browser():
 @pytest.fixture
 def page(browser, studio):
     """A first visit, its starter page there; fails where the page has an error or asks another host."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    yield from _visit(browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce"), studio)
+
+
+@pytest.fixture
+def phone(browser, studio):
+    """The same on a telephone: narrow, worked with a finger."""
+    look = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    yield from _visit(browser.new_context(**look, reduced_motion="reduce"), studio)
+
+
+def _visit(context, studio: str):
     tab = context.new_page()
     tab.set_default_timeout(_PATIENCE_MS)
     errors: list[str] = []

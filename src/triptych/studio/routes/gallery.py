@@ -60,8 +60,9 @@ def zip_pictures(body: PictureIds, studio: TheStudio) -> Response:
 
 @router.get("/pictures/{picture}")
 def get_picture(picture: Id, studio: TheStudio) -> dict[str, Any]:
-    """One picture with its request."""
-    return studio.gallery.get(picture, request=True)
+    """One picture with its request, and under `made` the files of the page's slots by panel."""
+    found = studio.gallery.get(picture, request=True)
+    return found | {"made": studio.gallery.beside(found)}
 
 
 @router.patch("/pictures/{picture}")

@@ -10,14 +10,13 @@ from triptych.studio.files import FileStore
 from triptych.studio.pages import checked_page
 from triptych.studio.routes.access import Id, TheStudio
 from triptych.studio.schemas import Export, Preflight, SkillChange
-from triptych.studio.shelf import file_stem
+from triptych.studio.shelf import EXPORTS, export_name, file_stem
 from triptych.studio.starters import starter_picture
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api", tags=["skills"])
 _TENSORS = "application/octet-stream"
-_FORMATS = ("diffusers", "kohya", "comfyui")
 
 
 @router.get("/skills")
@@ -61,7 +60,7 @@ def restore_skill(skill: Id, studio: TheStudio) -> dict[str, Any]:
 
 @router.post("/skills/{skill}/export")
 def export_skill(skill: Id, export: Export, studio: TheStudio) -> dict[str, Any]:
-    """Write the skill as a LoRA for another program; the answer says where to fetch it."""
+    """Write the skill as a LoRA for another program, or a workflow that uses it; the answer says where to fetch it."""
     found = studio.shelf.get(skill)
     path = str(studio.shelf.path(skill))
     studio.supervisor.ask("export", id=skill, path=path, to=export.to, name=found["name"], summary=found["summary"])
@@ -70,12 +69,11 @@ def export_skill(skill: Id, export: Export, studio: TheStudio) -> dict[str, Any]
 
 @router.get("/skills/{skill}/exports/{to}", response_class=FileResponse)
 def fetch_export(skill: Id, to: Id, studio: TheStudio) -> FileResponse:
-    """A LoRA that was exported."""
+    """What was exported."""
     found = studio.shelf.get(skill)
-    path = studio.folder.exports / f"{skill}-{to}.safetensors"
-    if to not in _FORMATS or not path.is_file():
+    if to not in EXPORTS or not (path := studio.folder.exports / export_name(skill, to)).is_file():
         raise not_found("export", to)
-    return FileResponse(path, media_type=_TENSORS, filename=f"{file_stem(found['name'])}-{to}.safetensors")
+    return FileResponse(path, media_type=_TENSORS, filename=export_name(found["name"], to))
 
 
 @router.get("/skills/{skill}/download", response_class=FileResponse)

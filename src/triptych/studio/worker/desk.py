@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from triptych.errors import TriptychError
+from triptych.files import write_atomic
 from triptych.studio.errors import StudioError
 from triptych.studio.files import FileStore
 from triptych.studio.folders import DataFolder
 from triptych.studio.pages import page_of
-from triptych.studio.shelf import Shelf
+from triptych.studio.shelf import Shelf, export_name
 from triptych.studio.worker.recalling import recall
 
 __all__ = ["answer"]
@@ -72,14 +73,18 @@ def _plain(text: str, pageset: Path) -> str:
 
 
 def _export(values: Mapping[str, Any], folder: DataFolder) -> str:
-    """Write a skill with the keys of another program; the file's name."""
+    """Write a skill with the keys of another program, or as a workflow that loads it; the file's name."""
     from dataclasses import replace
 
+    from triptych.comfyui import skill_workflow_file
     from triptych.models.keyformats import KeyFormat, save_exported
     from triptych.skill import load_skill
 
     skill = load_skill(values["path"])
     card = skill.card.model_copy(update={"name": values["name"], "description": values["summary"]})
-    out = folder.exports / f"{values['id']}-{values['to']}.safetensors"
+    out = folder.exports / export_name(values["id"], values["to"])
+    if values["to"] == "comfyui-workflow":
+        write_atomic(out, skill_workflow_file(skill, export_name(values["name"], "comfyui")))
+        return out.name
     save_exported(replace(skill, card=card), out, KeyFormat(values["to"]))
     return out.name

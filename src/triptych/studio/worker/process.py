@@ -117,6 +117,7 @@ class Worker:
 
     def _work(self) -> None:
         """Load the models, then both lanes."""
+        from triptych.comfyui.files import FAMILIES as WORKFLOWS
         from triptych.models.catalog import FAMILIES
         from triptych.studio.worker.maker import Maker, card_data
 
@@ -125,6 +126,7 @@ class Worker:
             card = self.maker.engine(self.names[0]).backbone.card
             self.store.note("backbones", [card_data(card, is_loaded=True), *self._others()])
             self.store.note("only_here", [family.name for family in FAMILIES if not family.diffusers])
+            self.store.note("workflows", WORKFLOWS)
         except Exception as error:
             _log.exception("the worker cannot start")
             self.tell("worker", {"state": "crashed", "message": str(error)})

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,78 +30,111 @@ _SAMPLES = 6
 
 def teach(claim: Claim, maker: Maker, store: Store, files: FileStore, folder: DataFolder) -> None:
     """Train a skill on a job's pages, put it on the shelf, and end the job."""
-    from triptych.training.loop import run_folder, train
+    from triptych.training.loop import train
 
-    body = claim.body
-    if body.get("prefer"):
+    if claim.body.get("prefer"):
         return tune(claim, maker, store, files, folder)
-    run = folder.runs / (body.get("run") or claim.id)
-    out = run / f"{file_stem(body.get('called') or body['name'])}.safetensors"
-    claim.progress("prepare")
-    if body.get("base") and not run.is_dir():
-        _copy_run(folder.runs / body["base"], run)
+    run = _begun(claim, folder)
     pages = _pages(claim, maker, run)
-    recipe = recipe_of(body, len(pages))
-    watch = _Watch(claim, files, run_folder(out) / "contact-sheet.png", recipe.steps)
-    resume = any((run_folder(out) / "checkpoints").glob("*"))
-    more = _more_steps(body, run_folder(out))
+    recipe = recipe_of(claim.body, len(pages))
+    watch = _Watch(claim, files, run.log / "contact-sheet.png", recipe.steps)
     with maker.lent(recipe.backbone) as backbone:
-        skill = train(pages, out, recipe, backbone, resume=resume, more_steps=more, on_event=watch, cancel=claim.token)
+        skill = train(
+            pages,
+            run.out,
+            recipe,
+            backbone,
+            resume=run.resume,
+            more_steps=run.more_steps,
+            on_event=watch,
+            cancel=claim.token,
+        )
     picture = files.add_image(pages[0].slots[0].answer).id if pages[0].slots[0].answer else None
-    _publish(claim, store, folder, out, skill.card, (watch.last or picture, len(pages), watch.steps))
+    _publish(claim, store, folder, run, skill.card, (watch.last or picture, len(pages), watch.steps))
 
 
 def tune(claim: Claim, maker: Maker, store: Store, files: FileStore, folder: DataFolder) -> None:
     """Tune a skill of the shelf to what was picked in the studio, put the better one beside it, and end the job."""
-    from triptych.training.loop import run_folder
     from triptych.training.pickcheck import check_picks
     from triptych.training.prefer import prefer
     from triptych.training.tuning import tuning_recipe
 
-    body = claim.body
-    run = folder.runs / (body.get("run") or claim.id)
-    out = run / f"{file_stem(body.get('called') or body['name'])}.safetensors"
-    claim.progress("prepare")
-    if body.get("base") and not run.is_dir():
-        _copy_run(folder.runs / body["base"], run)
-    if not (run / "pages").is_dir():
-        save_pageset(load_pageset(folder.taught(body["prefer"])), run / "pages")
-    pages, start = load_pageset(run / "pages"), maker.skill(body["prefer"])
+    body, run = claim.body, _begun(claim, folder)
+    if not run.pages.is_dir():
+        save_pageset(load_pageset(folder.taught(body["prefer"])), run.pages)
+    pages, start = load_pageset(run.pages), maker.skill(body["prefer"])
     recipe = tuning_recipe(start, None, {"steps": body["steps"]} if body.get("steps") else {})
     # The file only grows: an attempt that goes on learns from as much of it as the first one did.
     picks = load_picks(folder.root, first_bytes=body["picks_bytes"])
     with maker.lent(recipe.backbone) as backbone:
         checked = check_picks(picks, start.card, backbone.card, recipe)
-        watch = _Watch(claim, files, run_folder(out) / "picks.png", recipe.steps)
+        watch = _Watch(claim, files, run.log / "picks.png", recipe.steps)
         for problem in checked.problems:
             watch(Warning(text=str(problem)))
         checked.refuse_few(len(picks))
         skill = prefer(
             checked.examples,
             pages,
-            out,
+            run.out,
             recipe,
             backbone,
             start=start,
-            resume=any((run_folder(out) / "checkpoints").glob("*")),
-            more_steps=_more_steps(body, run_folder(out)),
+            resume=run.resume,
+            more_steps=run.more_steps,
             on_event=watch,
             cancel=claim.token,
         )
-    watch(Warning(text=f"held-out picks and pages before and after: {run_folder(out) / 'picks.md'}"))
+    watch(Warning(text=f"held-out picks and pages before and after: {run.log / 'picks.md'}"))
     picture = Shelf(store, folder).get(body["prefer"])["picture"]
     picture = watch.last or (picture or "").removeprefix("/api/files/") or None
-    _publish(claim, store, folder, out, skill.card, (picture, len(pages), skill.card.steps))
+    _publish(claim, store, folder, run, skill.card, (picture, len(pages), skill.card.steps))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What a training keeps, and how far an attempt before this one has come."""
+
+    pages: Path
+    """The page set that it learns from."""
+    out: Path
+    """The file of the skill."""
+    log: Path
+    """The folder of checkpoints, caches and samples."""
+    resume: bool
+    more_steps: int
+    """Steps to add; none where an attempt before this one has added them."""
+
+
+def _begun(claim: Claim, folder: DataFolder) -> _Run:
+    """The run of a job, begun or found as it was left; one that makes another longer starts as a copy of it."""
+    from triptych.training.checkpoint import newest_checkpoint
+    from triptych.training.claim import CHECKPOINTS, run_folder
+
+    claim.progress("prepare")
+    body = claim.body
+    run = folder.runs / (body.get("run") or claim.id)
+    if body.get("base") and not run.is_dir():
+        _copy_run(folder.runs / body["base"], run)
+    out = run / f"{file_stem(body.get('called') or body['name'])}.safetensors"
+    checkpoint, _ = newest_checkpoint(run_folder(out) / CHECKPOINTS)
+    spans = checkpoint.values.get("spans", ()) if checkpoint else ()
+    return _Run(
+        pages=run / "pages",
+        out=out,
+        log=run_folder(out),
+        resume=checkpoint is not None,
+        more_steps=body.get("more_steps") or 0 if len(spans) <= body.get("times_longer", 0) else 0,
+    )
 
 
 def _publish(
-    claim: Claim, store: Store, folder: DataFolder, out: Path, card: SkillCard, facts: tuple[str | None, int, int]
+    claim: Claim, store: Store, folder: DataFolder, run: _Run, card: SkillCard, facts: tuple[str | None, int, int]
 ) -> None:
     """Put a finished skill on the shelf, with its picture and how many pages and steps made it, and end the job."""
     picture, pages, steps = facts
     claim.progress("publish", steps, steps)
     shelf = Shelf(store, folder)
-    shelf.place(claim.id, out)
+    shelf.place(claim.id, run.out)
     with store.transaction():
         if not Jobs(store).owns(claim.id, claim.owner):
             raise StopJob
@@ -115,7 +149,7 @@ def _publish(
         )
         Jobs(store).finish(claim.id, claim.owner, State.DONE, results={"skill": claim.id})
     claim.tell("skill", skill=row)
-    shutil.rmtree(out.with_name(f"{out.stem}.run") / "cache", ignore_errors=True)
+    shutil.rmtree(run.log / "cache", ignore_errors=True)
 
 
 def _copy_run(base: Path, run: Path) -> None:
@@ -126,16 +160,6 @@ def _copy_run(base: Path, run: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.copytree(base, scratch)
     scratch.rename(run)
-
-
-def _more_steps(body: Mapping[str, Any], run: Path) -> int:
-    """Steps to add to a run; none where an attempt before this one has added them."""
-    from triptych.training.checkpoint import newest_checkpoint
-    from triptych.training.claim import CHECKPOINTS
-
-    checkpoint, _ = newest_checkpoint(run / CHECKPOINTS)
-    spans = checkpoint.values.get("spans", ()) if checkpoint else ()
-    return body.get("more_steps") or 0 if len(spans) <= body.get("times_longer", 0) else 0
 
 
 def recipe_of(body: Mapping[str, Any], pages: int) -> Any:
@@ -161,19 +185,16 @@ def recipe_of(body: Mapping[str, Any], pages: int) -> Any:
     return load_recipe(name, changes)
 
 
-def _pages(claim: Claim, maker: Maker, run: Path) -> list[Page]:
+def _pages(claim: Claim, maker: Maker, run: _Run) -> list[Page]:
     """The job's pages, as they were written when the run began."""
-    kept = run / "pages"
-    if not kept.is_dir():
+    if not run.pages.is_dir():
         pages = [finished_page(page_of(data, maker.read), number) for number, data in enumerate(claim.body["pages"], 1)]
-        save_pageset(pages, kept)
-    return list(load_pageset(kept))
+        save_pageset(pages, run.pages)
+    return list(load_pageset(run.pages))
 
 
 def finished_page(page: Page, number: int) -> Page:
     """A page to learn from. Raises StudioError naming the panel that has no answer."""
-    from dataclasses import replace
-
     if not page.is_answered:
         missing = next(place for place, panel in enumerate(page.panels, 1) if panel.is_slot and panel.answer is None)
         raise StudioError(

@@ -3,7 +3,6 @@ import {LitElement, css, html, nothing} from '../vendor/lit.js';
 import {icon} from '../ui/icons.js';
 import {shared} from '../ui/styles.js';
 import {commands, keyName} from '../state/commands.js';
-import {dialog} from '../state/ui.js';
 import '../ui/modal.js';
 
 export class CommandPalette extends LitElement {
@@ -62,7 +61,7 @@ export class CommandPalette extends LitElement {
 
     /** @param {import('../state/commands.js').Command} command */
     _run(command) {
-        dialog.value = null;
+        /** @type {import('../ui/modal.js').ModalBox | null} */ (this.renderRoot.querySelector('modal-box'))?.close();
         command.run();
     }
 

@@ -68,6 +68,7 @@ export class GalleryItem extends LitElement {
         .words { position: absolute; inset: auto 0 0; padding: var(--space-5) var(--space-2) var(--space-2); background: linear-gradient(transparent, rgb(0 0 0 / 0.72)); color: #fff; font: 400 var(--type-2)/1.25 var(--serif); text-align: left; opacity: 0; transition: opacity var(--quick); pointer-events: none; }
         :host(:hover) .words, .look:focus-visible .words { opacity: 1; }
         .choose, .star { position: absolute; top: 6px; width: 26px; height: 26px; background: var(--raised); color: var(--ink); box-shadow: 0 0 0 1px var(--line); opacity: 0; }
+        :host(:not([selected])) .icon:hover:not(:disabled) { background: color-mix(in oklab, var(--ink) 8%, var(--raised)); }
         .choose { left: 6px; border-radius: 50%; }
         .star { right: 6px; }
         .star[aria-pressed='true'] { opacity: 1; }
@@ -76,7 +77,8 @@ export class GalleryItem extends LitElement {
         :host([selected]) { box-shadow: 0 0 0 3px var(--pencil); }
         :host([selected]) .choose { background: var(--pencil); color: var(--on-pencil); }
         :host([choosing]) .choose { opacity: 1; }
-        @media (hover: none) { .words { display: none; } }
+        /* A finger has no hover: what it does not see it must not press. */
+        @media (hover: none) { .words { display: none; } .icon, :host(:hover) .icon { opacity: 0; pointer-events: none; } :host .star[aria-pressed='true'], :host([selected]) .choose, :host([choosing]) .choose { opacity: 1; pointer-events: auto; } }
     `];
 }
 customElements.define('gallery-item', GalleryItem);

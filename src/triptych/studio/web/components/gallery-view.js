@@ -13,6 +13,13 @@ import './gallery-chunk.js';
 /** @type {[import('../state/gallery.js').Filter, string][]} */
 const FILTERS = [['all', 'All'], ['favourites', 'Favourites'], ['rejected', 'Rejected'], ['bin', 'Bin']];
 
+/** @type {Record<string, string>} */
+const EMPTY = {
+    favourites: 'No favourites yet. A star marks a picture; on the keyboard it is F.',
+    rejected: 'Nothing is rejected. On the keyboard X rejects a picture.',
+    bin: 'The bin is empty.',
+};
+
 export class GalleryView extends LitElement {
     static properties = {prompts: {state: true}, picking: {state: true}};
 
@@ -66,7 +73,7 @@ export class GalleryView extends LitElement {
             </div>
             ${this._words()}
             ${error ? html`<p class="problem" role="alert">${icon('warning', 16)}<span>${error} <button class="button" @click=${() => search()}>Try again</button></span></p>` : nothing}
-            ${isEmpty && !error ? html`<p class="nothing">${query ? `Nothing made with the words "${query}".` : filter === 'all' ? 'Nothing made yet. Every picture that a page gets is kept here, with its page and its seed.' : 'Nothing here.'}</p>` : nothing}
+            ${isEmpty && !error ? html`<p class="nothing">${query ? `Nothing made with the words "${query}".` : filter === 'all' ? 'Nothing made yet. Every picture that a page gets is kept here, with its page and its seed.' : EMPTY[filter]}</p>` : nothing}
             ${chunks.map((chunk) => html`<gallery-chunk .pictures=${chunk} .selected=${selected.value} .picking=${this.picking || selected.value.size > 0} @chosen=${this._choose}></gallery-chunk>`)}
             ${loading ? html`<p class="quiet loading" role="status">Loading</p>` : nothing}
             <div class="end" ${ref((element) => element && this._watcher.observe(element))}></div>
@@ -123,7 +130,7 @@ export class GalleryView extends LitElement {
         header { display: flex; align-items: baseline; gap: var(--space-3); flex-wrap: wrap; margin-bottom: var(--space-4); }
         h1 { font-size: var(--type-7); }
         .fill { flex: 1; }
-        header .button { margin-right: calc(-1 * var(--space-3)); }
+        header .plain { margin-right: calc(-1 * var(--space-3)); }
         .pick[aria-pressed='true'] { color: var(--pencil); }
         @media (hover: hover) { .pick { display: none; } }
         .filters { display: flex; flex-wrap: wrap; gap: var(--space-3); margin-bottom: var(--space-4); }

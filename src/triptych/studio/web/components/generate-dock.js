@@ -96,8 +96,12 @@ export class GenerateDock extends LitElement {
 
     static styles = [shared, css`
         :host { position: fixed; inset: auto 0 0; z-index: 5; display: block; padding: 0 var(--space-3) max(var(--space-3), env(safe-area-inset-bottom)); pointer-events: none; }
+        /* The sheet ends in a shade, not in halves of its last words. */
+        :host::before { content: ''; position: absolute; z-index: -1; inset: auto 0 0; height: calc(100% + var(--space-5)); background: linear-gradient(to top, var(--table) 40%, transparent); }
         footer { max-width: 920px; margin: 0 auto; border-radius: 12px; background: var(--raised); box-shadow: var(--shadow-float); pointer-events: auto; }
-        .bar { display: flex; align-items: center; gap: var(--space-1); padding: var(--space-2); }
+        .bar { display: flex; flex-wrap: wrap; align-items: center; gap: var(--space-1); padding: var(--space-2); }
+        @media (min-width: 960px) { :host([tray]) { padding-left: calc(268px + var(--space-3)); } }
+        @media (min-width: 1240px) { :host([queue]) { padding-right: calc(380px + var(--space-3)); } }
         .fill { flex: 1; }
         .name { max-width: 18ch; overflow: hidden; text-overflow: ellipsis; }
         .button.plain { padding: 0 var(--space-2); }
@@ -113,8 +117,8 @@ export class GenerateDock extends LitElement {
         .joined { display: flex; gap: var(--space-1); }
         @media (max-width: 640px) {
             :host { padding: 0; }
+            :host::before { display: none; }
             footer { border-radius: 12px 12px 0 0; padding-bottom: env(safe-area-inset-bottom); }
-            .bar { flex-wrap: wrap; }
             .name { max-width: 11ch; }
             .go { flex: 1; }
             .fill { flex-basis: 100%; height: 0; }

@@ -10,7 +10,7 @@ import {PANEL_TYPE, bring, carriesPicture} from '../state/files.js';
 import {trouble} from '../state/jobs.js';
 import {backboneOf, hindrances, info, mostWords, reads} from '../state/server.js';
 import {doc, edit, saved} from '../state/studio.js';
-import {dialog, isTrayOpen, view} from '../state/ui.js';
+import {dialog, isQueueOpen, isTrayOpen, view} from '../state/ui.js';
 import {addExample, addPictures, addSlot} from '../state/commands.js';
 import './example-row.js';
 import './generate-dock.js';
@@ -28,7 +28,7 @@ export class PageView extends LitElement {
         this.height = innerHeight;
         this._paste = this._paste.bind(this);
         this._resize = () => ([this.width, this.height] = [innerWidth, innerHeight]);
-        new Watching(this, doc, info, trouble, saved, isTrayOpen);
+        new Watching(this, doc, info, trouble, saved, isTrayOpen, isQueueOpen);
     }
 
     connectedCallback() {
@@ -60,7 +60,7 @@ export class PageView extends LitElement {
             </section>
         </main>
         ${isTrayOpen.value ? html`<picture-tray></picture-tray>` : nothing}
-        <generate-dock></generate-dock>`;
+        <generate-dock ?tray=${isTrayOpen.value} ?queue=${isQueueOpen.value}></generate-dock>`;
     }
 
     /** What the model takes, where one begins to type. */
@@ -102,7 +102,7 @@ export class PageView extends LitElement {
         const shares = rows.map((those) => those.reduce((sum, index) => sum + aspects[index], 0));
         const widest = Math.max(...shares);
         const wanted = widest * this._side(rows.length) + 24 * (rows[0].length - 1);
-        const most = this.width < 960 && panels.length > 1 ? 1144 : Math.min(1144, panels.length > 1 ? Math.max(580, wanted) : wanted);
+        const most = this.width < 640 && panels.length > 1 ? 1144 : Math.min(1144, panels.length > 1 ? Math.max(580, wanted) : wanted);
         /** @type {HTMLElement | null} */ (this.renderRoot.querySelector('.sheet'))?.style.setProperty('--most', `${most}px`);
         return html`<div class="panels" role="list" aria-label="Panels" ${vars({'--most': `${most}px`})}>
             ${repeat(panels, (panel) => panel.key, (panel, index) => {
@@ -216,7 +216,7 @@ export class PageView extends LitElement {
         .sheet { max-width: max(676px, calc(var(--most, 900px) + 2 * var(--space-7))); margin: 0 auto; padding: var(--space-7) var(--space-7) var(--space-5); background: var(--sheet); border-radius: var(--corner-sheet); box-shadow: var(--shadow-sheet); }
         .overview { display: block; width: 100%; margin-bottom: var(--space-2); padding: 0; border: 0; background: transparent; resize: none; overflow: hidden;
             font: 400 var(--type-7)/1.15 var(--serif); letter-spacing: -0.015em; field-sizing: content; }
-        .reach { margin-bottom: var(--space-5); min-height: 1lh; }
+        .reach { margin-bottom: var(--space-5); min-height: 1lh; text-wrap: pretty; }
         .overview::placeholder { color: var(--ink-3); font-style: italic; opacity: 1; }
         .overview:focus { outline: 0; box-shadow: 0 1.5px 0 var(--pencil); }
         .panels { --gap: var(--space-5); display: flex; flex-wrap: wrap; gap: var(--space-6) var(--gap); max-width: var(--most); }

@@ -212,6 +212,7 @@ export class PanelCard extends LitElement {
         .gap { flex: 1; pointer-events: none; }
         .tools .icon, panel-menu { opacity: 0; transition: opacity var(--quick); }
         .tools .icon { width: 32px; height: 32px; background: var(--raised); color: var(--ink); box-shadow: 0 0 0 1px var(--line); }
+        .tools .icon:hover:not(:disabled) { background: color-mix(in oklab, var(--ink) 8%, var(--raised)); }
         .tools .grip { cursor: grab; }
         article:hover .icon, article:focus-within .icon, article:hover panel-menu, article:focus-within panel-menu { opacity: 1; }
         @media (hover: none) { .tools .icon { display: none; } panel-menu { opacity: 0.9; } }

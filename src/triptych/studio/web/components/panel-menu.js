@@ -83,6 +83,7 @@ export class PanelMenu extends LitElement {
     static styles = [shared, css`
         :host { display: inline-block; }
         .icon { width: 32px; height: 32px; background: var(--raised); color: var(--ink); box-shadow: 0 0 0 1px var(--line); }
+        .icon:hover:not(:disabled) { background: color-mix(in oklab, var(--ink) 8%, var(--raised)); }
     `];
 }
 customElements.define('panel-menu', PanelMenu);

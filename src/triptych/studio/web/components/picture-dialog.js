@@ -45,7 +45,7 @@ export class PictureDialog extends LitElement {
                 <dl><dt>Made</dt><dd>${moment(one.created)}</dd><dt>Model</dt><dd>${one.backbone}</dd>
                     ${one.skills?.length ? html`<dt>Skills</dt><dd>${one.skills.map((/** @type {any} */ skill) => skillName(skill.id ?? skill)).join(', ')}</dd>` : nothing}
                     <dt>Seed</dt><dd>${one.seed}</dd><dt>Size</dt><dd>${one.width} × ${one.height} px</dd></dl>
-                ${this._page(one.request?.page)}
+                ${this._page(one)}
                 <div class="row"><button class="button main" @click=${() => this._open(one)}>Open its page</button><button class="button" @click=${() => this._use(one)}>${icon('plus', 16)}Onto the page</button></div>
                 <div class="row"><button class="button" aria-pressed=${one.favourite} @click=${() => this._mark({favourite: !one.favourite})}>${icon('star', 16)}${one.favourite ? 'No favourite' : 'Favourite'}</button>
                     <button class="button" @click=${() => this._mark({rejected: !one.rejected})}>${icon('reject', 16)}${one.rejected ? 'Not rejected' : 'Reject'}</button>
@@ -54,10 +54,16 @@ export class PictureDialog extends LitElement {
             </div></div>` : html`<p class="quiet">Loading</p>`}</modal-box>`;
     }
 
-    /** @param {import('../state/types.js').WirePage | undefined} page */
-    _page(page) {
+    /** The page with what was made in its slots, this picture among it. @param {any} one */
+    _page(one) {
+        /** @type {import('../state/types.js').WirePage | undefined} */
+        const page = one.request?.page;
         if (!page) return nothing;
-        return html`<div><span class="label">Its page</span><ul class="panels">${page.panels.map((panel) => html`<li>${panel.image ? html`<img src=${fileAddress(panel.image, 128)} alt=${panel.instruction || 'condition'} title=${panel.instruction ?? ''} />` : html`<span title=${panel.instruction ?? ''}>${icon('slot', 16)}</span>`}</li>`)}</ul></div>`;
+        return html`<div><span class="label">Its page</span><ul class="panels">${page.panels.map((panel, index) => {
+            const file = panel.image ?? one.made?.[index] ?? panel.answer;
+            const words = panel.instruction || (panel.image ? 'condition' : 'slot');
+            return html`<li class=${index === one.slot ? 'own' : ''}>${file ? html`<img src=${fileAddress(file, 128)} alt=${words} title=${words} />` : html`<span title=${words}>${icon('slot', 16)}</span>`}</li>`;
+        })}</ul></div>`;
     }
 
     /** @param {any} one */
@@ -101,6 +107,7 @@ export class PictureDialog extends LitElement {
         dd { margin: 0; overflow-wrap: anywhere; }
         .panels { display: flex; flex-wrap: wrap; gap: var(--space-1); margin-top: var(--space-1); }
         .panels img, .panels span { display: grid; place-items: center; width: 44px; height: 44px; object-fit: cover; background: var(--well); border-radius: var(--corner-picture); color: var(--ink-3); }
+        .own { box-shadow: 0 0 0 2px var(--pencil); border-radius: var(--corner-picture); }
         @media (max-width: 760px) { .two { grid-template-columns: 1fr; } .large img { max-height: 46dvh; } }
     `];
 }

@@ -116,7 +116,7 @@ export class RulesView extends LitElement {
         .pages { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); gap: var(--space-5); }
         .pages li { display: flex; gap: var(--space-2); }
         figure { flex: 1; min-width: 0; }
-        figure img { width: 100%; border-radius: var(--corner-picture); background: var(--well); box-shadow: 0 0 0 1px var(--line); }
+        figure img { width: 100%; aspect-ratio: auto 1; border-radius: var(--corner-picture); background: var(--well); box-shadow: 0 0 0 1px var(--line); }
         .answer img { box-shadow: 0 0 0 1px var(--pencil); }
         figcaption { padding-top: var(--space-1); font: italic 400 var(--type-2)/1.3 var(--serif); color: var(--ink-2); }
         @media (max-width: 760px) { main { padding: var(--space-4) var(--space-3) var(--space-7); } h1 { font-size: var(--type-6); } .two { grid-template-columns: minmax(0, 1fr); } nav ul { display: flex; max-height: none; overflow-x: auto; } nav li { flex: none; } nav button { border-left: 0; border-bottom: 2px solid transparent; } .two > section { padding: var(--space-4); } }

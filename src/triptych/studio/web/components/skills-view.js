@@ -13,7 +13,13 @@ import {goOn, tune} from '../state/teach.js';
 import '../ui/pop-menu.js';
 import './training-card.js';
 
-const PROGRAMS = [['diffusers', 'diffusers'], ['kohya', 'kohya'], ['comfyui', 'ComfyUI']];
+/** What a skill can be saved as, and what is said of it where it can. */
+const EXPORTS = [
+    ['diffusers', 'Export for diffusers'],
+    ['kohya', 'Export for kohya'],
+    ['comfyui', 'Export for ComfyUI'],
+    ['comfyui-workflow', 'Workflow for ComfyUI', 'Nodes that load the export, for the page that it was taught'],
+];
 
 export class SkillsView extends LitElement {
     static properties = {editing: {state: true}, error: {state: true}};
@@ -60,7 +66,7 @@ export class SkillsView extends LitElement {
         return [
             ...(one.shipped ? [] : [{label: 'Rename and describe', icon: 'edit', run: () => (this.editing = one.id)}]),
             {label: 'Download the skill file', icon: 'download', run: () => this._fetch(`/api/skills/${one.id}/download`)},
-            ...PROGRAMS.map(([to, label]) => ({label: `Export for ${label}`, icon: 'download', disabled: Boolean(one.exports?.[to]), detail: one.exports?.[to] ?? undefined, run: () => this._export(one.id, to)})),
+            ...EXPORTS.map(([to, label, detail]) => ({label, icon: 'download', disabled: Boolean(one.exports?.[to]), detail: one.exports?.[to] ?? detail, run: () => this._export(one.id, to)})),
             ...(one.shipped || !one.steps ? [] : [{label: 'Teach it longer', icon: 'teach', detail: 'Half as many steps again; this one stays as it is', run: () => goOn({id: one.id, name: `${one.name}, longer`.slice(0, 80)}, Math.max(1, Math.round(one.steps / 2)))}]),
             ...(one.shipped ? [] : [{label: 'Teach from my picks', icon: 'star', detail: 'Tunes a copy to what you kept and rejected; this one stays as it is', run: () => tune(one)}]),
             ...(one.shipped ? [] : [null, {label: 'Move to the bin', icon: 'trash', run: () => this._remove(one)}]),

@@ -29,7 +29,7 @@ export class StartersDialog extends LitElement {
     }
 
     static styles = [shared, css`
-        ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(180px, 1fr)); gap: var(--space-5) var(--space-4); padding: 3px; }
+        ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(180px, 1fr)); gap: var(--space-5) var(--space-4); }
         button { display: grid; gap: 2px; width: 100%; padding: 0; border: 0; background: transparent; text-align: left; cursor: pointer; }
         .picture { display: block; aspect-ratio: 1; margin-bottom: var(--space-2); border-radius: var(--corner-picture); background: var(--well); overflow: hidden; transition: box-shadow var(--quick); }
         .own { display: grid; place-items: center; border: 1.5px dashed var(--line-strong); background: transparent; color: var(--ink-3); }

@@ -68,7 +68,7 @@ export class TeachDialog extends LitElement {
     }
 
     static styles = [shared, css`
-        .all { display: grid; gap: var(--space-4); padding: 3px; }
+        .all { display: grid; gap: var(--space-4); }
         .fields { display: grid; grid-template-columns: 1fr 200px; gap: var(--space-3); }
         @media (max-width: 640px) { .fields { grid-template-columns: 1fr; } }
         label { display: grid; gap: var(--space-1); }
@@ -76,6 +76,7 @@ export class TeachDialog extends LitElement {
         .pages li { position: relative; display: flex; gap: 2px; min-height: 60px; padding: var(--space-1); background: var(--well); border-radius: var(--corner-picture); overflow: hidden; }
         .pages img { flex: 1; min-width: 0; max-width: 80px; aspect-ratio: 1; object-fit: cover; }
         .pages .icon { position: absolute; top: 4px; right: 4px; width: 24px; height: 24px; background: var(--raised); }
+        .pages .icon:hover:not(:disabled) { background: color-mix(in oklab, var(--ink) 8%, var(--raised)); }
         .drop { grid-column: 1 / -1; display: grid !important; place-items: center; min-height: 110px !important; border: 1.5px dashed var(--line-strong); background: transparent !important; font: italic 400 var(--type-4)/1.3 var(--serif); color: var(--ink-2); text-align: center; }
         .findings { display: grid; gap: var(--space-1); margin: var(--space-1) 0; font-size: var(--type-2); }
         .findings li { padding-left: var(--space-3); border-left: 3px solid var(--line-strong); }

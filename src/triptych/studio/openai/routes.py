@@ -1,0 +1,79 @@
+"""The addresses `/v1/images/generations` and `/v1/images/edits`."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from triptych.studio.openai.answer import answered
+from triptych.studio.openai.call import MOST_IMAGES, MOST_RESULTS, read_call, whole, wrong
+from triptych.studio.routes.access import TheStudio
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/images", tags=["openai"])
+_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["prompt"],
+                    "properties": {
+                        "image": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                        "mask": {"type": "string", "format": "binary"},
+                        "prompt": {"type": "string"},
+                        "n": {"type": "integer", "minimum": 1, "maximum": MOST_RESULTS},
+                        "size": {"type": "string"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post("/generations")
+async def generations(body: Annotated[dict[str, Any], Body()], request: Request, studio: TheStudio) -> Any:
+    """Pictures from words, or the slots of a page."""
+    call = await run_in_threadpool(read_call, studio, "image_generation", body, [], None)
+    return await answered(studio, call, request)
+
+
+@router.post("/edits", openapi_extra=_FORM)
+async def edits(request: Request, studio: TheStudio) -> Any:
+    """Pictures from pictures and words."""
+    fields: dict[str, Any] = {}
+    images: list[bytes] = []
+    mask: bytes | None = None
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise wrong("send multipart/form-data, with image and prompt", None)
+    async with request.form(max_files=MOST_IMAGES + 2, max_fields=64) as form:
+        for key, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                data = await value.read()
+                if key in ("image", "image[]"):
+                    images.append(data)
+                elif key == "mask":
+                    mask = data
+                else:
+                    fields[key] = "a file"
+            else:
+                fields[key] = value
+    for key in ("n", "partial_images", "output_compression", "seed"):
+        if key in fields:
+            fields[key] = whole(fields[key], key)
+    if "stream" in fields:
+        fields["stream"] = str(fields["stream"]).lower() in ("true", "1")
+    if "page" in fields:
+        try:
+            fields["page"] = json.loads(fields["page"])
+        except (ValueError, RecursionError) as error:
+            raise wrong(f"it is not JSON: {error}", "page") from error
+    if not images and "page" not in fields:
+        raise wrong("give at least one picture", "image")
+    call = await run_in_threadpool(read_call, studio, "image_edit", fields, images, mask)
+    return await answered(studio, call, request)
