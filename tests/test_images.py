@@ -55,6 +55,13 @@ def test_read_image_of_another_format_is_refused(kind: str) -> None:
         read_image(encoded(halves("red", "blue", size=(32, 32)), kind))
 
 
+@pytest.mark.parametrize(("brand", "name"), [(b"heic", "HEIC"), (b"mif1", "HEIF"), (b"avif", "AVIF")])
+def test_photograph_of_a_format_that_is_not_read_is_called_by_its_name(brand, name):
+    data = b"\0\0\0\x18ftyp" + brand + b"\0" * 64
+    with pytest.raises(ImageError, match=rf"known format .*, but {name}.*Save it as JPEG or PNG\."):
+        read_image(data)
+
+
 def test_load_image_with_a_wrong_name_goes_by_content(tmp_path: Path) -> None:
     path = tmp_path / "fox.png"
     path.write_bytes(encoded(halves("red", "blue"), "GIF"))

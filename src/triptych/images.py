@@ -38,6 +38,14 @@ MAX_PIXELS = 64 * 2**20
 MAX_TEXT_BYTES = 60 * 2**20
 """Most text that a PNG may carry: Pillow and what is built on it refuse to open one with more than 64 MiB."""
 
+# Photographs that people have on their telephones and on the web: the box that their files begin with.
+_OTHERS = {
+    b"ftypheic": "HEIC, as iPhones take photographs",
+    b"ftypheix": "HEIC, as iPhones take photographs",
+    b"ftypmif1": "HEIF",
+    b"ftypavif": "AVIF",
+}
+
 # What Pillow's decoders are known to raise on damaged data.
 _DAMAGED = (
     OSError,
@@ -111,7 +119,11 @@ def read_image(
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels(where, "far too many") from None
     except Image.UnidentifiedImageError:
-        raise ImageError(f"{where} is not an image of a known format ({', '.join(FORMATS)}).") from None
+        other = _OTHERS.get(data[4:12])
+        raise ImageError(
+            f"{where} is not an image of a known format ({', '.join(FORMATS)})"
+            f"{f', but {other}' if other else ''}. Save it as JPEG or PNG."
+        ) from None
     except _DAMAGED as error:
         raise ImageError(f"{where} is damaged or cut short: {error}. Save it again.") from error
 

@@ -98,8 +98,8 @@ class Studio:
     def cancel(self, job: str) -> dict[str, Any]:
         """Stop a job or take it from the queue."""
         found = self.jobs.cancel(job)
-        self.supervisor.cancel(job)
         self.events.send("job", found)
+        self.supervisor.cancel(job)
         return found
 
     def backbone_facts(self) -> list[dict[str, Any]]:

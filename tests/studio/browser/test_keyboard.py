@@ -43,10 +43,9 @@ def test_page_is_made_kept_moved_and_undone_by_keys(page):
     page.keyboard.type("the boat at night")
     _tab_to(page, "Generate")
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Stop").wait_for()
-    page.get_by_role("button", name="Generate", exact=True).wait_for()
     for number in (0, 1):
         made(page, number).wait_for()
+    at_rest(page)
     page.get_by_label("Instruction of panel 2").focus()
     page.keyboard.press("Alt+r")
     panels(page).nth(1).get_by_role("button", name="Picture 2").wait_for()

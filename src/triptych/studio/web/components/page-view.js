@@ -17,6 +17,9 @@ import './generate-dock.js';
 import './panel-card.js';
 import './picture-tray.js';
 
+/** How narrow and how wide a panel's frame may be, width by height. */
+const MOST_LONG = [0.25, 4];
+
 export class PageView extends LitElement {
     static properties = {target: {state: true}, width: {state: true}, height: {state: true}};
 
@@ -95,10 +98,13 @@ export class PageView extends LitElement {
         if (!panels.length) {
             return html`<p class="nothing">Nothing here yet. Drop pictures, add a slot, or <button class="button plain" @click=${() => (dialog.value = {name: 'starters'})}>start from a ready page</button>.</p>`;
         }
-        const aspects = panels.map((panel) => Math.round(this._aspect(panel) * 100) / 100);
+        // A strip of one pixel's width stands in a frame that one can see and press.
+        const aspects = panels.map((panel) => Math.round(Math.max(MOST_LONG[0], Math.min(MOST_LONG[1], this._aspect(panel))) * 100) / 100);
         const narrow = this.width < 640 && layout !== 'row';
         const rows = narrow ? this._narrow(aspects) : rowsOf(aspects, layout);
         const row = new Map(rows.flatMap((those, number) => those.map((index) => [index, number])));
+        // Panels that are alike stand in columns, as on the model's canvas; others fill their row.
+        const isTable = layout === 'grid' || (!narrow && layout === 'auto' && new Set(aspects).size === 1);
         const shares = rows.map((those) => those.reduce((sum, index) => sum + aspects[index], 0));
         const widest = Math.max(...shares);
         const wanted = widest * this._side(rows.length) + 24 * (rows[0].length - 1);
@@ -106,10 +112,10 @@ export class PageView extends LitElement {
         /** @type {HTMLElement | null} */ (this.renderRoot.querySelector('.sheet'))?.style.setProperty('--most', `${most}px`);
         return html`<div class="panels" role="list" aria-label="Panels" ${vars({'--most': `${most}px`})}>
             ${repeat(panels, (panel) => panel.key, (panel, index) => {
-                const share = aspects[index] / (layout === 'grid' ? widest : shares[row.get(index) ?? 0]);
+                const share = aspects[index] / (isTable ? widest : shares[row.get(index) ?? 0]);
                 const count = rows[row.get(index) ?? 0].length;
                 return html`<div role="listitem" class=${classMap({cell: true, before: this.target === index, after: this.target === panels.length && index === panels.length - 1})}
-                    ${vars({'--aspect': String(aspects[index]), '--share': String(share), '--gaps': String(layout === 'grid' ? rows[0].length - 1 : count - 1)})}>
+                    ${vars({'--aspect': String(aspects[index]), '--share': String(share), '--gaps': String(isTable ? rows[0].length - 1 : count - 1)})}>
                     <panel-card .panel=${panel} .index=${index} .count=${panels.length}></panel-card></div>`;
             })}
         </div>`;

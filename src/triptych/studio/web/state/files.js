@@ -2,30 +2,63 @@
 import {api, words} from './api.js';
 import {fillPanel, insertPanels, isSlot, newCondition} from './doc.js';
 import {edit, measure, openPage} from './studio.js';
-import {go, say} from './ui.js';
+import {go, say, unsay} from './ui.js';
 
 /** The type of a drag that carries a picture of the studio. */
 export const PICTURE_TYPE = 'application/x-triptych-picture';
 /** The type of a drag that moves a panel. */
 export const PANEL_TYPE = 'application/x-triptych-panel';
 
+const OTHERS = /\b(avif|hei[cf]|jxl)\b/i;
+/** After so long one wants to know that something goes on. */
+const PATIENCE_MS = 400;
+
 /**
- * @param {Blob} file
+ * @param {File} file
  * @returns {Promise<{id: string, width: number, height: number} | null>}
  */
 export async function upload(file) {
+    let note = 0;
+    const slow = setTimeout(() => (note = say(`Reading ${file.name || 'the picture'}`, {stays: true})), PATIENCE_MS);
+    try {
+        return await sendPicture(file);
+    } catch (error) {
+        say(`${file.name ? `${file.name}: ` : ''}${words(error)}`, {kind: 'error'});
+        return null;
+    } finally {
+        clearTimeout(slow);
+        unsay(note);
+    }
+}
+
+/** What the server does not read the browser may: AVIF in most, HEIC in Safari. @param {File} file */
+async function sendPicture(file) {
     try {
         return await api.send('/api/files', file);
     } catch (error) {
-        const name = file instanceof File ? `${file.name}: ` : '';
-        say(`${name}${words(error)}`, {kind: 'error'});
+        const drawn = OTHERS.test(`${file.type} ${file.name}`) ? await redrawn(file) : null;
+        if (!drawn) throw error;
+        return api.send('/api/files', drawn);
+    }
+}
+
+/** The picture as a PNG, upright; null where the browser cannot read it either. @param {Blob} file */
+async function redrawn(file) {
+    try {
+        const image = await createImageBitmap(file);
+        const canvas = new OffscreenCanvas(image.width, image.height);
+        canvas.getContext('2d')?.drawImage(image, 0, 0);
+        return await canvas.convertToBlob({type: 'image/png'});
+    } catch {
         return null;
     }
 }
 
-/** @param {DataTransfer | null} transfer */
+/** Files that may be pictures: the server looks inside those whose type nobody knows. @param {DataTransfer | null} transfer */
 export function picturesIn(transfer) {
-    return [...(transfer?.files ?? [])].filter((file) => file.type.startsWith('image/') || /\.(avif|hei[cf]|tiff?|jxl)$/i.test(file.name));
+    const entries = [...(transfer?.items ?? [])].map((item) => item.webkitGetAsEntry?.());
+    const folders = new Set(entries.filter((entry) => entry?.isDirectory).map((entry) => entry?.name));
+    return [...(transfer?.files ?? [])].filter((file) => (file.type === '' || file.type.startsWith('image/')) && !folders.has(file.name));
 }
 
 /** @param {DataTransfer | null} transfer */
@@ -49,7 +82,7 @@ export async function bring(source, {key = null, at} = {}) {
     const own = source instanceof DataTransfer ? studioPicture(source) : null;
     const files = source instanceof DataTransfer ? picturesIn(source) : source;
     if (!own && !files.length) {
-        say('That holds no picture. Drop a PNG, JPEG, WebP, GIF, AVIF or TIFF file.', {kind: 'error'});
+        say('That holds no picture. Drop a PNG, JPEG, WebP, AVIF, GIF or TIFF file.', {kind: 'error'});
         return;
     }
     const found = own ? [own] : (await Promise.all(files.map(upload))).filter((one) => one !== null);

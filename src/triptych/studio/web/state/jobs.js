@@ -17,45 +17,52 @@ export const trouble = signal(/** @type {{text: string, panel: string | null} | 
 /** Losses and samples of trainings. */
 export const logs = signal(/** @type {Map<string, {steps: number[], losses: number[], samples: string[]}>} */ (new Map()));
 
-const SLOTS = 'triptych-job-slots';
-/** Which panels a job's slots are, by panel key; kept over a reload, for panels move while a job runs. @type {Map<string, string[]>} */
-const slotsOf = new Map(JSON.parse(sessionStorage.getItem(SLOTS) ?? '[]'));
-
-/** Which page a job fills, by the page's own key: it may have no id of the server's yet. @type {Map<string, string>} */
-const pageOf = new Map();
-
-/** Which panels a job was asked to fill. @type {Map<string, Set<string>>} */
-const askedOf = new Map();
+const SENT = 'triptych-jobs';
+/**
+ * What was sent off here: the keys of the page's panels as they stood (they may move while a job runs), which of them
+ * it fills, and the page's own key, for it may have no id of the server's yet. Kept over a reload.
+ * @type {Map<string, {keys: string[], asked: string[], page: string}>}
+ */
+const sent = new Map(JSON.parse(sessionStorage.getItem(SENT) ?? '[]'));
 
 /** @param {string} job @param {string[]} keys @param {string[]} asked */
 function remember(job, keys, asked) {
-    slotsOf.set(job, keys);
-    pageOf.set(job, place.value.key);
-    askedOf.set(job, new Set(asked));
-    sessionStorage.setItem(SLOTS, JSON.stringify([...slotsOf].slice(-60)));
+    sent.set(job, {keys, asked, page: place.value.key});
+    sessionStorage.setItem(SENT, JSON.stringify([...sent].slice(-60)));
 }
 
 export const isActive = (/** @type {Job} */ job) => job.state === 'queued' || job.state === 'running' || job.state === 'interrupted';
 
 /** Whether a panel waits for its picture. @param {string} key */
 export function isAwaited(key) {
-    return jobs.value.some((one) => isActive(one) && askedOf.get(one.id)?.has(key));
+    return jobs.value.some((one) => isActive(one) && sent.get(one.id)?.asked.includes(key));
 }
 
 /** The job that fills the page in sight, but for live ones. */
 export function filling() {
-    return jobs.value.find((one) => one.kind === 'generate' && one.lane === 'batch' && isActive(one) && (pageOf.get(one.id) === place.value.key || (one.document !== null && one.document === place.value.id)));
+    return jobs.value.find((one) => one.kind === 'generate' && one.lane === 'batch' && isActive(one) && (sent.get(one.id)?.page === place.value.key || (one.document !== null && one.document === place.value.id)));
+}
+
+/** Answers and events overtake each other: what has ended stays so. @param {Job | undefined} known @param {Job} told */
+function newest(known, told) {
+    return known && !isActive(known) && isActive(told) ? known : {...known, ...told};
 }
 
 export async function loadJobs() {
-    jobs.value = items(await api.get('/api/jobs'));
+    const before = new Set(jobs.value.map((one) => one.id));
+    /** @type {Job[]} */
+    const listed = items(await api.get('/api/jobs'));
+    const now = new Map(jobs.value.map((one) => [one.id, one]));
+    const ids = new Set(listed.map((one) => one.id));
+    const cameSince = jobs.value.filter((one) => !before.has(one.id) && !ids.has(one.id));
+    jobs.value = [...listed.map((one) => newest(now.get(one.id), one)), ...cameSince];
 }
 
-/** @param {Job} job */
-function take(job) {
-    const others = jobs.value.filter((one) => one.id !== job.id);
-    jobs.value = [...others, {...jobs.value.find((one) => one.id === job.id), ...job}];
-    if (isActive(job) || !slotsOf.has(job.id)) return;
+/** @param {Job} told */
+function take(told) {
+    const job = newest(jobs.value.find((one) => one.id === told.id), told);
+    jobs.value = [...jobs.value.filter((one) => one.id !== job.id), job];
+    if (isActive(job) || !sent.has(job.id)) return;
     clearPreviews(job.id);
     if (job.state === 'failed' && isOfThisPage(job)) refused(words(job.error));
 }
@@ -63,7 +70,7 @@ function take(job) {
 /** Whether the page in sight waits for a job: not one of a page that was left, nor a live one that a newer replaced. @param {Job} job */
 function isOfThisPage(job) {
     if (liveJobs.has(job.id) && job.id !== newestLive) return false;
-    const key = pageOf.get(job.id);
+    const key = sent.get(job.id)?.page;
     return key ? key === place.value.key : job.document !== null && job.document === place.value.id;
 }
 
@@ -86,7 +93,7 @@ let asking = 0;
 
 /** @param {string | null} job @param {() => void} again */
 function isEarly(job, again) {
-    if (!asking || !job || slotsOf.has(job)) return false;
+    if (!asking || !job || sent.has(job)) return false;
     early.push(again);
     return true;
 }
@@ -102,7 +109,7 @@ function heard(job) {
 /** @param {any} told */
 function preview(told) {
     if (isEarly(told.job, () => preview(told))) return;
-    const key = slotsOf.get(told.job)?.[told.slot];
+    const key = sent.get(told.job)?.keys[told.slot];
     if (!key) return;
     const before = previews.value.get(key);
     const urls = before && before.job === told.job ? [...before.urls] : [];
@@ -113,7 +120,7 @@ function preview(told) {
 /** @param {import('./types.js').Picture} picture */
 function arrived(picture) {
     if (isEarly(picture.job, () => arrived(picture))) return;
-    const key = picture.job ? slotsOf.get(picture.job)?.[picture.slot] : undefined;
+    const key = picture.job ? sent.get(picture.job)?.keys[picture.slot] : undefined;
     if (!key) return;
     const isLive = liveJobs.has(picture.job ?? '');
     if (isLive && picture.job !== newestLive) return;

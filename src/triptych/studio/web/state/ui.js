@@ -27,6 +27,7 @@ export function say(text, {kind = 'note', actions = [], stays = kind === 'error'
     const message = {id: number, text, kind, actions, stays};
     messages.value = [...messages.value.filter((one) => one.text !== text), message].slice(-4);
     if (!stays) setTimeout(() => unsay(message.id), actions.length ? 9000 : 5000);
+    return message.id;
 }
 
 /** @param {number} id */
@@ -36,12 +37,17 @@ export function unsay(id) {
 
 /** @param {string} name */
 export function go(name) {
+    view.value = name;
     location.hash = `#/${name}`;
 }
 
+/** The address leads: the browser's way back leaves the dialog, too. */
 function route() {
     const name = location.hash.replace(/^#\//, '');
-    view.value = VIEWS.includes(name) ? name : 'page';
+    const next = VIEWS.includes(name) ? name : 'page';
+    if (next === view.value) return;
+    view.value = next;
+    dialog.value = null;
 }
 
 export function follow() {
