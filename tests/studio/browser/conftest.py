@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,19 +36,46 @@ def data_folder(tmp_path_factory) -> Path:
 def studio(data_folder) -> Iterator[str]:
     """The address of a studio with an empty data folder."""
     pytest.importorskip("fastapi", reason="the studio needs its extra: pip install 'triptych[studio]'")
+    process, url = _start(data_folder, _free_port())
+    yield url
+    process.terminate()
+    process.wait(30)
+
+
+@pytest.fixture
+def mortal(tmp_path) -> Iterator[tuple[str, Callable[[], None], Callable[[], None]]]:
+    """The address of a studio of the test's own, what kills it, and what starts it again in the same place."""
+    pytest.importorskip("fastapi", reason="the studio needs its extra: pip install 'triptych[studio]'")
+    port = _free_port()
+    running = [_start(tmp_path / "data", port)]
+
+    def kill() -> None:
+        running[-1][0].kill()
+        running[-1][0].wait(30)
+
+    yield running[0][1], kill, lambda: running.append(_start(tmp_path / "data", port))
+    running[-1][0].terminate()
+    running[-1][0].wait(30)
+
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = data_folder.parent
+        return probe.getsockname()[1]
+
+
+def _start(data: Path, port: int) -> tuple[subprocess.Popen, str]:
+    """A studio that is ready, and its address."""
     command = [sys.executable, "-m", "triptych.cli.main", "studio", "--no-browser", "--port", str(port)]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen([*command, "--data", str(data_folder)], stdout=log, stderr=log)
-        try:
-            _wait(f"http://127.0.0.1:{port}/api/health", process, folder / "log")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(30)
+    log = data.parent / "log"
+    with log.open("a") as written:
+        process = subprocess.Popen([*command, "--data", str(data)], stdout=written, stderr=written)
+    try:
+        _wait(f"http://127.0.0.1:{port}/api/health", process, log)
+    except BaseException:
+        process.kill()
+        raise
+    return process, f"http://127.0.0.1:{port}"
 
 
 def _wait(url: str, process: subprocess.Popen, log: Path) -> None:

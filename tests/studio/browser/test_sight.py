@@ -75,6 +75,32 @@ def test_picture_is_shown_with_the_whole_page_that_it_is_of(page):
     assert own.split("?")[0] in page.locator("picture-dialog .large img").get_attribute("src")
 
 
+def test_question_of_the_gallery_goes_with_it_and_covers_no_button_of_the_queue(page):
+    made(page, 3).wait_for()
+    at_rest(page)
+    command(page, "Go to the gallery")
+    page.get_by_role("button", name="Clear all but favourites").click()
+    asked = page.get_by_text("Move every picture that is not a favourite to the bin?")
+    asked.wait_for()
+    command(page, "Show the queue")
+    side = page.get_by_role("complementary", name="Queue").bounding_box()
+    box = page.locator("message-stack .message").bounding_box()
+    assert box["x"] + box["width"] <= side["x"], (box, side)
+    page.get_by_role("button", name="Close the queue").click()
+    command(page, "Go to the page")
+    asked.wait_for(state="detached")
+
+
+@pytest.mark.parametrize("title", ["Style by example", "Sticker"])
+def test_starter_with_examples_is_seen_whole(page, title):
+    page.set_viewport_size({"width": 1600, "height": 1000})
+    command(page, f"Start: {title}")
+    made(page, 1).wait_for()
+    foot = page.get_by_role("contentinfo", name="Generate").bounding_box()
+    box = panels(page).nth(1).locator(".frame").bounding_box()
+    assert box["y"] + box["height"] < foot["y"], (box, foot)
+
+
 def test_finger_on_the_corner_of_a_picture_opens_it(phone):
     made(phone, 3).wait_for()
     at_rest(phone)

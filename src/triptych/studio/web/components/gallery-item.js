@@ -74,7 +74,8 @@ export class GalleryItem extends LitElement {
         .star[aria-pressed='true'] { opacity: 1; }
         .star[aria-pressed='true'] svg { fill: currentColor; }
         :host(:hover) .icon, .icon:focus-visible, :host([selected]) .choose { opacity: 1; }
-        :host([selected]) { box-shadow: 0 0 0 3px var(--pencil); }
+        /* Within its edges: what goes beyond is cut off by the rows around it. */
+        :host([selected])::after { content: ''; position: absolute; inset: 0; border-radius: inherit; box-shadow: inset 0 0 0 3px var(--pencil); pointer-events: none; }
         :host([selected]) .choose { background: var(--pencil); color: var(--on-pencil); }
         :host([choosing]) .choose { opacity: 1; }
         /* A finger has no hover: what it does not see it must not press. */

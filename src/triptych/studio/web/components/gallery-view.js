@@ -8,6 +8,7 @@ import {insertPanels, newCondition, newSlot} from '../state/doc.js';
 import {bin, clearAllButFavourites, emptyBin, gallery, load, mark, restore, search, searchSoon, selected, zip} from '../state/gallery.js';
 import {doc, edit} from '../state/studio.js';
 import {dialog, go, say} from '../state/ui.js';
+import '../ui/view-problem.js';
 import './gallery-chunk.js';
 
 /** @type {[import('../state/gallery.js').Filter, string][]} */
@@ -72,7 +73,7 @@ export class GalleryView extends LitElement {
                 <div class="tabs" role="group" aria-label="Which pictures">${FILTERS.map(([name, label]) => html`<button aria-pressed=${filter === name} @click=${() => search({filter: name})}>${label}</button>`)}</div>
             </div>
             ${this._words()}
-            ${error ? html`<p class="problem" role="alert">${icon('warning', 16)}<span>${error} <button class="button" @click=${() => search()}>Try again</button></span></p>` : nothing}
+            <view-problem .text=${error} @again=${() => search()}></view-problem>
             ${isEmpty && !error ? html`<p class="nothing">${query ? `Nothing made with the words "${query}".` : filter === 'all' ? 'Nothing made yet. Every picture that a page gets is kept here, with its page and its seed.' : EMPTY[filter]}</p>` : nothing}
             ${chunks.map((chunk) => html`<gallery-chunk .pictures=${chunk} .selected=${selected.value} .picking=${this.picking || selected.value.size > 0} @chosen=${this._choose}></gallery-chunk>`)}
             ${loading ? html`<p class="quiet loading" role="status">Loading</p>` : nothing}
@@ -83,7 +84,7 @@ export class GalleryView extends LitElement {
     _words() {
         if (!this.prompts.length) return nothing;
         return html`<details><summary>Words used before</summary><ul class="words">${this.prompts.slice(0, 40).map((one) => html`<li><button class="button plain" title="Add a slot with these words to the page"
-            @click=${() => { edit((now) => insertPanels(now, [newSlot({instruction: one.text})])); go('page'); }}>${one.text}<span class="quiet">${one.used > 1 ? `${one.used} times` : ''}</span></button></li>`)}</ul></details>`;
+            @click=${() => { edit((now) => insertPanels(now, [newSlot({instruction: one.text})])); go('page'); }}>${one.text}${one.used > 1 ? html`<span class="quiet">${one.used} times</span>` : nothing}</button></li>`)}</ul></details>`;
     }
 
     _mass() {

@@ -7,6 +7,7 @@ import {Watching} from '../state/signal.js';
 import {answer, continueStory, isSlot, movePanel} from '../state/doc.js';
 import {rowsOf} from '../state/layout.js';
 import {PANEL_TYPE, bring, carriesPicture} from '../state/files.js';
+import {connection} from '../state/events.js';
 import {trouble} from '../state/jobs.js';
 import {backboneOf, hindrances, info, mostWords, reads} from '../state/server.js';
 import {doc, edit, saved} from '../state/studio.js';
@@ -31,7 +32,7 @@ export class PageView extends LitElement {
         this.height = innerHeight;
         this._paste = this._paste.bind(this);
         this._resize = () => ([this.width, this.height] = [innerWidth, innerHeight]);
-        new Watching(this, doc, info, trouble, saved, isTrayOpen, isQueueOpen);
+        new Watching(this, doc, info, trouble, saved, isTrayOpen, isQueueOpen, connection);
     }
 
     connectedCallback() {
@@ -123,7 +124,8 @@ export class PageView extends LitElement {
 
     /** How high a row may be so that all of them are seen at once, within reason. @param {number} rows */
     _side(rows) {
-        const room = this.height - 56 - 100 - (this.width < 900 ? 120 : 160);
+        const examples = Math.ceil(doc.value.context.length / (this.width < 900 ? 1 : 2));
+        const room = this.height - 56 - 100 - (this.width < 900 ? 120 : 160) - (examples ? 40 + 135 * examples : 0);
         return Math.max(260, Math.min(460, room / rows - 68));
     }
 
@@ -154,7 +156,7 @@ export class PageView extends LitElement {
             ${hasMade ? html`<button class="button" @click=${() => edit((now) => continueStory(now))} title="Keep these pictures and add a slot that sees them all (Alt C)">${icon('arrow')}Continue the story</button>` : nothing}
             <p class="quiet facts">
             ${backbone ? html`<span title=${`What ${backbone.name} takes at most`}>${conditions}/${backbone.max_conditions} pictures · ${slots}/${backbone.max_slots} slots</span>` : nothing}
-            <span role="status">${{saved: 'Saved', saving: 'Saving', unsaved: 'Saving', stale: 'Not saved'}[saved.value]}</span></p>
+            <span role="status">${{saved: 'Saved', saving: 'Saving', unsaved: connection.value === 'lost' ? 'Kept in this window' : 'Saving', stale: 'Not saved'}[saved.value]}</span></p>
         </div>`;
     }
 

@@ -9,6 +9,7 @@ import {on} from '../state/events.js';
 import {PICTURE_TYPE} from '../state/files.js';
 import {edit} from '../state/studio.js';
 import {isTrayOpen} from '../state/ui.js';
+import '../ui/view-problem.js';
 
 /** @typedef {import('../state/types.js').Picture} Picture */
 
@@ -66,7 +67,7 @@ export class PictureTray extends LitElement {
             <p class="quiet">Drag one into a panel, or press it to add it.</p>
             <div class="ask"><input class="field" type="search" aria-label="Find a picture by its words" placeholder="Find by words" @input=${this._search} />
                 <button class="icon" aria-pressed=${this.favourites} aria-label="Only favourites" title="Only favourites" @click=${() => { this.favourites = !this.favourites; this._load(); }}>${icon('star')}</button></div>
-            ${this.error ? html`<p class="problem" role="alert">${icon('warning', 16)}<span>${this.error} <button class="button" @click=${() => this._load()}>Try again</button></span></p>` : nothing}
+            <view-problem .text=${this.error} @again=${() => this._load()}></view-problem>
             ${this.found?.length === 0 ? html`<p class="nothing">${this.query || this.favourites ? 'Nothing like that.' : 'Nothing made yet.'}</p>` : nothing}
             <ul>${repeat(this.found ?? [], (one) => one.id, (one) => html`<li><button draggable="true" aria-label=${`Add to the page: ${one.prompt_words || 'without words'}, seed ${one.seed}`} title=${one.prompt_words}
                 @dragstart=${(/** @type {DragEvent} */ event) => event.dataTransfer?.setData(PICTURE_TYPE, JSON.stringify({id: one.file, width: one.width, height: one.height}))}

@@ -9,6 +9,7 @@ import {addPages} from '../state/teach.js';
 import {doc, measure, openPage} from '../state/studio.js';
 import {dialog, go} from '../state/ui.js';
 import {build} from '../state/lab.js';
+import '../ui/view-problem.js';
 import './evaluate-menu.js';
 import './lab-results.js';
 
@@ -25,17 +26,27 @@ export class RulesView extends LitElement {
         this.error = '';
         this.busy = false;
         new Watching(this, rules, doc);
-        loadRules().then(() => this._choose(rules.value?.[0]?.name ?? '')).catch((error) => (this.error = words(error)));
+        this._load();
+    }
+
+    async _load() {
+        try {
+            await loadRules();
+            this.error = '';
+            await this._choose(this.chosen || (rules.value?.[0]?.name ?? ''));
+        } catch (error) {
+            this.error = words(error);
+        }
     }
 
     render() {
         const found = (rules.value ?? []).filter((one) => `${one.name} ${one.family} ${one.summary}`.toLowerCase().includes(this.query.toLowerCase()));
         const rule = rules.value?.find((one) => one.name === this.chosen);
         return html`<main><h1>Rules lab</h1><p class="lead">Programs that make pages whose right answers are known: to look at, to learn from, to measure with.</p>
-            ${this.error ? html`<p class="problem" role="alert">${icon('warning', 16)}<span>${this.error}</span></p>` : nothing}
+            <view-problem .text=${this.error} @again=${this._load}></view-problem>
             <div class="two"><nav aria-label="Rules"><input class="field" type="search" aria-label="Find a rule" placeholder="Find a rule" @input=${(/** @type {Event} */ event) => (this.query = /** @type {HTMLInputElement} */ (event.target).value)} />
                 <ul>${repeat(found, (one) => one.name, (one) => html`<li><button aria-current=${one.name === this.chosen ? 'true' : nothing} @click=${() => this._choose(one.name)}><strong>${one.name}</strong><span class="quiet">${one.family}${one.held_out ? ', never trained on' : ''}</span></button></li>`)}</ul></nav>
-            <section aria-live="polite" aria-busy=${this.busy}>${rule ? this._rule(rule) : html`<p class="quiet">${rules.value ? 'Choose a rule.' : 'Loading'}</p>`}</section></div><lab-results></lab-results></main>`;
+            <section aria-live="polite" aria-busy=${this.busy}>${rule ? this._rule(rule) : html`<p class="quiet">${rules.value ? 'Choose a rule.' : this.error ? '' : 'Loading'}</p>`}</section></div><lab-results></lab-results></main>`;
     }
 
     /** @param {Map<string, any>} changed */

@@ -1,5 +1,5 @@
 // The shelf: trainings as they run, skills with their pictures; renamed, described, exported, binned.
-import {LitElement, css, html, nothing, repeat} from '../vendor/lit.js';
+import {LitElement, css, html, repeat} from '../vendor/lit.js';
 import {icon} from '../ui/icons.js';
 import {shared} from '../ui/styles.js';
 import {Watching} from '../state/signal.js';
@@ -11,6 +11,7 @@ import {dialog, go, say} from '../state/ui.js';
 import {set} from '../state/commands.js';
 import {goOn, tune} from '../state/teach.js';
 import '../ui/pop-menu.js';
+import '../ui/view-problem.js';
 import './training-card.js';
 
 /** What a skill can be saved as, and what is said of it where it can. */
@@ -29,16 +30,25 @@ export class SkillsView extends LitElement {
         this.editing = '';
         this.error = '';
         new Watching(this, skills, jobs);
-        loadSkills().catch((error) => (this.error = words(error)));
+        this._load();
+    }
+
+    async _load() {
+        try {
+            await loadSkills();
+            this.error = '';
+        } catch (error) {
+            this.error = words(error);
+        }
     }
 
     render() {
         const trainings = jobs.value.filter((one) => one.kind === 'train' && (isActive(one) || ['failed', 'cancelled'].includes(one.state))).slice(0, 6);
         return html`<main><header><div><h1>Skills</h1><p class="lead">About ten finished pages and a short training make a task reliable.</p></div>
                 <button class="button main" @click=${() => (dialog.value = {name: 'teach'})}>${icon('teach')}Teach a skill</button></header>
-            ${this.error ? html`<p class="problem" role="alert">${icon('warning', 16)}<span>${this.error}</span></p>` : nothing}
+            <view-problem .text=${this.error} @again=${this._load}></view-problem>
             ${repeat(trainings, (one) => one.id, (one) => html`<training-card .job=${one}></training-card>`)}
-            ${skills.value === null ? html`<p class="quiet">Loading</p>` : skills.value.length ? html`<ul class="shelf">${repeat(skills.value, (one) => one.id, (one) => this._skill(one))}</ul>`
+            ${skills.value === null ? html`<p class="quiet">${this.error ? '' : 'Loading'}</p>` : skills.value.length ? html`<ul class="shelf">${repeat(skills.value, (one) => one.id, (one) => this._skill(one))}</ul>`
                 : html`<p class="nothing">No skill yet. Gather ten pages that show one task, and press Teach.</p>`}</main>`;
     }
 

@@ -1,7 +1,10 @@
 // The app: head, the view that is chosen, the dialog that is open, the queue, and messages.
 import {LitElement, css, html, nothing} from '../vendor/lit.js';
+import {icon} from '../ui/icons.js';
 import {shared} from '../ui/styles.js';
 import {Watching} from '../state/signal.js';
+import {OFFLINE} from '../state/api.js';
+import {connection} from '../state/events.js';
 import {bring, carriesPicture, openFrom, picturesIn} from '../state/files.js';
 import {edit} from '../state/studio.js';
 import {addDropped, holdsFolders} from '../state/teach.js';
@@ -24,7 +27,7 @@ import './variants-dialog.js';
 export class StudioApp extends LitElement {
     constructor() {
         super();
-        new Watching(this, view, dialog, isQueueOpen);
+        new Watching(this, view, dialog, isQueueOpen, connection);
         this.addEventListener('layout', (event) => {
             const layout = /** @type {CustomEvent} */ (event).detail;
             edit((now) => ({...now, layout}));
@@ -39,6 +42,7 @@ export class StudioApp extends LitElement {
     render() {
         return html`<nav aria-label="Skip"><a class="skip button" href="#content" @click=${this._skip}>To the content</a></nav>
             <top-bar></top-bar>
+            ${connection.value === 'lost' ? html`<p class="problem lost" role="alert">${icon('warning', 16)}<span>${OFFLINE}. What you write is kept in this window meanwhile, and saved when it is back.</span></p>` : nothing}
             <div id="content" tabindex="-1">${this._view()}</div>
             ${isQueueOpen.value ? html`<queue-drawer></queue-drawer>` : nothing}
             ${this._dialog()}
@@ -94,6 +98,7 @@ export class StudioApp extends LitElement {
 
     static styles = [shared, css`
         :host { display: block; }
+        .lost { position: sticky; z-index: 5; top: var(--bar); padding: var(--space-2) var(--space-5); }
         #content { outline: 0; }
         .skip { position: fixed; z-index: 9; top: var(--space-2); left: 50%; transform: translateX(-50%); }
         .skip:not(:focus) { clip-path: inset(50%); width: 1px; height: 1px; min-height: 0; overflow: hidden; }

@@ -41,10 +41,11 @@ export class TopBar extends LitElement {
         const running = active.find((one) => one.state === 'running');
         const waiting = active.filter((one) => one !== running).length;
         const {step = 0, steps = 0} = running?.progress ?? {};
-        const state = connection.value === 'lost' ? 'No connection' : worker.value.state === 'starting' ? 'Starting' : worker.value.state === 'crashed' ? 'Restarting' : running ? `${WORK[running.kind] ?? 'Making'}${steps ? ` ${step}/${steps}` : ''}` : waiting ? 'Waiting' : 'Idle';
+        const isLost = connection.value === 'lost';
+        const state = isLost ? 'No connection' : worker.value.state === 'starting' ? 'Starting' : worker.value.state === 'crashed' ? 'Restarting' : running ? `${WORK[running.kind] ?? 'Making'}${steps ? ` ${step}/${steps}` : ''}` : waiting ? 'Waiting' : 'Idle';
         return html`<button class="button plain queue" aria-expanded=${isQueueOpen.value} aria-label=${`Queue: ${state}${waiting ? `, ${waiting} waiting` : ''}`} @click=${() => (isQueueOpen.value = !isQueueOpen.value)}>
-            <span class=${running ? 'dot on' : connection.value === 'lost' ? 'dot lost' : 'dot'}></span><span class="state">${state}</span>${waiting && running ? html`<span class="quiet">${waiting} waiting</span>` : nothing}
-            ${running && steps ? html`<progress aria-hidden="true" .value=${step} max=${steps}></progress>` : nothing}
+            <span class=${isLost ? 'dot lost' : running ? 'dot on' : 'dot'}></span><span class="state">${state}</span>${waiting && running ? html`<span class="quiet">${waiting} waiting</span>` : nothing}
+            ${running && steps && !isLost ? html`<progress aria-hidden="true" .value=${step} max=${steps}></progress>` : nothing}
         </button>`;
     }
 

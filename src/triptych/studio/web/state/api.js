@@ -2,6 +2,8 @@
 
 const TOKEN = 'triptych-token';
 
+export const OFFLINE = 'The studio does not answer. Is it still running? Start it again with: triptych studio';
+
 /** What the server refused, or that it could not be reached. */
 export class ApiError extends Error {
     /**
@@ -68,7 +70,7 @@ async function ask(method, path, {json, body, type, signal} = {}) {
         answer = await fetch(path, {method, headers, body: json === undefined ? body : JSON.stringify(json), signal});
     } catch (error) {
         if (signal?.aborted) throw error;
-        throw new ApiError('The studio does not answer. Is it still running? Start it again with: triptych studio', {code: 'offline'});
+        throw new ApiError(OFFLINE, {code: 'offline'});
     }
     if (!answer.ok) throw await refusal(answer);
     return answer;

@@ -1,6 +1,7 @@
 // What the server tells by itself: one stream of events for the whole page, taken up again where it broke off.
-import {address} from './api.js';
+import {OFFLINE, address} from './api.js';
 import {signal} from './signal.js';
+import {messages, unsay} from './ui.js';
 
 /** Whether the stream stands: 'connecting', 'open' or 'lost'. */
 export const connection = signal('connecting');
@@ -24,7 +25,10 @@ export function on(kind, listener) {
 /** Opens the stream; the browser itself comes back with `Last-Event-ID` after a break. */
 export function listen() {
     const source = new EventSource(address('/api/events'));
-    source.onopen = () => (connection.value = 'open');
+    source.onopen = () => {
+        connection.value = 'open';
+        for (const one of messages.value) if (one.text.endsWith(OFFLINE)) unsay(one.id);
+    };
     source.onerror = () => {
         connection.value = 'lost';
         // A stream that was refused, not cut, is not tried again by the browser.

@@ -110,7 +110,7 @@ export async function restore(ids) {
 
 export function clearAllButFavourites() {
     say('Move every picture that is not a favourite to the bin?', {
-        kind: 'warning', stays: true,
+        kind: 'warning', stays: true, here: true,
         actions: [{label: 'Move them', run: async () => {
             try {
                 const {deleted} = await api.post('/api/pictures/delete', {all_but_favourites: true});
@@ -125,7 +125,7 @@ export function clearAllButFavourites() {
 
 export function emptyBin() {
     say('Delete what is in the bin for good?', {
-        kind: 'warning', stays: true,
+        kind: 'warning', stays: true, here: true,
         actions: [{label: 'Delete for good', run: async () => {
             try {
                 await api.post('/api/bin/empty');

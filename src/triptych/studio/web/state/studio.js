@@ -1,6 +1,7 @@
 // The page that is worked on: its document, its past and future, and where both are kept.
 import {api, fileAddress, fileId} from './api.js';
 import {emptyDoc, fromWire, newKey, newSeed, titleOf, toWire} from './doc.js';
+import {connection} from './events.js';
 import {keep, recall} from './keep.js';
 import {signal} from './signal.js';
 import {say} from './ui.js';
@@ -107,6 +108,9 @@ function saveSoon() {
     clearTimeout(waiting);
     waiting = setTimeout(save, 400);
 }
+
+/** What could not be saved while nobody answered. */
+connection.watch((now) => now === 'open' && saved.value === 'unsaved' && saveSoon());
 
 /** What was changed a moment before the window goes is kept, too. */
 addEventListener('pagehide', () => {

@@ -2,7 +2,7 @@
 import {signal} from './signal.js';
 
 /** @typedef {{label: string, run: () => void}} Action */
-/** @typedef {{id: number, text: string, kind: 'note' | 'warning' | 'error', actions: Action[], stays: boolean}} Message */
+/** @typedef {{id: number, text: string, kind: 'note' | 'warning' | 'error', actions: Action[], stays: boolean, here: boolean}} Message */
 
 export const VIEWS = ['page', 'gallery', 'skills', 'rules'];
 export const view = signal('page');
@@ -18,13 +18,13 @@ export const focusedPanel = signal(/** @type {string | null} */ (null));
 let number = 0;
 
 /**
- * A message at the edge of the page, read out by screen readers.
+ * A message at the edge of the page, read out by screen readers; `here` is for what makes sense in this view alone.
  * @param {string} text
- * @param {{kind?: 'note' | 'warning' | 'error', actions?: Action[], stays?: boolean}} [how]
+ * @param {{kind?: 'note' | 'warning' | 'error', actions?: Action[], stays?: boolean, here?: boolean}} [how]
  */
-export function say(text, {kind = 'note', actions = [], stays = kind === 'error'} = {}) {
+export function say(text, {kind = 'note', actions = [], stays = kind === 'error', here = false} = {}) {
     number += 1;
-    const message = {id: number, text, kind, actions, stays};
+    const message = {id: number, text, kind, actions, stays, here};
     messages.value = [...messages.value.filter((one) => one.text !== text), message].slice(-4);
     if (!stays) setTimeout(() => unsay(message.id), actions.length ? 9000 : 5000);
     return message.id;
@@ -34,6 +34,8 @@ export function say(text, {kind = 'note', actions = [], stays = kind === 'error'
 export function unsay(id) {
     messages.value = messages.value.filter((one) => one.id !== id);
 }
+
+view.watch(() => (messages.value = messages.value.filter((one) => !one.here)));
 
 /** @param {string} name */
 export function go(name) {
