@@ -7,7 +7,7 @@ from tiny_training import disc, made_page, recipe
 from triptych.page import Page, condition, slot
 from triptych.training.claim import run_folder
 from triptych.training.loop import train
-from triptych.training.watch import Watcher
+from triptych.training.watch import Watcher, newest_samples
 
 
 def test_rows_what_a_killed_run_did_twice_stands_once_and_in_order(tmp_path):
@@ -27,9 +27,17 @@ def test_train_contact_sheet_begins_before_the_first_step(tmp_path, pages, pocke
     with Image.open(run_folder(out) / "contact-sheet.png") as sheet:
         # given, right, and both seeds at steps 0, 2 and 4
         assert sheet.height == (2 + 3 * 2) * 128
+        last = sheet.crop((72, sheet.height - 128, 200, sheet.height))
+    assert [sample.tobytes() for sample in newest_samples(run_folder(out) / "contact-sheet.png")] == [last.tobytes()]
     log = [json.loads(line) for line in (run_folder(out) / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in log if "held_out_loss" in row] == [0, 2, 4]
     assert "Held-out loss" in (run_folder(out) / "summary.md").read_text()
+
+
+def test_newest_samples_of_a_sheet_without_any_are_none(tmp_path):
+    assert newest_samples(tmp_path / "contact-sheet.png") == ()
+    Image.new("RGB", (200, 256), "red").save(tmp_path / "contact-sheet.png")
+    assert newest_samples(tmp_path / "contact-sheet.png") == ()
 
 
 def test_train_after_a_run_killed_before_its_first_checkpoint_begins_a_new_log(tmp_path, pages, pocket):

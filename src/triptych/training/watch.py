@@ -22,7 +22,7 @@ from triptych.training.recipe import Recipe
 from triptych.training.summary import summary_text, write_plot
 from triptych.training.trend import Trend
 
-__all__ = ["Watcher"]
+__all__ = ["Watcher", "newest_samples"]
 
 _THUMB_PX = 128
 _NAME_PX = 72
@@ -161,6 +161,20 @@ class Watcher:
             sheet.paste(row, (0, top))
             top += row.height
         write_atomic(path, png_bytes(sheet, {"Description": f"last row: step {step}"}))
+
+
+def newest_samples(sheet: Path) -> tuple[Image.Image, ...]:
+    """What the last row of a contact sheet shows; nothing where there is no such row. Raises ImageError."""
+    if not sheet.is_file():
+        return ()
+    image = load_image(sheet)
+    if image.height <= 2 * _THUMB_PX:  # what is given, what is right, and no sample yet
+        return ()
+    top, white = image.height - _THUMB_PX, ((255, 255),) * 3
+    cells = [
+        image.crop((left, top, left + _THUMB_PX, image.height)) for left in range(_NAME_PX, image.width, _THUMB_PX)
+    ]
+    return tuple(cell for cell in cells if cell.getextrema() != white)
 
 
 def _asked(page: Page) -> Page:

@@ -25,6 +25,9 @@ def test_rule_is_taught_and_the_skill_stands_on_the_shelf(page):
     _teach_the_rule(page, "Outlines by test", steps=2)
     skill = page.locator("li").filter(has_text="Outlines by test")
     skill.get_by_role("button", name="Use on the page").wait_for(timeout=300_000)
+    picture = skill.get_by_role("img", name="What Outlines by test does")
+    shown = picture.evaluate("async (one) => (await one.decode(), [one.naturalWidth, one.naturalHeight])")
+    assert shown == [264, 264]  # four of its samples, none of the whole sheet
     skill.get_by_role("button", name="More for Outlines by test").click()
     page.get_by_role("menuitem", name="Rename and describe").click()
     page.get_by_label("Name").fill("Outlines, renamed")

@@ -26,6 +26,7 @@ from triptych.studio.worker.maker import Maker
 __all__ = ["finished_page", "recipe_of", "teach", "tune"]
 
 _SAMPLES = 6
+_GAP_PX = 8
 
 
 def teach(claim: Claim, maker: Maker, store: Store, files: FileStore, folder: DataFolder) -> None:
@@ -49,8 +50,9 @@ def teach(claim: Claim, maker: Maker, store: Store, files: FileStore, folder: Da
             on_event=watch,
             cancel=claim.token,
         )
-    picture = files.add_image(pages[0].slots[0].answer).id if pages[0].slots[0].answer else None
-    _publish(claim, store, folder, run, skill.card, (watch.last or picture, len(pages), watch.steps))
+    shown = _sign(run.log / "contact-sheet.png") or pages[0].slots[0].answer
+    picture = files.add_image(shown).id if shown else None
+    _publish(claim, store, folder, run, skill.card, (picture, len(pages), watch.steps))
 
 
 def tune(claim: Claim, maker: Maker, store: Store, files: FileStore, folder: DataFolder) -> None:
@@ -88,6 +90,20 @@ def tune(claim: Claim, maker: Maker, store: Store, files: FileStore, folder: Dat
     picture = Shelf(store, folder).get(body["prefer"])["picture"]
     picture = watch.last or (picture or "").removeprefix("/api/files/") or None
     _publish(claim, store, folder, run, skill.card, (picture, len(pages), skill.card.steps))
+
+
+def _sign(sheet: Path) -> Image.Image | None:
+    """What a skill is known by on the shelf: what it made at the end, four pictures two by two, or else one."""
+    from triptych.training.watch import newest_samples
+
+    samples = newest_samples(sheet)
+    if len(samples) < 4:
+        return samples[0] if samples else None
+    side = samples[0].width
+    sign = Image.new("RGB", (2 * side + _GAP_PX, 2 * side + _GAP_PX), "white")
+    for number, sample in enumerate(samples[:4]):
+        sign.paste(sample, (number % 2 * (side + _GAP_PX), number // 2 * (side + _GAP_PX)))
+    return sign
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,6 +77,7 @@ export class ExampleRow extends LitElement {
     }
 
     static styles = [shared, css`
+        :host { display: block; container-type: inline-size; }
         section { display: flex; align-items: center; gap: var(--space-4); }
         .name { flex: none; width: 76px; font: italic 400 var(--type-3)/1.2 var(--serif); color: var(--ink-3); }
         .pictures { display: flex; flex: 1; gap: var(--space-3); align-items: flex-start; overflow-x: auto; padding: 3px; }
@@ -90,7 +91,8 @@ export class ExampleRow extends LitElement {
         input { width: 100%; margin-top: var(--space-1); padding: 2px 0; border: 0; background: transparent; font: 400 var(--type-2)/1.3 var(--serif); }
         input::placeholder { color: var(--ink-3); font-style: italic; opacity: 1; }
         input:focus { outline: 0; box-shadow: 0 1.5px 0 var(--pencil); }
-        @media (max-width: 640px) { .name { display: none; } section { gap: var(--space-2); } figure, figure button { width: 76px; } figure button { height: 76px; } .arrow { margin-top: 28px; } }
+        @container (max-width: 370px) { .name { display: none; } section { gap: var(--space-2); } }
+        @media (max-width: 640px) { figure, figure button { width: 76px; } figure button { height: 76px; } .arrow { margin-top: 28px; } }
     `];
 }
 customElements.define('example-row', ExampleRow);
