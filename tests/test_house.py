@@ -53,6 +53,92 @@ def test_text_is_never_read_or_written_in_the_encoding_of_the_machine():
     assert found == []
 
 
+_CHANGING_CALLS = {
+    *("add", "append", "appendleft", "clear", "discard", "extend", "insert", "keep", "move_to_end", "pop", "popitem"),
+    *("remove", "setdefault", "update"),
+}
+_PLAIN = {"bool", "bytes", "float", "int", "str", "Light", "Shot"}
+_STATE_OF_THE_PROCESS = {
+    "data/build.py": "_job",  # what a forked worker makes pages of
+    "originals.py": "_ORIGINS",  # weak references by identity: a picture that was copied has no origin
+    "training/pretrain/loop.py": "torch",  # a limit of torch's compiler
+}
+
+
+def _root(node: ast.AST) -> str:
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _own_names(tree: ast.Module) -> set[str]:
+    """Names of a module's own values."""
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    return {_root(target) for node in assigned for target in getattr(node, "targets", None) or [node.target]}
+
+
+def _imported_names(tree: ast.Module) -> set[str]:
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return {alias.asname or alias.name.split(".")[0] for node in imports for alias in node.names}
+
+
+def _changed_names(function: ast.FunctionDef, own: set[str], imported: set[str]) -> set[str]:
+    """Names of the module of which a function changes the value, an item or an attribute."""
+    changed: set[str] = set()
+    for node in ast.walk(function):
+        match node:
+            case ast.Global():
+                changed |= set(node.names)
+            case ast.Assign() | ast.Delete():
+                changed |= {_root(each) for each in node.targets if not isinstance(each, ast.Name)} & (own | imported)
+            case ast.AugAssign() | ast.AnnAssign() if not isinstance(node.target, ast.Name):
+                changed |= {_root(node.target)} & (own | imported)
+            case ast.Call(func=ast.Attribute(attr=attr, value=value)) if attr in _CHANGING_CALLS:
+                changed |= {_root(value)} & own
+    return changed - {"", *(each.arg for each in ast.walk(function) if isinstance(each, ast.arg))}
+
+
+def _keeps_more_than_tables(function: ast.FunctionDef) -> bool:
+    """Whether a cache of the function's results holds on to what it was given: pictures, backbones."""
+    caches = [each for each in function.decorator_list if ast.unparse(each).split("(")[0] in ("cache", "lru_cache")]
+    given = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return bool(caches) and any(each.annotation is None or ast.unparse(each.annotation) not in _PLAIN for each in given)
+
+
+def _state_of(source: str) -> set[str]:
+    """Names of a module that its functions change, and functions that keep what they were given."""
+    tree = ast.parse(source)
+    own, imported = _own_names(tree), _imported_names(tree)
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    changed = {name for function in functions for name in _changed_names(function, own, imported)}
+    return changed | {each.name for each in functions if _keeps_more_than_tables(each)}
+
+
+def test_no_module_keeps_state_of_its_own():
+    """Two backbones, engines or threads know nothing of each other: what is kept lives on the object it belongs to."""
+    folder = ROOT / "src" / "triptych"
+    found = {
+        f"{path.relative_to(folder)}: {name}"
+        for path in sorted(folder.rglob("*.py"))
+        for name in _state_of(path.read_text(encoding="utf-8"))
+    }
+    assert found == {f"{path}: {name}" for path, name in _STATE_OF_THE_PROCESS.items()}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "kept = {}\ndef get(key):\n    kept[key] = 1",
+        "kept: dict = WeakKeyDictionary()\nclass A:\n    def get(self, key):\n        return kept.setdefault(key, 1)",
+        "kept = None\ndef get():\n    global kept\n    kept = 1",
+        "import torch\ndef get():\n    torch.backends.x = 1",
+        "@cache\ndef kept(backbone: Backbone): ...",
+    ],
+)
+def test_state_of_a_module_is_found(source):
+    assert _state_of(source) <= {"kept", "torch"} and _state_of(source)
+
+
 def test_examples_of_readme_and_help_are_many():
     assert len(_examples()) > 20
 

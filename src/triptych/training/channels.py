@@ -1,7 +1,6 @@
 """How much each channel of a token is seen."""
 
 from collections.abc import Callable
-from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
@@ -38,15 +37,12 @@ def decoder_weights(
     return weights / weights.mean()
 
 
-_known: WeakKeyDictionary[Backbone, Tensor] = WeakKeyDictionary()
-"""Skills leave the codec as it is, so that one look at it is enough."""
-
-
 def backbone_weights(backbone: Backbone) -> Float[Tensor, " channels"]:
-    """`decoder_weights` of a backbone's codec, at its own side."""
-    if backbone not in _known:
-        _known[backbone] = _looked_at(backbone)
-    return _known[backbone]
+    """`decoder_weights` of a backbone's codec, at its own side. Skills leave the codec as it is: one look is enough."""
+    with backbone.shared.lock:
+        found = backbone.shared.encodings.get(("channel weights",), lambda: _looked_at(backbone))
+    assert isinstance(found, Tensor), "this key is for channel weights alone"
+    return found
 
 
 def _looked_at(backbone: Backbone) -> Float[Tensor, " channels"]:
