@@ -1,7 +1,8 @@
 """A second device without hardware: `far`, which counts its memory and raises where devices meet.
 
 torch's PrivateUse1 under another name. Its tensors wrap tensors of the CPU, so that every operation gives the CPU's
-bits; an operation on tensors of both devices raises, as on a GPU, except for numbers (tensors of no dimensions).
+bits; an operation on tensors of both devices raises, as on a GPU, except for numbers (tensors of no dimensions). A
+parameter that is moved stays the same object, as it does on its way to a GPU and back.
 """
 
 import weakref
@@ -15,9 +16,11 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_iter, tree_map_only
-from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 
 _COPIES = ("aten::_to_copy", "aten::copy_", "aten::_copy_from", "aten::set_data")
+_TAKES_NO_NUMBERS = ("aten::cat", "aten::stack")
+"""Numbers of another device are not taken either."""
 _TAKES_INDICES = ("aten::index", "aten::_unsafe_index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_")
 """Their indices may lie on the CPU, as on a GPU."""
 
@@ -33,14 +36,15 @@ class Meter:
         self.now = self.peak = 0
         self._uses: Counter[int] = Counter()
 
-    def count(self, wrapper: "Far", raw: torch.Tensor) -> None:
+    def count(self, raw: torch.Tensor) -> None:
         storage = raw.untyped_storage()
         key, size = storage._cdata, storage.nbytes()
         if not self._uses[key]:
             self.now += size
             self.peak = max(self.peak, self.now)
         self._uses[key] += 1
-        weakref.finalize(wrapper, self._release, key, size)
+        # Not of the wrapper: what weak references know cannot change its device and stay the same object.
+        weakref.finalize(raw, self._release, key, size)
 
     def begin(self) -> None:
         """Forget the peak so far."""
@@ -72,7 +76,7 @@ class Far(torch.Tensor):
             device=torch.device("far", 0),
         )
         self._raw = raw
-        METER.count(self, raw)
+        METER.count(raw)
         return self
 
     def __init__(self, raw: torch.Tensor) -> None: ...
@@ -112,15 +116,29 @@ class _Copied(TorchFunctionMode):
 @contextmanager
 def second_device() -> Iterator[Meter]:
     """Inside the `with`, tensors can be moved to the device `far`."""
-    _register()
+    register()
     METER.begin()
-    with _Copied(), _Here():
-        yield METER
+    swaps = torch.__future__.get_swap_module_params_on_conversion()
+    torch.__future__.set_swap_module_params_on_conversion(True)
+    try:
+        with _Copied(), _Here():
+            yield METER
+    finally:
+        torch.__future__.set_swap_module_params_on_conversion(swaps)
+
+
+class _Backend(_DummyBackendModule):
+    """Random numbers are drawn on the CPU."""
+
+    def get_rng_state(self, device: Any = None) -> torch.Tensor:  # noqa: ARG002
+        return torch.empty(0, dtype=torch.uint8)
+
+    def set_rng_state(self, state: torch.Tensor, device: Any = None) -> None: ...
 
 
 @cache
-def _register() -> None:
-    _setup_privateuseone_for_python_backend(rename="far")
+def register() -> None:
+    _setup_privateuseone_for_python_backend(rename="far", backend_module=_Backend())
 
 
 def _compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -131,7 +149,7 @@ def _compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     to_far = bool(far) if asked is None else torch.device(asked).type == "far"
     checked = (args[0], *args[2:]) if name in _TAKES_INDICES and isinstance(args[0], Far) else (args, kwargs)
     apart = [each for each in tree_iter(checked) if isinstance(each, torch.Tensor) and not isinstance(each, Far)]
-    if far and name not in _COPIES and any(each.ndim for each in apart):
+    if far and name not in _COPIES and any(each.ndim or name in _TAKES_NO_NUMBERS for each in apart):
         raise MixedDevicesError(f"{name}: tensors are on far and on cpu")
     if name == "aten::_fused_sdp_choice":
         return 0  # plain mathematics

@@ -3,10 +3,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tiny_training import made_page, random_skill
+from tiny_training import made_page, random_skill, tiny_pocket
 from triptych.errors import SkillError
-from triptych.models.adapters import AdapterSpec, Skills, eject, ejecting, inject, linear_names
+from triptych.models.adapters import AdapterSpec, Skills, adapter_parameters, eject, ejecting, inject, linear_names
 from triptych.models.backbone import Conditioning
+from triptych.models.lean_linear import LeanLinear
 from triptych.models.pocket import PocketBackbone
 from triptych.models.reading import read
 from triptych.sampling import generate
@@ -95,6 +96,24 @@ def test_skills_several_beside_equal_several_merged(pocket, monkeypatch):
     monkeypatch.setattr("triptych.models.adapters._MERGE_BYTES", 0)
     with skills.applied(pocket):
         torch.testing.assert_close(velocity(pocket), merged, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_skills_beside_sample_in_the_types_of_the_weights_and_train_in_float32(dtype, monkeypatch):
+    monkeypatch.setattr("triptych.models.adapters._MERGE_BYTES", 0)
+    pocket = tiny_pocket(dtype)
+    skill = random_skill(pocket)
+    with Skills(skill).applied(pocket):
+        on = adapter_parameters(pocket.transformer, "skill0")
+        assert len(on) == len(skill.tensors)
+        assert {parameter.dtype for parameter in on.values()} == {dtype}
+        # The fast path of the lean layer, which takes one type only.
+        layers = [layer for layer in pocket.transformer.modules() if isinstance(layer, LeanLinear)]
+        plain = [layer._is_plain(["skill0"], torch.zeros(1, dtype=dtype)) for layer in layers]
+    assert plain and all(plain)
+    with ejecting(pocket.transformer):
+        trained = inject(pocket.transformer, linear_names(pocket.transformer), SPEC)
+        assert {parameter.dtype for parameter in trained.values()} == {torch.float32}
 
 
 def test_skills_frozen_conditions_read_references_without_the_adapter(pocket):

@@ -17,7 +17,9 @@ from diffusers import (
 from tiny_files import write_klein
 from tiny_models import dynamic_scheduler, filled, flux1, flux2_transformer, flux2_vae, picture, qwen3, sd3, tokenizer
 from tiny_qwen import qwen21, qwen_edit
+from tiny_training import made_page, random_skill, recipe
 from triptych.errors import BackboneError
+from triptych.models.adapters import Skills
 from triptych.models.backbone import Conditioning
 from triptych.models.flux1.backbone import Flux1
 from triptych.models.flux2.backbone import Flux2, QwenText, References
@@ -25,6 +27,7 @@ from triptych.models.loading import load
 from triptych.models.options import LoadOptions, Offload, Quantise, StepCache
 from triptych.models.sd3.backbone import SD3
 from triptych.page import Page, condition, slot
+from triptych.training.loop import train
 
 ON_CPU = LoadOptions(device="cpu", dtype=torch.float32)
 PAGE = Page(panels=(condition(picture(1), "a fox"), slot("on the beach", size_px=(64, 64))))
@@ -127,6 +130,34 @@ def test_load_int8_weights_change_the_picture_little(klein_folder):
     assert type(small.transformer.proj_out.weight) is not type(exact.transformer.proj_out.weight)
     pictures = [filled(each, PAGE, Conditioning.REFERENCE, steps=2)[0] for each in (exact, small)]
     assert 0 < (pictures[0] - pictures[1]).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("kind", [Quantise.INT8, Quantise.FP8])
+def test_load_weights_in_eight_bits_take_a_skill_and_give_it_back(klein_folder, kind):
+    pytest.importorskip("torchao")
+    exact = load(klein_folder, ON_CPU)
+    small = load(klein_folder, LoadOptions(device="cpu", dtype=torch.float32, quantise=kind))
+    skill, pictures = random_skill(exact), []
+    bare = [filled(each, PAGE, Conditioning.REFERENCE, steps=2)[0] for each in (exact, small)]
+    for backbone in (exact, small):
+        with Skills(skill).applied(backbone):
+            pictures.append(filled(backbone, PAGE, Conditioning.REFERENCE, steps=2)[0])
+    assert (pictures[0] - pictures[1]).abs().mean() < 0.02 < (bare[0] - pictures[0]).abs().mean()
+    assert torch.equal(filled(small, PAGE, Conditioning.REFERENCE, steps=2)[0], bare[1])
+
+
+def test_train_on_weights_in_eight_bits_learns_nearly_the_same_skill(klein_folder, tmp_path):
+    pytest.importorskip("torchao")
+    skills = []
+    for kind in (Quantise.NONE, Quantise.INT8):
+        backbone = load(klein_folder, LoadOptions(device="cpu", dtype=torch.float32, quantise=kind))
+        plan = recipe(steps=2, batch=1, draws=1, sides_px=(32,), optimizer={"learning_rate": 1e-3})
+        skills.append(train([made_page(1)], tmp_path / f"{kind.value}.safetensors", plan, backbone))
+    for name, value in skills[0].tensors.items():
+        ours = skills[1].tensors[name]
+        # AdamW's first steps are the gradients' signs: nearly all are the same.
+        assert (ours - value).abs().mean() < 5e-4
+        assert "lora_A" in name or ours.abs().mean() > 1e-3
 
 
 @pytest.mark.parametrize("offload", [Offload.PARTS, Offload.LAYERS])

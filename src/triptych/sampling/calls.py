@@ -6,10 +6,11 @@ from typing import overload
 from triptych.conditioning import Conditioning
 from triptych.errors import PageError
 from triptych.events import CancelToken, Done, Event, Preview
+from triptych.layouts import Size
 from triptych.models.backbone import Backbone
 from triptych.page import Page
 from triptych.sampling.engine import Engine
-from triptych.sampling.request import Request, Size
+from triptych.sampling.request import Request
 from triptych.sampling.result import Result
 from triptych.sampling.skills import SkillLike
 

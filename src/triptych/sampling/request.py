@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from triptych.conditioning import Conditioning, Reading, Solver
 from triptych.errors import BackboneError, LayoutError, RequestError
 from triptych.files import parse_json
+from triptych.layouts import Size
 from triptych.page import Page
 from triptych.pagefile import page_from_entry, page_record
 from triptych.pageschema import Name, PageEntry, problems
@@ -18,10 +19,7 @@ from triptych.pageschema import Name, PageEntry, problems
 if TYPE_CHECKING:
     from triptych.models.backbone import Card
 
-__all__ = ["MAX_NUMBER", "MAX_STEPS", "VERSION", "Request", "Size", "SkillUse", "request_schema"]
-
-Size: TypeAlias = tuple[int, int]
-"""Width and height in px."""
+__all__ = ["MAX_NUMBER", "MAX_STEPS", "VERSION", "Request", "SkillUse", "request_schema"]
 
 VERSION = 1
 """Of the JSON form."""

@@ -8,12 +8,11 @@ from PIL import Image
 
 from triptych.canvas import Placement, to_square
 from triptych.errors import LayoutError
+from triptych.layouts import Size
 from triptych.models.backbone import Card
 from triptych.page import Page, Panel
 
 __all__ = ["layout_key", "restore", "wanted_sizes", "working_page"]
-
-Size = tuple[int, int]
 
 
 def wanted_sizes(page: Page, card: Card, size_px: Size | int | None) -> tuple[Size | None, ...]:

@@ -115,12 +115,6 @@ class Jobs:
             )
         return None if row is None else _data(row) | {"body": unpacked(row["body"])}
 
-    def is_waiting(self, lane: Lane) -> bool:
-        """Whether a lane has work."""
-        return bool(
-            self._store.row("SELECT 1 FROM jobs WHERE lane = ? AND state IN ('queued', 'interrupted') LIMIT 1", (lane,))
-        )
-
     def renew(self, owner: str) -> None:
         """The owner lives: its jobs stay its own."""
         self._store.write(

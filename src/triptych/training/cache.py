@@ -94,9 +94,10 @@ class PageCache:
     def _read(self, key: str) -> Prepared | None:
         path = self._path(key)
         try:
-            with safe_open(path, framework="pt", device=str(self._backbone.device)) as file:
+            # Not read to the device at once: safetensors does not know every device that torch has.
+            with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                tensors = {name: file.get_tensor(name).to(self._backbone.device) for name in file.keys()}  # noqa: SIM118
             if metadata.get("key") != key or metadata.get("sha256") != payload_sha256(path.read_bytes()):
                 return None
             return _unflat(tensors, json.loads(metadata["facts"]))
@@ -139,7 +140,7 @@ def _flat(prepared: Prepared) -> tuple[dict[str, Tensor], dict[str, object]]:
         "frames": prepared.frames,
     }
     # Cloned: safetensors refuses tensors that share memory, as expanded ones do.
-    return {name: tensor.detach().clone().contiguous() for name, tensor in _tensors(prepared).items()}, facts
+    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in _tensors(prepared).items()}, facts
 
 
 def _unflat(tensors: dict[str, Tensor], facts: dict) -> Prepared:

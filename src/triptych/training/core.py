@@ -98,6 +98,7 @@ class Core:
         is_good = isfinite(loss) and bool(torch.isfinite(norm))
         if is_good:
             # A step that is left out before it is taken needs nothing put back.
+            state.gather()
             state.remember()
             for optimizer in state.optimizers.values():
                 set_rate(optimizer, rate)

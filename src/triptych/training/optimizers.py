@@ -12,7 +12,16 @@ from torch.optim import Optimizer
 
 from triptych.training.recipe import Decay, OptimizerKind, OptimizerRecipe
 
-__all__ = ["flat_state", "load_flat_state", "make_optimizer", "rate_share", "set_rate", "show_average", "span_of"]
+__all__ = [
+    "flat_state",
+    "load_flat_state",
+    "make_optimizer",
+    "rate_share",
+    "set_rate",
+    "show_average",
+    "span_of",
+    "to_weights",
+]
 
 
 def make_optimizer(parameters: Mapping[str, nn.Parameter], recipe: OptimizerRecipe) -> Optimizer:
@@ -104,3 +113,13 @@ def load_flat_state(optimizer: Optimizer, tensors: Mapping[str, Tensor], values:
         else:
             state.setdefault(int(place), {})[name] = tensor.clone()
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def to_weights(optimizer: Optimizer) -> None:
+    """Bring the state of each weight to where the weight is: weights that take turns on a device were perhaps in main
+    memory when the state was loaded, and are on the device when a step is taken."""
+    for parameter, entry in optimizer.state.items():
+        for name, value in entry.items():
+            # Counts of steps, which have no dimensions, stay on the CPU.
+            if isinstance(value, Tensor) and value.ndim and value.device != parameter.device:
+                entry[name] = value.to(parameter.device)

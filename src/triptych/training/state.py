@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from triptych.training.checkpoint import Checkpoint, Identity
-from triptych.training.optimizers import flat_state, load_flat_state, show_average
+from triptych.training.optimizers import flat_state, load_flat_state, show_average, to_weights
 
 __all__ = ["TrainingState"]
 
@@ -77,9 +77,17 @@ class TrainingState:
             plain[name] = copy.deepcopy(values)
         return flat, plain
 
+    def gather(self) -> None:
+        """Before a step: what the optimizers know of a weight is where the weight is."""
+        for optimizer in self.optimizers.values():
+            to_weights(optimizer)
+
     @property
     def is_finite(self) -> bool:
-        return bool(torch.stack([value.isfinite().all() for value in self.parameters.values()]).all())
+        by_device: dict[torch.device, list[Tensor]] = {}
+        for value in self.parameters.values():
+            by_device.setdefault(value.device, []).append(value.isfinite().all())
+        return all(bool(torch.stack(flags).all()) for flags in by_device.values())
 
     @torch.no_grad()
     def follow(self) -> None:

@@ -15,7 +15,7 @@ from triptych.images import load_image, png_bytes
 from triptych.page import Page, Role, condition, slot
 
 __all__ = [
-    "Row",
+    "SlotRow",
     "listed",
     "name_below",
     "page_of",
@@ -28,7 +28,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class SlotRow:
     """One slot of a page with all its conditions: as much as the other formats hold."""
 
     name: str
@@ -37,7 +37,7 @@ class Row:
     answer: Image.Image
 
 
-def rows_of(pages: Iterable[Page]) -> Iterator[Row]:
+def rows_of(pages: Iterable[Page]) -> Iterator[SlotRow]:
     """One row for each slot; the text is the overview and the slot's instruction. Roles and layouts are not kept.
 
     Raises PageError for a slot without an answer and for example pages.
@@ -53,7 +53,7 @@ def rows_of(pages: Iterable[Page]) -> Iterator[Row]:
                 raise PageError(f"{where} has a slot without an answer; training sets hold finished pages.")
             suffix = f"-{position}" if len(page.slots) > 1 else ""
             text = " ".join(filter(None, (page.overview, panel.instruction)))
-            yield Row(name=f"{number:06d}-{stem}{suffix}", conditions=images, text=text, answer=panel.answer)
+            yield SlotRow(name=f"{number:06d}-{stem}{suffix}", conditions=images, text=text, answer=panel.answer)
 
 
 def page_of(name: str, conditions: Sequence[Path], text: str, answers: Sequence[Path]) -> Page:

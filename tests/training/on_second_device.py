@@ -1,0 +1,75 @@
+"""Training on a second device, with every offload: the CPU's adapter, whether it was interrupted or not.
+
+Run by `test_second_device.py` in a process of its own, because a device that was registered stays so until the process
+ends; and on a GPU by `TRIPTYCH_DEVICE=cuda pytest tests/training/on_second_device.py`.
+"""
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from second_device import register, second_device
+from tiny_models import klein
+from tiny_pipelines import text_parts
+from tiny_training import made_page, recipe
+from triptych.errors import Cancelled
+from triptych.events import CancelToken, Step
+from triptych.models.latent import LatentBackbone
+from triptych.models.options import LoadOptions, Offload
+from triptych.models.placing import place
+from triptych.skill import Skill
+from triptych.training.loop import train
+
+DEVICE = os.environ.get("TRIPTYCH_DEVICE", "far")
+TOLERANCE = 1e-5 if DEVICE == "far" else 1e-3
+if DEVICE == "far":
+    register()
+PAGES = [made_page(number) for number in range(2)]
+
+
+def on_device() -> AbstractContextManager[object]:
+    return second_device() if DEVICE == "far" else nullcontext()
+
+
+def placed(backbone: LatentBackbone, offload: Offload) -> LatentBackbone:
+    parts = {"transformer": backbone.transformer, "vae": backbone.codec.vae, **text_parts(backbone.text)}
+    modules = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+    place(backbone, modules, LoadOptions(device=DEVICE, offload=offload))
+    return backbone
+
+
+def trained(backbone: LatentBackbone, out: Path, *, stop: int = 0, **changes: object) -> Skill:
+    """A skill of three steps; stopped after some of them and resumed where `stop` says so."""
+    plan = recipe(steps=3, batch=1, draws=1, sides_px=(32,), **changes)
+    if stop:
+        token = CancelToken()
+
+        def stopping(event: object) -> None:
+            if isinstance(event, Step) and event.step == stop:
+                token.cancel()
+
+        with pytest.raises(Cancelled):
+            train(PAGES, out, plan, backbone, held_out=PAGES[:1], on_event=stopping, cancel=token)
+    return train(PAGES, out, plan, backbone, held_out=PAGES[:1], resume=bool(stop))
+
+
+@pytest.mark.parametrize("kind", ["adamw", "prodigy", "schedule_free"])
+@pytest.mark.parametrize("offload", list(Offload))
+def test_skill_trained_on_a_second_device_is_the_cpus(tmp_path: Path, offload: Offload, kind: str) -> None:
+    optimizer = {"kind": kind, "learning_rate": 1.0 if kind == "prodigy" else 1e-2}
+    # A look between two steps sends the transformer away and back.
+    watch = {"save_every": 1, "samples": 1, "sample_every": 2, "held_out_every": 2}
+    expected = trained(klein(), tmp_path / "expected.safetensors", optimizer=optimizer)
+    for stop in (0, 2):
+        with on_device():
+            backbone = placed(klein(), offload)
+            ours = trained(backbone, tmp_path / f"ours{stop}.safetensors", stop=stop, optimizer=optimizer, watch=watch)
+        assert ours.tensors.keys() == expected.tensors.keys()
+        for name, value in ours.tensors.items():
+            torch.testing.assert_close(value, expected.tensors[name], atol=TOLERANCE, rtol=TOLERANCE)
+            # B begins at zero: what was not trained is zero still.
+            assert "lora_A" in name or value.abs().max() > 1e-4
