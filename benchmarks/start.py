@@ -141,9 +141,9 @@ only where torch is imported after triptych; set it yourself where that cannot b
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path)
+    out = parser.parse_args().out
     document = _document()
     print(document)
-    out = parser.parse_args().out
     if out is not None:
         write_atomic(out, document.encode())
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
-from torch.utils._pytree import tree_iter, tree_map_only
+from torch.utils._pytree import tree_map_only
 from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 
 _COPIES = ("aten::_to_copy", "aten::copy_", "aten::_copy_from", "aten::set_data")
@@ -143,14 +143,17 @@ def register() -> None:
 
 def _compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     name = func._schema.name
-    tensors = [each for each in tree_iter((args, kwargs)) if isinstance(each, torch.Tensor)]
+    tensors = list(_tensors(args, kwargs))
     far = [each for each in tensors if isinstance(each, Far)]
     asked = kwargs.get("device")
     to_far = bool(far) if asked is None else torch.device(asked).type == "far"
-    checked = (args[0], *args[2:]) if name in _TAKES_INDICES and isinstance(args[0], Far) else (args, kwargs)
-    apart = [each for each in tree_iter(checked) if isinstance(each, torch.Tensor) and not isinstance(each, Far)]
-    if far and name not in _COPIES and any(each.ndim or name in _TAKES_NO_NUMBERS for each in apart):
-        raise MixedDevicesError(f"{name}: tensors are on far and on cpu")
+    if far and len(far) < len(tensors):
+        if name.startswith("aten::_foreach_") and asked is None:
+            return _one_by_one(func, args, kwargs)
+        checked = (args[0], *args[2:]) if name in _TAKES_INDICES and isinstance(args[0], Far) else args
+        apart = [each for each in _tensors(checked, kwargs) if not isinstance(each, Far)]
+        if name not in _COPIES and any(each.ndim or name in _TAKES_NO_NUMBERS for each in apart):
+            raise MixedDevicesError(f"{name}: tensors are on far and on cpu")
     if name == "aten::_fused_sdp_choice":
         return 0  # plain mathematics
     if not far and not to_far:
@@ -165,3 +168,26 @@ def _compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         return out.clone() if isinstance(out, torch.Tensor) else out
     wrapped = tree_map_only(torch.Tensor, Far, out)
     return return_and_correct_aliasing(func, args, kwargs, wrapped) if far else wrapped
+
+
+def _tensors(args: Any, kwargs: dict[str, Any]) -> Iterator[torch.Tensor]:
+    """What an operation is given: tensors, and lists of them."""
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from (each for each in value if isinstance(each, torch.Tensor))
+
+
+def _one_by_one(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Lists whose members are on several devices, as a GPU takes them: only what is done together must be on one."""
+
+    def part(value: Any, index: int) -> Any:
+        is_list = isinstance(value, list | tuple) and len(value) == len(args[0])
+        return [value[index]] if is_list else value
+
+    outs = [
+        func(*(part(value, index) for value in args), **{key: part(value, index) for key, value in kwargs.items()})
+        for index in range(len(args[0]))
+    ]
+    return None if outs[0] is None else [each for out in outs for each in out]

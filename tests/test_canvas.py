@@ -216,7 +216,7 @@ def test_composite_shows_conditions_and_answers_and_masks_only_own_slots() -> No
 
 def test_canvas_with_boxes_over_each_other_or_outside_is_refused() -> None:
     box = Box(left_px=0, top_px=0, width_px=10, height_px=10)
-    with pytest.raises(LayoutError, match=r"panel 2 .* lies over panel 1"):
+    with pytest.raises(LayoutError, match=r"panel 2 .* overlaps panel 1"):
         Canvas(width_px=20, height_px=20, boxes=(box, Box(left_px=9, top_px=9, width_px=2, height_px=2)))
     with pytest.raises(LayoutError, match=r"panel 1 .* leaves the canvas"):
         Canvas(width_px=9, height_px=20, boxes=(box,))

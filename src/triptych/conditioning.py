@@ -39,4 +39,4 @@ class Solver(StrEnum):
     EULER = "euler"
     """Straight on: one evaluation a step."""
     HEUN = "heun"
-    """The mean of the velocities at both ends: two evaluations a step, but for the last."""
+    """The mean of the velocities at both ends: two evaluations per step, except the last."""

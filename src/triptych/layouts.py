@@ -74,7 +74,7 @@ class Canvas:
                 raise LayoutError(f"panel {number} at {box.corners} leaves the canvas {self.size_px}.")
             for other, earlier in enumerate(self.boxes[: number - 1], 1):
                 if box.overlaps(earlier):
-                    raise LayoutError(f"panel {number} at {box.corners} lies over panel {other} at {earlier.corners}.")
+                    raise LayoutError(f"panel {number} at {box.corners} overlaps panel {other} at {earlier.corners}.")
 
     @property
     def size_px(self) -> Size:

@@ -58,7 +58,7 @@ class Panel:
         if not self.is_slot and (self.answer is not None or self.size_px is not None):
             raise PageError("only a slot can have an answer or a size; a condition has the size of its image.")
         if self.rejected and not self.is_slot:
-            raise PageError("only a slot can have rejected pictures; a condition has the picture that is given.")
+            raise PageError("only a slot can have rejected pictures; a condition already has its picture.")
         rejected = (("rejected", picture) for picture in self.rejected)
         for name, picture in (("image", self.image), ("answer", self.answer), *rejected):
             if picture is not None and picture.mode != "RGB":

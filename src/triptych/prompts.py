@@ -237,7 +237,7 @@ def read_prompts(text: str, template: Template | str) -> tuple[tuple[str, tuple[
     found = [_read_page(head, template, "the prompt")]
     for number, body in zip(rest[::2], rest[1::2], strict=True):
         if int(number[:9]) < len(found) or len(number) > 3:
-            raise PromptError(f"[EXAMPLE-{number}] stands in the wrong place; examples count up from 1.")
+            raise PromptError(f"[EXAMPLE-{number}] is in the wrong place; examples count up from 1.")
         empty = ("", ("",) * len(template.tags))
         found += [empty] * (int(number) - len(found))
         found.append(_read_page(body, template, f"example page {number}"))

@@ -138,7 +138,7 @@ class Skill:
         places = [index for index, panel in enumerate(sketch.panels) if panel.role is not Role.SLOT]
         slots = [index for index in range(len(sketch.panels)) if index not in places]
         if len(images) != len(places):
-            raise SkillError(f"skill {self.name!r} takes {len(places)} pictures; {len(images)} are given.")
+            raise SkillError(f"skill {self.name!r} takes {len(places)} pictures; {len(images)} were given.")
         texts = list(instructions)
         if len(texts) == len(slots) < len(sketch.panels):
             spread = dict(zip(slots, texts, strict=True))

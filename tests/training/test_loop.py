@@ -297,7 +297,7 @@ def test_train_damaged_contact_sheet_and_unwritable_log_cost_no_step(tmp_path, p
 
     train(pages, out, plan, tiny_pocket(), on_event=spoil)
     assert load_skill(out).card.steps == 2
-    assert any("a new contact sheet is begun" in note for note in notes)
+    assert any("a new contact sheet is started" in note for note in notes)
     assert sum("log.jsonl cannot be written" in note for note in notes) == 1
 
 

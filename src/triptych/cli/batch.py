@@ -55,7 +55,7 @@ def batch(
     step_cache: options.StepCacheName = None,
     no_inputs: _NoInputs = False,
 ) -> None:
-    """Make the pictures of many requests. What is there already is not made again.
+    """Make the pictures of many requests. Existing ones are not made again.
 
     A picture's name is the digest of all that decides it, so a run that was killed, or that is started again, makes
     only what is missing, the failed requests among it. Requests that read the same pictures are made one after the
@@ -131,7 +131,7 @@ class _Failures:
         more = len(self.reasons) - _MOST_SHOWN
         console.say(
             (f"and {more} more. " if more > 0 else "")
-            + f"{len(self.reasons)} failed. The same command tries them again, and makes nothing else anew."
+            + f"{len(self.reasons)} failed. The same command tries only these again."
         )
 
 

@@ -81,7 +81,7 @@ _RequestOut = Annotated[
 _Preview = Annotated[bool, typer.Option("--preview", help="After every step, write a picture of the progress so far.")]
 _Canvas = Annotated[bool, typer.Option("--canvas", help="Also write all panels as one picture, and its mask.")]
 _NoInputs = Annotated[
-    bool, typer.Option("--no-inputs", help="Keep no copy of the pictures given, neither beside nor inside.")
+    bool, typer.Option("--no-inputs", help="Keep no copy of the pictures given, neither beside the PNG nor inside it.")
 ]
 _Inside = Annotated[
     bool, typer.Option("--inputs-inside", help="Keep the pictures given inside each PNG, for whoever gets it.")
@@ -246,7 +246,7 @@ def _canvas_files(page: Page) -> dict[str, bytes]:
 
 
 class _Film:
-    """The slots after every step so far: one row a slot, one column a step."""
+    """The slots after every step so far: one row per slot, one column per step."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

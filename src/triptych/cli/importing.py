@@ -30,7 +30,7 @@ _Format = Annotated[
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write; must be new.")]
 _License = Annotated[str, typer.Option("--license", metavar="NAME", help="As the Hub names it, for the data card.")]
 _Role = Annotated[str, typer.Option(metavar="ROLE", help="Of the given pictures: subject, edit, control, example.")]
-_Given = Annotated[int, typer.Option(min=0, max=16, help="How many pictures of a set or composite are given.")]
+_Given = Annotated[int, typer.Option(min=0, max=16, help="How many pictures of a set or composite are conditions.")]
 _Grid = Annotated[str, typer.Option(metavar="CxR", help="Columns and rows of composites.")]
 _Gutter = Annotated[int, typer.Option(min=0, help="Pixels between the panels of composites.")]
 _Strip = Annotated[int, typer.Option(min=0, help="Height of a strip of text below each row of composites, cut away.")]
@@ -45,7 +45,8 @@ _Encoding = Annotated[
     typer.Option(metavar="NAME", help="Of the texts, such as shift_jis; by default UTF-8, or what they seem to be."),
 ]
 _Ending = Annotated[
-    list[str] | None, typer.Option("--caption-ending", metavar=".EXT", help="Of caption files, beside .txt, .caption.")
+    list[str] | None,
+    typer.Option("--caption-ending", metavar=".EXT", help="Of caption files, besides .txt and .caption."),
 ]
 _Captioner = Annotated[
     str | None, typer.Option(metavar="URL", help="An OpenAI-compatible server that writes missing texts.")

@@ -71,7 +71,7 @@ Sample = Annotated[
 ]
 SolverName = Annotated[
     Solver | None,
-    typer.Option("--solver", help="How steps are taken: heun is more exact and costs two evaluations a step."),
+    typer.Option("--solver", help="How steps are taken: heun is more exact and costs two evaluations per step."),
 ]
 SpriteFolder = Annotated[
     Path | None,

@@ -26,7 +26,7 @@ __all__ = [
     "write_results",
 ]
 
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 
 
 def prepare_folder(folder: Path) -> None:

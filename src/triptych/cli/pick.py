@@ -15,7 +15,9 @@ _Places = Annotated[
 _Keep = Annotated[
     str | None, typer.Option("--keep", metavar="NUMBERS", help="Results that you keep: 3, or 1,2, or 1-4, or rest.")
 ]
-_Reject = Annotated[str | None, typer.Option("--reject", metavar="NUMBERS", help="Results that you reject, likewise.")]
+_Reject = Annotated[
+    str | None, typer.Option("--reject", metavar="NUMBERS", help="Results that you reject, in the same way.")
+]
 _To = Annotated[
     Path | None,
     typer.Option("--to", metavar="DIR", help="Folder of the picks; by default the results' own folder."),

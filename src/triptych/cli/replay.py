@@ -26,7 +26,10 @@ _Other = Annotated[
 
 
 _NoInputs = Annotated[
-    bool, typer.Option("--no-inputs", help="Copy the pictures that it was made from neither beside nor inside.")
+    bool,
+    typer.Option(
+        "--no-inputs", help="Keep no copy of the pictures that it was made from, neither beside the PNG nor inside it."
+    ),
 ]
 
 

@@ -94,7 +94,7 @@ def _filled(
     sketches = skill.card.template.page.panels if skill.card.template.page else ()
     slots = sum(sketch.role is Role.SLOT for sketch in sketches)
     if len(texts[True]) > slots:
-        raise PageError(f"skill {skill.name!r} makes {slots} pictures; {len(texts[True])} --slot are given.")
+        raise PageError(f"skill {skill.name!r} makes {slots} pictures; {len(texts[True])} --slot were given.")
     queues = {is_slot: iter(found) for is_slot, found in texts.items()}
     instructions = [next(queues[sketch.role is Role.SLOT], "") for sketch in sketches]
     return skill.page(images, instructions=instructions, overview=overview, size_px=size_px)

@@ -20,7 +20,7 @@ _Data = Annotated[
 ]
 _Backbones = Annotated[
     list[str] | None,
-    typer.Option("--backbone", metavar="NAME", help="A model to offer beside the pocket; may be given several times."),
+    typer.Option("--backbone", metavar="NAME", help="A model to offer besides the pocket; may be given several times."),
 ]
 _Names = Annotated[
     list[str] | None,

@@ -68,7 +68,7 @@ def page_workflow(
     working = working_page(request.page, card, request.size_px)
     needed = len(_pictures(working))
     if len(pictures) != needed:
-        raise BackboneError(f"the page has {needed} pictures; {len(pictures)} file names are given.")
+        raise BackboneError(f"the page has {needed} pictures; {len(pictures)} file names were given.")
     files = files_of(card)
     way = request.conditioning or _fitting(working, card)
     job = _Job(

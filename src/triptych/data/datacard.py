@@ -82,7 +82,7 @@ class DataCard:
         facts += [("made with", f"{name} {version}") for name, version in (self.versions or {}).items()]
         lines = ["---", yaml.safe_dump(header, sort_keys=False).strip(), "---", "", f"# {self.title}", ""]
         lines += [
-            "One row a page, its panels in reading order: pictures, roles and instructions. The pictures of slots"
+            "One row per page, its panels in reading order: pictures, roles and instructions. The pictures of slots"
         ]
         lines += ["are their answers.", "", *(f"- {name}: {value}" for name, value in facts)]
         lines += ["", "The same bytes again:", "", "```sh", self.command, "```"] if self.command else []

@@ -125,7 +125,7 @@ def ejecting(module: nn.Module) -> Iterator[None]:
 def shard_frozen(transformer: nn.Module, adapter: Iterable[nn.Parameter]) -> None:
     """Spread each block's frozen weights over the processes of the run (FSDP2); `adapter` stays whole on every one.
 
-    Sharded modules cannot be made whole again in place: load the backbone anew to use it otherwise.
+    Sharded modules cannot be made whole again in place: load the backbone again to use it otherwise.
     """
     from torch.distributed.fsdp import fully_shard
 

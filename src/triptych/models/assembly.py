@@ -63,7 +63,9 @@ def load_parts(
             continue
         library, class_name = entry
         if library not in _LIBRARIES:
-            raise BackboneError(f"{source}: part {name!r} is of the library {library!r}; known are {_LIBRARIES}.")
+            raise BackboneError(
+                f"{source}: part {name!r} is of the library {library!r}; only {' and '.join(_LIBRARIES)} are loaded."
+            )
         part = loaded[name] = _load_part(source, name, library, class_name, options, transformer_file)
         if isinstance(part, nn.Module) and options.offload in (Offload.PARTS, Offload.LAYERS):
             # Quantised weights are packed on the device: each part leaves it before the next one comes.

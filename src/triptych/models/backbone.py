@@ -46,14 +46,14 @@ class Card:
     conditionings: tuple[Conditioning, ...]
     """What it can do, its native way first."""
     factor: int
-    """Pixels a token side: panel sides are resampled to multiples of this."""
+    """Side of a token in pixels: panel sides are resampled to multiples of this."""
     channels: int
-    """Numbers a token."""
+    """Values per token."""
     side_px: int
     """Side of a square panel at which it works best."""
     steps: int
     guidance: float | None
-    """Default guidance scale; None where the model takes none."""
+    """Default guidance scale; None where the model takes no guidance."""
     max_text_tokens: int
     licence: str
     negative: str | None = None
@@ -66,7 +66,7 @@ class Card:
     most_references: int | None = None
     """Conditions by reference that it was trained with, or that its authors advise; None where they name no number."""
     most_slots: int | None = None
-    """Slots that it makes on one page; None where there is no limit but memory."""
+    """Most slots on one page; None where only memory limits them."""
     sizes_px: tuple[tuple[int, int], ...] = ()
     """Widths and heights that it was trained at, where they are few; otherwise any around `side_px` squared."""
 
@@ -120,7 +120,7 @@ class Text:
     mask: Tensor | None = None
 
     def repeated(self, count: int) -> "Text":
-        """Every row `count` times, one behind the other."""
+        """Every row `count` times, next to each other."""
         embeds, *others = (
             None if rows is None else rows.repeat_interleave(count, dim=0)
             for rows in (self.embeds, self.pooled, self.mask)
@@ -141,7 +141,7 @@ class Keeps(StrEnum):
     """What of its reading a backbone can keep, exactly, for further steps and further requests."""
 
     NOTHING = "nothing"
-    """Conditions attend to the slots, or see their noise level: they are computed anew in every step."""
+    """Conditions attend to the slots, or see their noise level: they are recomputed in every step."""
     CONDITIONS = "conditions"
     """Keys and values of the conditions, which attend to conditions only."""
     PROMPT = "prompt"
@@ -158,7 +158,7 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What has been read before the first step, a row a page. It serves every step and every draw of noise."""
+    """What has been read before the first step, one row per page. It serves every step and every draw of noise."""
 
     text: Text
     conditions: Conditions | None = None
@@ -169,7 +169,7 @@ class Context:
     """What the second pass of classifier-free guidance reads, present only where `guidance` asks for it."""
 
     def repeated(self, count: int) -> "Context":
-        """Every row `count` times, one behind the other: for several draws of noise a page."""
+        """Every row `count` times, next to each other: for several draws of noise per page."""
         conditions = self.conditions
         return replace(
             self,
@@ -222,7 +222,7 @@ class Backbone(Protocol):
         ...
 
     def encode_prompts(self, prompts: Sequence[Prompt], frames: Sequence[int]) -> Text:
-        """Encode one prompt a page; `frames` gives each of the page's `all_panels` its place, for per-panel text.
+        """Encode one prompt per page; `frames` gives each of the page's `all_panels` its place, for per-panel text.
 
         Raises PromptError naming the instruction that does not fit the encoder's limit.
         """
@@ -296,7 +296,7 @@ class EncodesMasks(Protocol):
     """A backbone that can fill: it turns masks into channels."""
 
     def encode_masks(self, masks: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch tokens channels"]:
-        """Masks of 0 and 1, at the size of the pictures, to one row of channels a token."""
+        """Masks of 0 and 1, at the size of the pictures, to one row of channels per token."""
         ...
 
 

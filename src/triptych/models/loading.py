@@ -58,12 +58,12 @@ def load(source: str | Path = "pocket", options: LoadOptions | None = None) -> B
 
 def _unknown(name: str, path: Path) -> str:
     if path.is_absolute() or len(path.parts) > 1:
-        return f"there is no folder and no file {name!r}."
+        return f"there is no folder or file {name!r}."
     names = {each.card.name.rpartition("/")[2].lower(): each.card.name for each in CHECKPOINTS}
     near = get_close_matches(name.lower(), [*_SHIPPED, *names], n=1)
     meant = f"Did you mean {names.get(near[0], near[0])}? " if near else ""
     known = ", ".join([*_SHIPPED, *names.values()])
-    return f"{name!r} is neither a folder, nor a file, nor a known backbone. {meant}Known are: {known}."
+    return f"{name!r} is not a folder, a file or a known backbone. {meant}Known: {known}."
 
 
 def _refuse_device(device: str) -> None:

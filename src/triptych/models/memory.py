@@ -68,7 +68,7 @@ def page_tokens(conditions: int, slots: int, side_px: int, factor: int = 16) -> 
 
 
 def step_bytes(width: int, tokens: int, size: int) -> int:
-    """What a step of the transformer adds to its weights, for numbers of `size` bytes."""
+    """What a step of the transformer adds to its weights, for values of `size` bytes."""
     return _ACTIVATIONS * width * tokens * size
 
 
@@ -78,7 +78,7 @@ def read_bytes(width: int, tokens: int, size: int) -> int:
 
 
 def decode_bytes(numbers: int, pixels: int, size: int) -> int:
-    """What decoding one picture adds to the codec's weights, with `numbers` alive for every pixel."""
+    """What decoding one picture adds to the codec's weights, with `numbers` values alive for every pixel."""
     return numbers * pixels * size
 
 
@@ -98,8 +98,8 @@ def estimate(
     """Peak memory of one page of square panels, or of a step of `training`.
 
     Weights: parameters x bits / 8 for transformer and text encoder, and the codec at `dtype`. A step: 28 x width x
-    tokens numbers, and where the conditions are `cached` 2 x width x blocks x condition tokens more, while a step then
-    has only the slots' tokens. Decoding: `shape.decoding` numbers a pixel of one panel.
+    tokens values, and where the conditions are `cached` 2 x width x blocks x condition tokens more, while a step then
+    has only the slots' tokens. Decoding: `shape.decoding` values per pixel of one panel.
     """
     size = dtype.itemsize
     scale = quantise.bits / 16 * size / 2 if quantise is Quantise.NONE else quantise.bits / 16

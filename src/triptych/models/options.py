@@ -63,7 +63,7 @@ class Training:
     step_bytes: int
     """Beside the transformer's weights: adapter, optimizer, activations."""
     recomputes: bool
-    """Activations are computed anew for the gradients (checkpointing): only then do blocks that come one by one go."""
+    """Activations are recomputed for the gradients (checkpointing); without it, blocks cannot come one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Linear layers whose weights oneDNN lays out once for the processor at hand.
 
 torch multiplies float32 on a CPU with MKL, which on some processors uses half of their vector width, and multiplies
-bfloat16 with weights that are laid out anew in every call. For the few hundred tokens of a small page the product with
+bfloat16 with weights that are laid out again in every call. For the few hundred tokens of a small page the product with
 packed weights takes between a third and a half of the time; `benchmarks/pocket_sampling.py` has the figures.
 """
 
@@ -32,7 +32,7 @@ class PackedLinear(nn.Linear):
         return torch.ops.mkldnn._linear_pointwise(input, self._packed, self.bias, "none", [], "")
 
     def _may_pack(self, tokens: Tensor) -> bool:
-        # Nothing else may be asked in compiled code: it cannot follow weights that are laid out anew.
+        # Nothing else may be asked in compiled code: it cannot follow weights that are laid out again.
         if torch.compiler.is_compiling() or not torch.backends.mkldnn.is_available():
             return False
         wants_gradient = torch.is_grad_enabled() and (tokens.requires_grad or self.weight.requires_grad)

@@ -111,7 +111,7 @@ def enable_step_cache(backbone: LatentBackbone, options: LoadOptions) -> None:
         )
     backbone.transformer.enable_cache(_cache_config(backbone.card.steps, options))
     if options.step_cache is StepCache.MAGCACHE:
-        # It begins anew after so many steps, whatever a page takes.
+        # It starts over after a fixed number of steps, however many the page takes.
         def count(steps: int) -> None:
             backbone.transformer.disable_cache()
             backbone.transformer.enable_cache(_cache_config(steps, options))

@@ -80,7 +80,7 @@ class Shared:
     def using(self, backbone: Backbone, adapter: Adapter | None) -> Iterator[None]:
         """Inside the `with`, nobody else computes, and `adapter` is on, or no skill where it is None.
 
-        It stays on after it, until another is asked for or `release` is called: the same skill is not put on anew at
+        It stays on after it, until another is asked for or `release` is called: the same skill is not put on again at
         every step. Raises SkillError for a skill of another backbone, which leaves none on.
         """
         with self.lock:

@@ -58,7 +58,7 @@ class Exported:
 
 
 def write_pairs(picks: Sequence[Pick], folder: str | Path) -> Exported:
-    """Write every kept result against every rejected one of its pick, a row a slot, to a new folder.
+    """Write every kept result against every rejected one of its pick, one row per slot, to a new folder.
 
     `datasets.load_dataset(folder)` reads it. Picks without a pair are counted and left out. Raises PickError where none
     has one, and OutputError for a folder that is not empty.

@@ -232,7 +232,7 @@ def _as_it_was(chunk: _Chunk) -> _Chunk:
 
 
 def _uses01(text: str | None) -> tuple[SkillUse, ...]:
-    """Skills as 0.1 wrote them: `one`, `0.5 x one + two`, and `one | -` for a skill a slot."""
+    """Skills as 0.1 wrote them: `one`, `0.5 x one + two`, and `one | -` for one skill per slot."""
     if text is None:
         return ()
     if " | " in text:

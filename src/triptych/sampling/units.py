@@ -24,7 +24,7 @@ _NAME_CHARS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One line of a file or one page of a set; `read` gives its request, each time with its pictures read anew."""
+    """One line of a file or one page of a set; `read` gives its request, reading its pictures each time."""
 
     line: int
     """From 1."""

@@ -110,7 +110,7 @@ class Core:
                 state.undo()
             else:
                 raise TrainingError(
-                    f"step {state.step} made weights infinite. Lower the learning rate, then begin anew, or go on from "
+                    f"step {state.step} made weights infinite. Lower the learning rate, then start over, or go on from "
                     "the last checkpoint."
                 )
         state.step += 1

@@ -37,7 +37,7 @@ def train(
 
     With `resume` the newest whole checkpoint of the run is continued, to the same weights bit for bit on a CPU;
     `more_steps` continues it for that many steps beyond its end, with warm-up and decay of their own. `start` is a
-    skill of the same shape to begin from. `overwrite` begins anew where a run or a skill is there already.
+    skill of the same shape to begin from. `overwrite` starts over where a run or a skill exists already.
 
     `on_event` hears steps with their losses, warnings, and the skill when it is done; what it raises ends the run.
     `cancel`, from any thread, and Ctrl-C on the main one end the step, save a checkpoint and raise Stopped, which is

@@ -1,4 +1,4 @@
-"""The loss of a skill: flow matching on the slots' tokens, several noise draws a page; conditions are never in it."""
+"""The loss of a skill: flow matching on the slots' tokens, several noise draws per page; conditions never count."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

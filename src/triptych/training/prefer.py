@@ -127,7 +127,7 @@ class _Tuner(Trainer):
 
     def begin(self, *, resume: bool, more_steps: int, overwrite: bool) -> None:
         super().begin(resume=resume, more_steps=more_steps, overwrite=overwrite)
-        # A run that is made longer is given its patience anew.
+        # A run that is made longer starts with full patience again.
         self.since = self.state.step if more_steps else 0
 
     def ends(self) -> bool:

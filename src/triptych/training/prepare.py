@@ -86,7 +86,7 @@ def join(backbone: Backbone, pages: Sequence[Prepared]) -> tuple[Context, Target
     first = pages[0]
     text, conditions, targets = first.text, first.conditions, first.targets
     if len(pages) > 1:
-        # Encoded anew only where they differ in length: blocks of words are padded to the longest of the batch.
+        # Encoded again only where their lengths differ: blocks of words are padded to the longest of the batch.
         joined = _cat_text([page.text for page in pages])
         text = joined or backbone.encode_prompts([page.prompt for page in pages], first.frames)
         if conditions is not None:

@@ -138,7 +138,7 @@ class Preference(_Strict):
     beta: float | None = Field(default=None, gt=0)
     """For `nft` how far the new weights are mixed in, for `dpo` how sharply differences count; None is 1 and 500."""
     own_noise: bool = True
-    """Give each result the noise that its seed made it from; false draws noise anew each time."""
+    """Give each result the noise that its seed made it from; false draws new noise each time."""
     held_out: float = Field(default=0.2, gt=0, lt=1)
     """Share of the picks that is not learned: the training ends by how well they are foretold."""
     measure_every: int = Field(default=10, ge=1)
@@ -304,7 +304,7 @@ def _keys(model: type[BaseModel], prefix: str = "") -> list[str]:
 def _read(name: str, beside: Path, *, parents: int) -> dict[str, Any]:
     """The values of a recipe and of those it extends; a file's name is relative to the folder `beside`."""
     if parents > _MOST_PARENTS:
-        raise TrainingError(f"recipe {name}: `extends` goes round in a circle or over more than {_MOST_PARENTS} files.")
+        raise TrainingError(f"recipe {name}: `extends` forms a circle, or a chain of more than {_MOST_PARENTS} files.")
     path = beside / name
     if path.suffix not in {".yaml", ".yml"}:
         if name not in recipe_names():

@@ -271,7 +271,7 @@ class Trainer:
             yield
         # Memory that runs out is a RuntimeError in torch.
         except (TriptychError, OSError, RuntimeError, ValueError, MemoryError) as error:
-            self.watcher.note(f"step {self.state.step}: {doing} failed: {error} The training goes on.")
+            self.watcher.note(f"step {self.state.step}: {doing} failed: {error} Training continues.")
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

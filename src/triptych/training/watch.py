@@ -133,7 +133,7 @@ class Watcher:
         except OSError as error:
             # A full disk must not end hours of training; it may have room again at the next checkpoint.
             if not self._is_full:
-                said = f"log.jsonl cannot be written: {error.strerror or error}. The training goes on without it."
+                said = f"log.jsonl cannot be written: {error.strerror or error}. Training continues without it."
                 self._tell(Warning(text=said))
             self._is_full = True
         for track in self._trackers:
@@ -150,7 +150,7 @@ class Watcher:
             try:
                 rows.append(load_image(path))
             except ImageError as error:
-                self.note(f"step {step}: a new contact sheet is begun: {error}")
+                self.note(f"step {step}: a new contact sheet is started: {error}")
         if not rows:
             rows.append(_row("given", [panel.picture for page in heading for panel in page.conditions]))
             rows.append(_row("right", [panel.answer for page in heading for panel in page.slots]))

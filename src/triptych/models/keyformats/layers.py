@@ -37,7 +37,7 @@ def layers_of(family: str) -> tuple[Layer, ...]:
     record = find_family(family)
     if record is None or not record.layers:
         known = ", ".join(each.name for each in FAMILIES if each.layers)
-        raise SkillError(f"keys of the family {family!r} are not known; known are {known}.")
+        raise SkillError(f"the keys of family {family!r} are unknown; known families: {known}.")
     return record.layers
 
 

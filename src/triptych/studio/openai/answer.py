@@ -90,7 +90,7 @@ async def _until_done(
             raise StudioError(error["message"], code=error["code"], status=status)
         if time.monotonic() > until or (request is not None and await request.is_disconnected()):
             await run_in_threadpool(studio.cancel, job)
-            raise StudioError("it took too long, or nobody waits any more.", code="timeout", status=504)
+            raise StudioError("it took too long, or the client is gone.", code="timeout", status=504)
 
 
 async def _streamed(

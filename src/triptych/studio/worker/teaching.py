@@ -171,7 +171,7 @@ def _publish(
 def _copy_run(base: Path, run: Path) -> None:
     """A finished run, to be made longer: the skill that came of it stays as it is."""
     if not base.is_dir():
-        raise StudioError("the run of that training is not there any more; teach the skill anew.", code="gone")
+        raise StudioError("the files of that training are gone; teach the skill again.", code="gone")
     scratch = run.with_name(f".{run.name}.copy")
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.copytree(base, scratch)
