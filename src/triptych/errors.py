@@ -76,4 +76,4 @@ class OutputError(TriptychError):
 
 
 class TakenError(OutputError):
-    """A name that is there already and may not be replaced."""
+    """A name that exists already and may not be replaced."""

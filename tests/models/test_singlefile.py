@@ -124,7 +124,7 @@ def test_scaled_fp8_of_flux1_equals_the_same_weights_unscaled(ending):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"comfy_quant": {"format": "nvfp4"}}, r"stores single_blocks\.0\.linear2 as nvfp4, which is not read"),
+        ({"comfy_quant": {"format": "nvfp4"}}, r"stores single_blocks\.0\.linear2 as nvfp4, which cannot be read"),
         ({"comfy_quant": {"format": "float8_e4m3fn", "convrot": True}}, "as float8_e4m3fn, rotated"),
         ({"weight_scale_2": torch.ones(1)}, "as nvfp4"),
         ({"weight_scale": torch.ones(3)}, r"scales of single_blocks\.0\.linear2\.weight .* are of size \(3,\)"),

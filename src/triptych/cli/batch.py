@@ -27,7 +27,7 @@ _AT_ONCE = 8
 _MOST_SHOWN = 20
 
 _Requests = Annotated[
-    Path, typer.Argument(metavar="REQUESTS", help="A .jsonl file with a request or a page a line, or a page set.")
+    Path, typer.Argument(metavar="REQUESTS", help="A .jsonl file with one request or page per line, or a page set.")
 ]
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write into; all shards share it.")]
 _Shard = Annotated[str, typer.Option("--shard", metavar="i/N", help="Make the i-th of N parts, i from 1.")]
@@ -35,7 +35,7 @@ _Backbone = Annotated[
     str | None, typer.Option("--backbone", metavar="NAME", help="A backbone other than the requests'.")
 ]
 _Seed = Annotated[int | None, typer.Option(help="Seed of every request; by default its own.")]
-_NoInputs = Annotated[bool, typer.Option("--no-inputs", help="Keep no copy of the pictures that the requests give.")]
+_NoInputs = Annotated[bool, typer.Option("--no-inputs", help="Keep no copy of the requests' pictures.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -58,10 +58,10 @@ def batch(
     """Make the pictures of many requests. Existing ones are not made again.
 
     A picture's name is the digest of all that decides it, so a run that was killed, or that is started again, makes
-    only what is missing, the failed requests among it. Requests that read the same pictures are made one after the
+    only what is missing, including what failed before. Requests that read the same pictures are made one after the
     other, so that these are read once. DIR/index.jsonl (or index-i-of-N.jsonl) says which files belong to which line.
 
-    Exit code 1 if a request failed; the others are made all the same.
+    Exit code 1 if a request failed; the others are still made.
 
     \b
     Examples:

@@ -19,7 +19,7 @@ _What = Annotated[
     str, typer.Argument(metavar="PAGESET", help="A page set's folder, a suite's name (pocket, smoke) or a suite file.")
 ]
 _Shots = Annotated[str, typer.Option(metavar="N,N", help="How many examples to show, for page sets.")]
-_Count = Annotated[int | None, typer.Option(min=1, help="Pages a row; by default the suite's own, or all.")]
+_Count = Annotated[int | None, typer.Option(min=1, help="Pages per row; by default the suite's own, or all.")]
 _Rows = Annotated[
     str | None, typer.Option(metavar="NAME,NAME", help="Only these rows of the suite.", show_default=False)
 ]
@@ -57,7 +57,7 @@ def evaluate(
 ) -> None:
     """Score a backbone, and a skill on it: scores.json, report.html and contact-sheet.png.
 
-    Every row stands beside the copied input, white, another object's answer, and wrong examples or words. The same
+    Every row is shown beside the copied input, white, another object's answer, and wrong examples or words. The same
     command continues a stopped run. Several processes may score different rows into one folder.
 
     \b

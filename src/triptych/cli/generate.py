@@ -131,11 +131,11 @@ def generate(
 ) -> None:
     """Fill the slots of a page with pictures.
 
-    The page is a file, or is written on the command line, panel by panel, in reading order. A picture that is there
-    already is kept: the new one gets a free name, which is said.
+    The page is a file, or is written on the command line, panel by panel, in reading order. Existing pictures are
+    kept: a new one gets a free name, which is printed.
 
-    Each PNG carries the words, the settings and the seed, so that `triptych replay` makes it again. The pictures that
-    were given are not inside: it names them by digest, and they lie in the folder inputs beside it, as they were.
+    Each PNG carries the words, the settings and the seed, so that `triptych replay` can make it again. The pictures
+    given are not inside: it names them by digest, and they are kept unchanged in the folder inputs beside it.
 
     \b
     Examples:

@@ -81,7 +81,7 @@ def import_pages(
     """Make a page set of your own pictures, of what another trainer reads, or of a parquet data set.
 
     Pairs are two folders with equal names; sets are 001_0.png, 001_1.png...; composites are cut into panels. Texts
-    stand beside the pictures: 001.txt. What is passed over, and what has no text, is named.
+    are beside the pictures: 001.txt. Pictures that are skipped, or have no text, are listed.
 
     \b
     Examples:

@@ -24,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def mcp(http: _Http = False, port: _Port = 8421, data: _Data = None) -> None:
-    """Offer generate, teach, evaluate, skills and rules to agents, by the Model Context Protocol.
+    """Offer generate, teach, evaluate, skills and rules to agents, through the Model Context Protocol.
 
     Works beside a running studio, on the same queue and gallery, or alone.
 

@@ -36,7 +36,8 @@ def pick(
 
     Results are counted from 1, in the order of their names; without --keep and --reject they are listed with their
     numbers. Results of the same request that neither names are recorded as passed over. Picks are added to picks.jsonl,
-    their pictures to the folder picks beside it. A second word on a result replaces the first, which stays in the file.
+    their pictures to the folder picks beside it. A later verdict on a result replaces the first, which stays in
+    the file.
 
     \b
     Examples:

@@ -59,7 +59,7 @@ def list_picks(place: _Place) -> None:
 
 
 def show(place: _Place, name: _Id) -> None:
-    """Show one pick: every result with its seed, what was said of it, and its pictures.
+    """Show one pick: every result with its seed, the verdict on it, and its pictures.
 
     \b
     Example:
@@ -108,7 +108,7 @@ def export(place: _Place, out: _Out) -> None:
 def import_pairs(source: _Source, out: _Into) -> None:
     """Add the pairs of a data set to picks: what `export` wrote, or columns as other data sets have them.
 
-    Read are prompt (or caption, text) with chosen and rejected, or with jpg_0, jpg_1 and label_0. Pictures from
+    Reads prompt (or caption, text) with chosen and rejected, or with jpg_0, jpg_1 and label_0. Pictures from
     elsewhere have no seed: training draws their noise.
 
     \b

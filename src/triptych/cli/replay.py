@@ -50,7 +50,7 @@ def replay(
 ) -> None:
     """Make pictures again from the page and the seed that they carry, and compare the pixels.
 
-    Pictures that a PNG was made from lie in the folder inputs beside it; where they are elsewhere, name them or
+    Pictures that a PNG was made from are in the folder inputs beside it; where they are elsewhere, name them or
     their folder with --inputs. They are known by their bytes, whatever their names.
 
     Exit code 1 if one comes out differently: another machine, another version, other weights.

@@ -15,7 +15,7 @@ __all__ = ["add_to"]
 
 _RuleName = Annotated[str, typer.Argument(metavar="RULE", help="A name, `a+b` for a chain, or file.py:name.")]
 _RuleNames = Annotated[list[str] | None, typer.Argument(metavar="[RULE]...", help="Rules; by default all.")]
-_Count = Annotated[int, typer.Option("--count", min=1, max=10_000, help="Pages a rule.")]
+_Count = Annotated[int, typer.Option("--count", min=1, max=10_000, help="Pages per rule.")]
 _Seed = Annotated[int, typer.Option(help="Seed of the pages.")]
 _Sheet = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for a sheet of example pages.")]
 

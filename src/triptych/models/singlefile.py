@@ -99,8 +99,8 @@ def _refuse_kinds(opened: Any, file: Path) -> None:
         if how.get("format") not in _READ or how.get("convrot"):
             kind = f"{how.get('format')}{', rotated' if how.get('convrot') else ''}"
             raise BackboneError(
-                f"{file.name} stores {layer} as {kind}, which is not read here. Read are bf16, fp16, fp8 with or "
-                "without scales, and GGUF: take one of those files of the same model."
+                f"{file.name} stores {layer} as {kind}, which cannot be read. Take a file of the same model in bf16, "
+                "fp16, fp8 with or without scales, or GGUF."
             )
 
 

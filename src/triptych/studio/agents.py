@@ -1,4 +1,4 @@
-"""Tools for agents, by the Model Context Protocol: the studio's queue, gallery, shelf and rules."""
+"""Tools for agents, through the Model Context Protocol: the studio's queue, gallery, shelf and rules."""
 
 import base64
 import time

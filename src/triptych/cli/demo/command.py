@@ -28,7 +28,7 @@ def demo(
     seed: options.Seed = 7,
     steps: options.Steps = None,
 ) -> None:
-    """Show what it does, from pictures in the package: a style, a rule, a storyboard, an instruction a panel.
+    """Show what it does, from pictures in the package: a style, a rule, a storyboard, one instruction per panel.
 
     Writes one HTML page with inputs, outputs, prompts and timings. Takes under two minutes on two cores, and no
     network.

@@ -109,8 +109,8 @@ def _storyboard() -> Exhibit:
     slots = tuple(slot(s.words, answer=compose_shot(character, s, Random(7), _SIDE_PX)) for s in shots)
     return Exhibit(
         title="A storyboard",
-        lead="One portrait and an instruction a shot: the same character in three shots that differ in place, framing "
-        "and light. All three are made together.",
+        lead="One portrait and one instruction per shot: the same character in three shots that differ in place, "
+        "framing and light. All three are made together.",
         pages=(Page(panels=(condition(portrait), *slots), overview="a storyboard of this character"),),
     )
 
