@@ -86,6 +86,9 @@ def test_load_image_of_a_missing_empty_or_special_file_is_refused(tmp_path: Path
     ):
         with pytest.raises(ImageError, match=reason):
             load_image(tmp_path / name)
+    for name in (".", "pipe.png"):
+        with pytest.raises(ImageError, match="not a file"):
+            read_png_text(tmp_path / name)
     with pytest.raises(ImageError, match="cannot be read"):
         load_image("nul\0byte.png")
 

@@ -207,6 +207,8 @@ def save_png(image: Image.Image, path: str | Path, text: Mapping[str, str] | Non
 def read_png_text(path: str | Path) -> dict[str, str]:
     """The text chunks of a PNG file; empty where it has none. Raises ImageError."""
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ImageError(f"{path} is not a file. Name PNG files, such as FOLDER/*.png.")
     try:
         with Image.open(path, formats=("PNG",)) as image:
             assert isinstance(image, PngImagePlugin.PngImageFile)

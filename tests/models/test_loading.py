@@ -13,6 +13,7 @@ from diffusers import (
     QwenImageEditPlusPipeline,
     StableDiffusion3Pipeline,
 )
+from safetensors.torch import save_file
 
 from tiny_files import write_klein
 from tiny_models import dynamic_scheduler, filled, flux1, flux2_transformer, flux2_vae, picture, qwen3, sd3, tokenizer
@@ -212,11 +213,20 @@ def test_load_foreign_library_in_the_index_is_refused(tmp_path):
         ("pockets", r"Did you mean pocket\?"),
         ("./no/where", r"there is no folder or file '\./no/where'"),
         ("/no/such/folder", r"there is no folder or file '/no/such/folder'"),
+        ("~/no/such", r"there is no folder or file '~/no/such'"),
+        ("one/two/three", r"there is no folder or file 'one/two/three'"),
     ],
 )
 def test_load_unknown_name_says_what_may_be_meant(name, said):
     with pytest.raises(BackboneError, match=said):
         load(name)
+
+
+@pytest.mark.parametrize("base", ["nowhere", "/no/such/folder", "one/two/three"])
+def test_load_single_file_with_an_unknown_base_says_so(base, tmp_path):
+    save_file({"weight": torch.zeros(1)}, tmp_path / "one.safetensors")
+    with pytest.raises(BackboneError, match=rf"the base of one\.safetensors: .*'{base}'"):
+        load(tmp_path / "one.safetensors", LoadOptions(device="cpu", base=base))
 
 
 def test_load_options_that_cannot_be_together_are_refused():

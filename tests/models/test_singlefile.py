@@ -226,6 +226,13 @@ def test_load_gguf_in_eight_bits_makes_nearly_the_same_picture_and_takes_a_skill
     assert (made[0] - made[1]).abs().mean() < 0.02 < (made[0] - pictures[0]).abs().mean()
 
 
+def test_load_gguf_that_is_damaged_says_so(klein_folder, tmp_path):
+    pytest.importorskip("gguf")
+    (tmp_path / "cut.gguf").write_bytes(b"GGUF" + bytes(20))
+    with pytest.raises(BackboneError, match=r"cut\.gguf is not a readable GGUF file"):
+        load(f"{tmp_path / 'cut.gguf'}@{klein_folder}", ON_CPU)
+
+
 def test_load_gguf_with_missing_blocks_says_so(klein_folder, tmp_path):
     named = original_names(flux2_transformer().state_dict())
     write_gguf(tmp_path / "half.gguf", {name: value for name, value in named.items() if "single_blocks.1" not in name})

@@ -1,6 +1,7 @@
 """From a name, a folder or a file to a backbone. A family's code is imported when one of its checkpoints is loaded."""
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -23,6 +24,7 @@ __all__ = ["load"]
 
 _log = logging.getLogger(__name__)
 _SHIPPED = tuple(each.card.name for each in SHIPPED)
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _PICKLED = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
 
 
@@ -50,7 +52,7 @@ def load(source: str | Path = "pocket", options: LoadOptions | None = None) -> B
     if path.is_dir():
         return _from_index(str(path), _read_index(path), _recognised(path), options, device)
     checkpoint = find_checkpoint(name)
-    if checkpoint is None and ("/" not in name or path.is_absolute() or name.startswith(".")):
+    if checkpoint is None and not _HUB_NAME.fullmatch(name):
         raise BackboneError(_unknown(name, path))
     hub_name = checkpoint.card.name if checkpoint else name
     return _from_index(hub_name, _fetch_index(hub_name, checkpoint), checkpoint, options, device)
@@ -109,6 +111,8 @@ def _from_file(path: Path, options: LoadOptions, device: str) -> Backbone:
         )
     folder = Path(options.base).expanduser()
     checkpoint = _recognised(folder) if folder.is_dir() else find_checkpoint(options.base)
+    if checkpoint is None and not folder.is_dir() and not _HUB_NAME.fullmatch(options.base):
+        raise BackboneError(f"the base of {path.name}: {_unknown(options.base, folder)}")
     index = _read_index(folder) if folder.is_dir() else _fetch_index(options.base, checkpoint)
     return _from_index(
         str(folder) if folder.is_dir() else options.base, index, checkpoint, options, device, transformer_file=path
@@ -142,11 +146,11 @@ def _read_index(folder: Path) -> Mapping[str, Any]:
 
 def _fetch_index(name: str, checkpoint: Checkpoint | None) -> Mapping[str, Any]:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return read_json(hf_hub_download(name, "model_index.json"), error=BackboneError)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         licence = ""
         if checkpoint is not None and checkpoint.gated:
             licence = (

@@ -115,8 +115,8 @@ def _refuse_scales(tensors: Mapping[str, Tensor], file: Path) -> None:
         rows, count = weight.shape[0], scale.numel()
         if count != 1 and (count % rows or weight[0].numel() % (count // rows)):
             raise BackboneError(
-                f"{file.name}: the scales of {name} ({tuple(weight.shape)}) are of size {tuple(scale.shape)}; read are "
-                "one number for the layer, one a row, or one for every block of a row. Take the bf16 file."
+                f"{file.name}: the scales of {name} ({tuple(weight.shape)}) are of size {tuple(scale.shape)}; they can "
+                "be one for the layer, one per row, or one for every block of a row. Take the bf16 file."
             )
 
 
@@ -137,6 +137,8 @@ def _from_gguf(kind: Any, file: Path, base: str, settings: Mapping[str, Any]) ->
         made = kind.from_single_file(
             str(file), config=base, subfolder="transformer", quantization_config=stored, **settings
         )
+    except OSError as error:
+        raise BackboneError(f"{file.name} is not a readable GGUF file: {error} Fetch it again.") from error
     except (KeyError, IndexError, ValueError, RuntimeError, AttributeError) as error:
         raise _misfit(file, kind, base, f"diffusers' GGUF reader says: {type(error).__name__} {error}") from error
     missing = [name for name, weight in made.named_parameters() if weight.device.type == "meta"]
