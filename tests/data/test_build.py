@@ -10,7 +10,8 @@ from triptych.data.pagesets import load_pageset
 from triptych.data.rules import RULES, find_rule
 from triptych.data.sheets import contact_sheet
 from triptych.data.sources import ShapeSource
-from triptych.errors import SourceError
+from triptych.errors import Cancelled, SourceError
+from triptych.events import CancelToken, Step
 
 SOURCE = ShapeSource()
 
@@ -60,6 +61,21 @@ def test_build_reports_each_page_in_order(tmp_path: Path) -> None:
     seen: list[str] = []
     build(RULES["mirror"], SOURCE, 5, 0, tmp_path / "set", workers=2, on_page=lambda page: seen.append(page.page_id))
     assert seen == [f"mirror-0-{index:05d}" for index in range(5)]
+
+
+def test_build_cancelled_after_some_pages_leaves_nothing(tmp_path: Path) -> None:
+    token, steps = CancelToken(), []
+
+    def hear(event: object) -> None:
+        assert isinstance(event, Step)
+        steps.append((event.step, event.steps))
+        if event.step == 3:
+            token.cancel()
+
+    with pytest.raises(Cancelled):
+        build(RULES["mirror"], SOURCE, 5, 0, tmp_path / "set", on_event=hear, cancel=token)
+    assert steps == [(1, 5), (2, 5), (3, 5)]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_build_count_zero_raises(tmp_path: Path) -> None:

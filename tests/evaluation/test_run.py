@@ -12,12 +12,12 @@ from PIL import Image
 
 from triptych.data.rules import RULES
 from triptych.data.sources import ShapeSource
-from triptych.errors import OutputError
+from triptych.errors import Cancelled, OutputError
 from triptych.evaluation import run
 from triptych.evaluation.records import RunFolder
 from triptych.evaluation.run import evaluate
 from triptych.evaluation.suites import Suite
-from triptych.events import Step
+from triptych.events import CancelToken, Step
 from triptych.models.backbone import Conditioning
 from triptych.models.pocket import PocketBackbone, PocketConfig, PocketNetwork
 
@@ -90,15 +90,14 @@ def test_evaluate_stopped_run_continues_with_same_scores(
     monkeypatch.setattr(run, "_CHUNK_PAGES", 2)
     whole = evaluate(pocket, suite(RULE_ROW), out=tmp_path / "whole", sprites=sprites, steps=1)
 
-    class StopError(Exception):
-        pass
+    token = CancelToken()
 
     def stop(event: object) -> None:
         if isinstance(event, Step) and event.step == 2:
-            raise StopError
+            token.cancel()
 
-    with pytest.raises(StopError):
-        evaluate(pocket, suite(RULE_ROW), out=tmp_path / "run", sprites=sprites, steps=1, on_event=stop)
+    with pytest.raises(Cancelled):
+        evaluate(pocket, suite(RULE_ROW), out=tmp_path / "run", sprites=sprites, steps=1, on_event=stop, cancel=token)
     file = tmp_path / "run" / "rows" / "rules.jsonl"
     # As after a crash in the middle of a line.
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:1]) + '{"page": "rules/0')

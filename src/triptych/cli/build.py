@@ -9,6 +9,7 @@ import typer
 from triptych.cli import console
 from triptych.cli.output import Overwrite, write_results
 from triptych.cli.sources import SourceName, find_source
+from triptych.events import CancelToken, ctrl_c_cancels
 from triptych.images import png_bytes
 from triptych.page import Page
 
@@ -58,10 +59,9 @@ def build_pages(
     asked = {"count": count, "seed": seed, "source": Path(source).name, "size": size}
     again = " ".join(["triptych build", rule, *(f"--{name} {value}" for name, value in asked.items())])
     found, drawn_from = find_rule(rule, trust_files=True), find_source(source)
-    with console.progress("pages", total=count) as bar:
+    with console.progress("pages", total=count) as bar, ctrl_c_cancels(CancelToken()) as cancel:
 
         def on_page(page: Page) -> None:
-            bar.advance(bar.task_ids[0])
             if len(first) < _PREVIEWED:
                 first.append(page)
 
@@ -79,6 +79,8 @@ def build_pages(
             one_task=one_task,
             card=card,
             on_page=on_page,
+            on_event=lambda event: console.advance(bar, event),
+            cancel=cancel,
             overwrite=overwrite,
         )
     console.out(str(out))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from triptych.cli import console, options
-from triptych.events import Event
+from triptych.events import CancelToken, Event, ctrl_c_cancels
 
 if TYPE_CHECKING:
     from triptych.evaluation.scores import Scores
@@ -82,7 +82,7 @@ def evaluate(
         pages.only(chosen)
     with console.working(f"loading {backbone}"):
         model, adapter = tt.load(backbone), options.read_skills(skill)
-    with tracked() as on_event:
+    with tracked() as on_event, ctrl_c_cancels(CancelToken()) as cancel:
         scores = score(
             model,
             pages,
@@ -96,6 +96,7 @@ def evaluate(
             steps=steps,
             conditioning=way,
             on_event=on_event,
+            cancel=cancel,
         )
     report_scores(scores)
 

@@ -12,6 +12,7 @@ from triptych.data.pagesets import save_pageset
 from triptych.data.rules.base import Rule
 from triptych.data.sources import Source
 from triptych.errors import SourceError
+from triptych.events import CancelToken, Done, Event, Step
 from triptych.page import Page
 from triptych.version import __version__
 
@@ -90,23 +91,29 @@ def build(
     size_px: int = 128,
     one_task: bool = False,
     card: DataCard | None = None,
-    on_page: Callable[[Page], None] | None = None,
+    on_page: Callable[[Page], None] = lambda _: None,
+    on_event: Callable[[Event[Path]], None] = lambda _: None,
+    cancel: CancelToken | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a page set of `count` pages and its data card to the folder `out`; the same arguments write the same bytes.
 
     `card` replaces what is said of rule, seed and source. `on_page` is called with each page as it is written, in
-    order: for progress and previews. `overwrite` replaces a page set that is there already.
+    order; `on_event` hears each as a step. `cancel` raises Cancelled after the page at hand, and nothing is left.
+    `overwrite` replaces an existing page set.
     """
-
+    token = cancel or CancelToken()
     counted = PageCount()
     told = card or built_card(rule, source, seed)
 
     def watched() -> Iterator[Page]:
-        for page in built_pages(rule, source, count, seed, workers=workers, size_px=size_px, one_task=one_task):
+        pages = built_pages(rule, source, count, seed, workers=workers, size_px=size_px, one_task=one_task)
+        for step, page in enumerate(pages, 1):
             counted.add(page)
-            if on_page is not None:
-                on_page(page)
+            on_page(page)
             yield page
+            on_event(Step(step=step, steps=count))
+            token.check()
 
     save_pageset(watched(), out, card=lambda: told.text(counted), overwrite=overwrite)
+    on_event(Done(result=out))

@@ -21,7 +21,7 @@ from triptych.evaluation.scores import Scores, load_scores
 from triptych.evaluation.scoring import score_samples
 from triptych.evaluation.storyboards import ShotJudge
 from triptych.evaluation.suites import Arm, Control, Kind, Row, Suite
-from triptych.events import Done, Event, Phase, Step
+from triptych.events import CancelToken, Done, Event, Phase, Step
 from triptych.models.backbone import Adapter, Backbone, Conditioning
 from triptych.page import Page
 from triptych.sampling import Engine, Request
@@ -40,6 +40,7 @@ class _Model:
     steps: int
     conditioning: Conditioning
     seed: int
+    cancel: CancelToken
 
     def can_ask(self, arm: Arm) -> bool:
         return arm.seeds == 0 or self.backbone.card.sample_steps is not None
@@ -56,7 +57,8 @@ class _Model:
             )
             for case, page in zip(cases, pages, strict=True)
         ]
-        return [result.images for result in Engine(self.backbone).generate(requests, skill=self.skill)]
+        made = Engine(self.backbone).generate(requests, skill=self.skill, cancel=self.cancel)
+        return [result.images for result in made]
 
     def settings(self, suite: Suite, source: str) -> Settings:
         return Settings(
@@ -86,6 +88,7 @@ def evaluate(
     conditioning: Conditioning | None = None,
     shown: int = 12,
     on_event: Callable[[Event[Scores]], None] = lambda _: None,
+    cancel: CancelToken | None = None,
 ) -> Scores:
     """Score a backbone, and a skill on it, on a suite or on answered pages; the scores are kept in `out`.
 
@@ -93,7 +96,8 @@ def evaluate(
     empty. `count` replaces the suite's pages a row, or takes the first pages of a page set; `shots` is for page sets,
     a suite names its own. `shown` pages of each row, the first of its tasks, keep their pictures for the report. A run
     that was stopped goes on where it was; another run's folder is refused with OutputError. `on_event` hears each row
-    as a phase, and its pages as steps; what it raises ends the run.
+    as a phase, and its pages as steps; what it raises ends the run. `cancel` raises Cancelled after the step at hand,
+    and what was scored before stays.
     """
     model = _Model(
         backbone=backbone,
@@ -101,6 +105,7 @@ def evaluate(
         steps=steps or backbone.card.steps,
         conditioning=conditioning or backbone.card.native,
         seed=seed,
+        cancel=cancel or CancelToken(),
     )
     if isinstance(pages, Suite):
         suite, source = pages if count is None else _shortened(pages, count), str(sprites)

@@ -24,17 +24,16 @@ _SEED = 20_000
 def build(claim: Claim, store: Store, folder: DataFolder) -> None:
     """Write a page set that a rule makes, and end the job."""
     body = claim.body
-    count, done = int(body["count"]), 0
+    count = int(body["count"])
     out = folder.pagesets / claim.id
 
-    def on_page(_: Page) -> None:
-        nonlocal done
-        done += 1
+    def on_event(event: Event) -> None:
         claim.check()
-        claim.progress("build", done, count)
+        if isinstance(event, Step):
+            claim.progress("build", event.step, event.steps)
 
     if not out.is_dir():
-        build_pages(find_rule(body["rule"]), ShapeSource(), count, int(body.get("seed") or 0), out, on_page=on_page)
+        build_pages(find_rule(body["rule"]), ShapeSource(), count, int(body.get("seed") or 0), out, on_event=on_event)
     Jobs(store).finish(claim.id, claim.owner, State.DONE, results={"page_set": claim.id})
 
 
