@@ -154,11 +154,12 @@ def test_train_on_weights_in_eight_bits_learns_nearly_the_same_skill(klein_folde
         backbone = load(klein_folder, LoadOptions(device="cpu", dtype=torch.float32, quantise=kind))
         plan = recipe(steps=2, batch=1, draws=1, sides_px=(32,), optimizer={"learning_rate": 1e-3})
         skills.append(train([made_page(1)], tmp_path / f"{kind.value}.safetensors", plan, backbone))
-    for name, value in skills[0].tensors.items():
-        ours = skills[1].tensors[name]
-        # AdamW's first steps are the gradients' signs: nearly all are the same.
-        assert (ours - value).abs().mean() < 5e-4
-        assert "lora_A" in name or ours.abs().mean() > 1e-3
+    # B begins at zero: where it went is what was learned.
+    learned = [
+        torch.cat([value.flatten() for name, value in skill.tensors.items() if "lora_B" in name]) for skill in skills
+    ]
+    assert learned[1].abs().mean() > 1e-3
+    assert torch.cosine_similarity(*learned, dim=0) > 0.9
 
 
 @pytest.mark.parametrize("offload", [Offload.PARTS, Offload.LAYERS])

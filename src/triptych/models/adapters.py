@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from triptych.errors import SkillError
 from triptych.models.backbone import Backbone, Keeps
@@ -239,8 +240,12 @@ class Skills:
 
 def _is_small(transformer: nn.Module) -> bool:
     """Whether a second copy of the weights is cheap enough to save extra operations at every step."""
+    # torchao's weights say that they are of the type they stand for, and are no tensors to add to.
     plain = all(
-        parameter.is_floating_point() and parameter.dtype.itemsize > 1 for parameter in transformer.parameters()
+        parameter.is_floating_point()
+        and parameter.dtype.itemsize > 1
+        and not is_traceable_wrapper_subclass(parameter.data)
+        for parameter in transformer.parameters()
     )
     return plain and sum(parameter.nbytes for parameter in transformer.parameters()) <= _MERGE_BYTES
 
