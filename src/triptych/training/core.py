@@ -74,7 +74,7 @@ class Core:
         if bad and bad == state.step:
             raise TrainingError(
                 f"all {bad} steps ended in NaN or infinity, so nothing was learned. Check the backbone's weights, or "
-                "lower the learning rate, and begin anew."
+                "lower the learning rate, and start over."
             )
 
     def save(self) -> Path | None:
@@ -124,7 +124,9 @@ class Core:
             # A process whose batch did not touch it still answers for it.
             value.grad = torch.zeros_like(value) if value.grad is None else value.grad
         gradients = [value.grad for value in self.state.parameters.values() if value.grad is not None]
-        flat = self.accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
+        # Those of blocks that are lent to the device are in main memory.
+        together = torch.cat([gradient.flatten().to(self.accelerator.device) for gradient in gradients])
+        flat = self.accelerator.reduce(together, "mean")
         assert isinstance(flat, Tensor), "a tensor is reduced to a tensor"
         for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
