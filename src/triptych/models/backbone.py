@@ -60,6 +60,8 @@ class Card:
     """Prompt of the second pass where guidance is classifier-free; None where it is distilled or absent."""
     fixed_side: bool = False
     """Every panel is a square of `side_px`; others are set in one on white."""
+    one_area: bool = False
+    """Conditions and slots have one area, as in training: what is asked of slots holds for conditions too."""
     clean_canvas: bool = False
     """By repaint, conditions stay clean at every noise level, as the network was trained to see them; where False they
     are put back at the level reached, as a text-to-picture model must see them."""

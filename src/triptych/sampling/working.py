@@ -31,10 +31,10 @@ def working_page(page: Page, card: Card, size_px: Size | int | None = None) -> P
     """The page with every picture at the size the backbone sees, answers of its own slots removed.
 
     Sides are multiples of `card.factor`. Conditions are shrunk to the area of a square of `card.side_px` (or of
-    `size_px`, where that is one number), never enlarged. A slot takes the size asked for; where none was, the first
-    condition's aspect at that area. Backbones of a fixed side get squares.
+    `size_px`, where that is one number), and enlarged only where the card wants one area for all. A slot takes the size
+    asked for; where none was, the first condition's aspect at that area. Backbones of a fixed side get squares.
     """
-    side = _side(card, size_px)
+    side = _side(page, card, size_px)
     first = next((panel.image.size for panel in page.conditions if panel.image), (side, side))
     asked = iter(wanted_sizes(page, card, size_px))
 
@@ -47,7 +47,7 @@ def working_page(page: Page, card: Card, size_px: Size | int | None = None) -> P
         elif wanted is None:
             size = _to_area(first, side, card.factor)
         elif panel.size_px is None and panel.answer is not None:
-            size = _shrunk(wanted, side, card.factor)
+            size = _entering(wanted, card, side)
         else:
             size = _on_factor(wanted, card.factor)
         return replace(panel, answer=None, size_px=size)
@@ -78,10 +78,13 @@ def layout_key(page: Page) -> Hashable:
     return panels, tuple(len(example.panels) for example in page.context), page.layout, page.gutter_px
 
 
-def _side(card: Card, size_px: Size | int | None) -> int:
+def _side(page: Page, card: Card, size_px: Size | int | None) -> int:
     smallest = min(size_px) if isinstance(size_px, tuple) else size_px
     if smallest is not None and smallest < 1:
         raise LayoutError(f"size_px is {size_px}; sides must be at least 1 px.")
+    if card.one_area and not isinstance(size_px, int):
+        asked = [slot.size_px or size_px for slot in page.slots]
+        size_px = round(math.sqrt(max((size[0] * size[1] for size in asked if size), default=card.side_px**2)))
     if card.fixed_side or not isinstance(size_px, int):
         return card.side_px
     return max(card.factor, round(size_px / card.factor) * card.factor)
@@ -101,12 +104,13 @@ def _enter(image: Image.Image, card: Card, side_px: int) -> Image.Image:
     if card.fixed_side:
         return to_square(image, side_px)[0]
     # A plain resize: the distortion is at most half a token, where white borders would be seen and copied.
-    size = _shrunk(image.size, side_px, card.factor)
+    size = _entering(image.size, card, side_px)
     return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _shrunk(size: Size, side_px: int, factor: int) -> Size:
-    return _to_area(size, side_px, factor) if size[0] * size[1] > side_px**2 else _on_factor(size, factor)
+def _entering(size: Size, card: Card, side_px: int) -> Size:
+    shrinks = size[0] * size[1] > side_px**2
+    return _to_area(size, side_px, card.factor) if shrinks or card.one_area else _on_factor(size, card.factor)
 
 
 def _to_area(size: Size, side_px: int, factor: int) -> Size:

@@ -116,6 +116,7 @@ def pocket_card(config: PocketConfig = PocketConfig()) -> Card:
         channels=config.channels,
         side_px=SIDE_PX,
         fixed_side=is_first,
+        one_area=not is_first,
         clean_canvas=True,
         steps=1,  # nearly all is decided at t = 1, and more costs truth: docs/pocket.md, "Steps"
         sample_steps=None if config.sample_from is None else _SAMPLE_STEPS,
