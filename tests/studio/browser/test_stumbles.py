@@ -93,6 +93,8 @@ def test_stop_is_obeyed_though_its_answer_comes_late(blank):
 
 def test_reload_while_slots_fill_leaves_the_way_to_stop(blank):
     blank.get_by_label("Instruction of panel 1").fill("a tower of glass")
+    for _ in range(5):
+        command(blank, "Add a slot")
     _steps(blank, 100)
     blank.get_by_role("button", name="4 for each slot").click()
     blank.get_by_role("button", name="Generate", exact=True).click()

@@ -28,7 +28,7 @@ export class ExampleRow extends LitElement {
                         @dragover=${this._over} @drop=${(/** @type {DragEvent} */ event) => this._drop(event, at)}>
                         ${panel.picture ? html`<img src=${fileAddress(panel.picture, 256)} alt=${panel.instruction || ''} />` : html`<span>${icon('plus')}<small>${panel.role === 'slot' ? 'after' : 'before'}</small></span>`}
                     </button>
-                    ${panel.role === 'slot' ? html`<input aria-label=${`Words of example ${number}`} placeholder="words, if any" maxlength="4000" .value=${live(panel.instruction)}
+                    ${panel.role === 'slot' ? html`<input aria-label=${`Words of example ${number}`} title=${panel.instruction} placeholder="words, if any" maxlength="4000" .value=${live(panel.instruction)}
                         @input=${(/** @type {Event} */ event) => this._change(at, {instruction: /** @type {HTMLInputElement} */ (event.target).value})} />` : nothing}
                 </figure>`)}</div>
             <button class="icon" aria-label=${`Remove example ${number}`} title="Remove this example" @click=${this._remove}>${icon('close', 16)}</button>
@@ -88,10 +88,10 @@ export class ExampleRow extends LitElement {
         figure button:hover { box-shadow: 0 0 0 1.5px var(--pencil); }
         figure button span { display: grid; justify-items: center; }
         img { width: 100%; height: 100%; object-fit: cover; }
-        input { width: 100%; margin-top: var(--space-1); padding: 2px 0; border: 0; background: transparent; font: 400 var(--type-2)/1.3 var(--serif); }
+        input { width: 100%; margin-top: var(--space-1); padding: 2px 0; border: 0; background: transparent; font: 400 var(--type-2)/1.3 var(--serif); text-overflow: ellipsis; }
         input::placeholder { color: var(--ink-3); font-style: italic; opacity: 1; }
         input:focus { outline: 0; box-shadow: 0 1.5px 0 var(--pencil); }
-        @container (max-width: 370px) { .name { display: none; } section { gap: var(--space-2); } }
+        @container (max-width: 370px) { .name { display: none; } section, .pictures { gap: var(--space-2); } }
         @media (max-width: 640px) { figure, figure button { width: 76px; } figure button { height: 76px; } .arrow { margin-top: 28px; } }
     `];
 }

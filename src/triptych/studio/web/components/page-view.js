@@ -9,7 +9,7 @@ import {rowsOf} from '../state/layout.js';
 import {PANEL_TYPE, bring, carriesPicture} from '../state/files.js';
 import {connection} from '../state/events.js';
 import {trouble} from '../state/jobs.js';
-import {backboneOf, hindrances, info, mostWords, reads} from '../state/server.js';
+import {backboneOf, givenIn, hindrances, info, mostWords, reads} from '../state/server.js';
 import {doc, edit, saved} from '../state/studio.js';
 import {dialog, isQueueOpen, isTrayOpen, view} from '../state/ui.js';
 import {addExample, addPictures, addSlot} from '../state/commands.js';
@@ -146,7 +146,6 @@ export class PageView extends LitElement {
         const page = doc.value;
         const backbone = backboneOf(page);
         const slots = page.panels.filter(isSlot).length;
-        const conditions = page.panels.length - slots;
         const hasMade = page.panels.some((panel) => isSlot(panel) && answer(panel));
         return html`<div class="adders">
             <button class="button" @click=${addPictures}>${icon('picture')}Add picture</button>
@@ -155,7 +154,7 @@ export class PageView extends LitElement {
             <button class="button" @click=${addExample} title="A finished pair that shows the task">${icon('stack')}Add example</button>
             ${hasMade ? html`<button class="button" @click=${() => edit((now) => continueStory(now))} title="Keep these pictures and add a slot that sees them all (Alt C)">${icon('arrow')}Continue the story</button>` : nothing}
             <p class="quiet facts">
-            ${backbone ? html`<span title=${`What ${backbone.name} takes at most`}>${conditions}/${backbone.max_conditions} pictures · ${slots}/${backbone.max_slots} slots</span>` : nothing}
+            ${backbone ? html`<span title=${`Of what ${backbone.name} takes at most, examples included`}>${givenIn(page)}/${backbone.max_conditions} pictures · ${slots}/${backbone.max_slots} slots</span>` : nothing}
             <span role="status">${{saved: 'Saved', saving: 'Saving', unsaved: connection.value === 'lost' ? 'Kept in this window' : 'Saving', stale: 'Not saved'}[saved.value]}</span></p>
         </div>`;
     }
@@ -235,7 +234,7 @@ export class PageView extends LitElement {
         .nothing { padding: var(--space-7) 0; text-align: center; color: var(--ink-2); }
         .nothing .button { display: inline; text-decoration: underline; padding: 0; min-height: 0; font-size: inherit; }
         .problem, .note { margin-bottom: var(--space-4); }
-        .examples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 310px), 1fr)); gap: var(--space-4) var(--space-5); margin-bottom: var(--space-5); }
+        .examples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 270px), 1fr)); gap: var(--space-4) var(--space-5); margin-bottom: var(--space-5); }
         .rule { grid-column: 1 / -1; display: flex; align-items: center; gap: var(--space-4); font: italic 400 var(--type-3)/1 var(--serif); }
         .rule::before, .rule::after { content: ''; flex: 1; border-top: 1px solid var(--line); }
         .adders { display: flex; flex-wrap: wrap; align-items: center; gap: var(--space-2); margin-top: var(--space-6); padding-top: var(--space-4); border-top: 1px solid var(--line); }

@@ -84,6 +84,11 @@ function advice(doc, backbone, given) {
     return found;
 }
 
+/** How many pictures the page gives, those of whole examples included. @param {Doc} doc */
+export function givenIn(doc) {
+    return doc.panels.filter((one) => !isSlot(one)).length + doc.context.filter(isComplete).reduce((sum, page) => sum + page.panels.length, 0);
+}
+
 /**
  * What stands against generating this page, each with the panel it is about; empty where nothing does.
  * @param {Doc} doc
@@ -96,7 +101,7 @@ export function hindrances(doc) {
     const conditions = doc.panels.filter((one) => !isSlot(one));
     if (!slots.length) found.push({text: 'The page has no empty slot to fill. Add one.', panel: null, blocks: true});
     if (!backbone) return found;
-    const given = conditions.length + doc.context.filter(isComplete).reduce((sum, page) => sum + page.panels.length, 0);
+    const given = givenIn(doc);
     if (given > backbone.max_conditions) {
         found.push({
             text: `${backbone.name} takes ${backbone.max_conditions} pictures at most, examples included; the page has ${given}. Remove ${given - backbone.max_conditions}.`,
