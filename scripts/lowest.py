@@ -2,8 +2,9 @@
 
     python scripts/lowest.py [PYTEST ARGUMENTS]
 
-Not part of the checks: it fetches packages. `--keep` uses the environment that is there; build/lowest/tests.txt is what
-the tests said.
+Not part of the checks: it fetches packages. `--keep` uses the environment that is there, so that a slow machine can run
+the tests in portions: `python scripts/lowest.py tests/models`, then `python scripts/lowest.py --keep tests/sampling`.
+build/lowest/tests.txt is what the tests of the last run said.
 """
 
 import re
