@@ -241,6 +241,16 @@ def test_remove_leftovers_takes_those_of_killed_writers_alone(tmp_path: Path) ->
     assert sorted(path.name for path in tmp_path.iterdir()) == [".keep.tmp", "a.png"]
 
 
+def test_new_folder_removes_what_a_killed_writer_of_it_left(tmp_path: Path) -> None:
+    left = temporary_path(tmp_path / "set")
+    left.mkdir()
+    (left / "1.png").touch()
+    os.utime(left, (0, 0))
+    with new_folder(tmp_path / "set") as out:
+        (out / "2.png").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
 def test_remove_leftovers_leaves_young_files_alone(tmp_path: Path) -> None:
     temporary_path(tmp_path / "a").touch()
     remove_leftovers(tmp_path)

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from triptych.errors import OutputError, TakenError, TextError, TriptychError
-from triptych.leftovers import held, held_folder, temporary_path
+from triptych.leftovers import held, held_folder, remove_leftovers, temporary_path
 
 __all__ = [
     "MAX_TEXT_FILE_BYTES",
@@ -253,7 +253,7 @@ def _put_new(temporary: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def new_folder(folder: str | Path, *, replaces: str | None = None, instead: str = "remove it") -> Iterator[Path]:
-    """A temporary folder that becomes `folder` at the end, or vanishes on an error.
+    """A temporary folder that becomes `folder` at the end, or vanishes on an error; what killed writers left goes.
 
     `replaces` names the file by which a folder is known that may be replaced; `instead` tells what to do about one that
     may not. Raises OutputError where the folder has files in it already, or cannot be written.
@@ -262,6 +262,7 @@ def new_folder(folder: str | Path, *, replaces: str | None = None, instead: str 
     temporary, old = temporary_path(folder), temporary_path(folder)
     try:
         _check_free(folder, replaces, instead)
+        remove_leftovers(temporary.parent)
         temporary.mkdir(parents=True)
         try:
             with held_folder(temporary):

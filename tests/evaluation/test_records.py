@@ -1,13 +1,17 @@
 """What a run writes, the same run reads: whatever the words, and wherever it was stopped."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from triptych.errors import SourceError
-from triptych.evaluation.records import PageScores, RunFolder
+from triptych.conditioning import Conditioning
+from triptych.errors import OutputError, SourceError
+from triptych.evaluation.records import PageScores, RunFolder, Settings
+from triptych.evaluation.suites import load_suite
+from triptych.leftovers import temporary_path
 
 
 def _scored(page: str) -> PageScores:
@@ -45,3 +49,25 @@ def test_settings_that_are_damaged_name_the_file(tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_bytes(b'{"seed": 1, "seed": 2}')
     with pytest.raises(SourceError, match=r"settings\.json is not valid JSON: duplicate key 'seed'"):
         RunFolder(tmp_path).settings()
+
+
+def _settings() -> Settings:
+    return Settings(
+        suite=load_suite("smoke"), seed=0, backbone="pocket", weights="0", skill=None, steps=1,
+        conditioning=Conditioning.REFERENCE, source="here",
+    )  # fmt: skip
+
+
+def test_begin_after_a_kill_before_the_first_file_begins_anew_and_leaves_no_rest(tmp_path: Path) -> None:
+    left = temporary_path(tmp_path / "settings.json")
+    left.touch()
+    os.utime(left, (0, 0))
+    (tmp_path / "rows").mkdir()
+    RunFolder(tmp_path).begin(_settings())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows", "settings.json", "shown"]
+
+
+def test_begin_among_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "report.html").touch()
+    with pytest.raises(OutputError, match="holds other files"):
+        RunFolder(tmp_path).begin(_settings())

@@ -1,4 +1,5 @@
 import io
+import os
 import resource
 import struct
 import zlib
@@ -8,9 +9,21 @@ from PIL import Image
 
 from studio_pictures import png
 from triptych.errors import ImageError
+from triptych.leftovers import temporary_path
 from triptych.studio.errors import StudioError
 from triptych.studio.files import FileStore, file_id
 from triptych.studio.store import Store
+
+
+def test_files_of_a_studio_that_was_killed_while_writing_are_removed(tmp_path):
+    left = temporary_path(tmp_path / "files" / "a")
+    left.parent.mkdir()
+    left.touch()
+    os.utime(left, (0, 0))
+    store = Store(tmp_path / "studio.sqlite")
+    FileStore(tmp_path, store, limit_bytes=2**30)
+    store.close()
+    assert not left.exists()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from triptych.cli import console
-from triptych.cli.output import Overwrite, claim, write_group
+from triptych.cli.output import Overwrite, claim, prepare_folder, write_group
 from triptych.errors import SkillError
 
 __all__ = ["add_to"]
@@ -144,6 +144,7 @@ def export(
     if out.suffix != ".safetensors" or out.resolve() == file.resolve():
         raise typer.BadParameter(f"{out} must be another file, ending in .safetensors.", param_hint="--out")
     claim(out, overwrite=overwrite)
+    prepare_folder(out.parent)
     skill, shown = load_skill(file), _gallery(picture or ())
     files = {out.name: exported_file(skill, KeyFormat(keys))}
     if to:
@@ -187,6 +188,7 @@ def import_lora(
     from triptych.skill import save_skill
 
     claim(out, overwrite=overwrite)
+    prepare_folder(out.parent)
     skill, report = read_lora(
         file,
         family=family,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from triptych.errors import OutputError, SourceError
 from triptych.evaluation.suites import Suite
 from triptych.files import parse_json, read_json, text_lines, write_atomic
+from triptych.leftovers import remove_leftovers
 from triptych.models.backbone import Conditioning
 
 __all__ = ["PageScores", "RunFolder", "Settings", "Shown", "ShownPicture"]
@@ -72,6 +73,9 @@ class Shown(_Strict):
     pictures: tuple[ShownPicture, ...]
 
 
+_FOLDERS = ("rows", "shown")
+
+
 @dataclass(frozen=True, slots=True)
 class RunFolder:
     """`settings.json`, and for each row `rows/NAME.jsonl` and `shown/NAME.jsonl`."""
@@ -82,11 +86,14 @@ class RunFolder:
         """Write the settings, or check that they are those of the run that is there. Raises OutputError."""
         file = self.path / "settings.json"
         text = settings.model_dump_json(indent=1)
+        for folder in (self.path, *(self.path / name for name in _FOLDERS)):
+            remove_leftovers(folder)
         if not file.exists():
-            if self.path.is_dir() and any(self.path.iterdir()):
+            # Empty folders are those of a run that was killed before its first file.
+            if any(not path.is_dir() for path in self.path.rglob("*")):
                 raise OutputError(f"{self.path} holds other files and no evaluation. Choose another folder.")
             try:
-                for name in ("rows", "shown"):
+                for name in _FOLDERS:
                     (self.path / name).mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise OutputError(f"{self.path} cannot be made: {error.strerror}. Choose another folder.") from error

@@ -14,6 +14,7 @@ from PIL import Image
 
 from triptych.files import write_atomic
 from triptych.images import FORMATS, original_bytes, png_bytes, read_image
+from triptych.leftovers import remove_leftovers
 from triptych.originals import remember
 from triptych.studio.errors import StudioError, not_found
 from triptych.studio.store import Store
@@ -69,6 +70,7 @@ class FileStore:
         self._decoding = threading.BoundedSemaphore(_DECODED_AT_ONCE)
         for folder in (self._files, self._thumbs):
             folder.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(folder)
 
     def add(self, data: bytes) -> StoredFile:
         """Keep a picture from outside. Raises ImageError for anything else, StudioError where the disk is full."""
