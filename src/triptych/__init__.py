@@ -37,7 +37,17 @@ if TYPE_CHECKING:
     from triptych.page import Layout, Page, Panel, Role, condition, slot
     from triptych.pagefile import load_page, save_page
     from triptych.prompts import write_prompt
-    from triptych.sampling import Engine, Request, Result, SkillUse, Timings, generate, iterate
+    from triptych.sampling import (
+        Engine,
+        MakesPictures,
+        Request,
+        Result,
+        SkillUse,
+        Timings,
+        generate,
+        iterate,
+        open_engine,
+    )
     from triptych.skill import Skill, load_skill, save_skill
     from triptych.training.loop import train
     from triptych.training.recipe import Recipe, load_recipe
@@ -52,6 +62,7 @@ __all__ = [
     "FolderSource",
     "Layout",
     "LoadOptions",
+    "MakesPictures",
     "Page",
     "PageSet",
     "Panel",
@@ -90,6 +101,7 @@ __all__ = [
     "load_recipe",
     "load_skill",
     "load_suite",
+    "open_engine",
     "save_page",
     "save_pageset",
     "save_png",
@@ -122,7 +134,17 @@ _ROOMS = {
     "triptych.page": ("Layout", "Page", "Panel", "Role", "condition", "slot"),
     "triptych.pagefile": ("load_page", "save_page"),
     "triptych.prompts": ("write_prompt",),
-    "triptych.sampling": ("Engine", "Request", "Result", "SkillUse", "Timings", "generate", "iterate"),
+    "triptych.sampling": (
+        "Engine",
+        "MakesPictures",
+        "Request",
+        "Result",
+        "SkillUse",
+        "Timings",
+        "generate",
+        "iterate",
+        "open_engine",
+    ),
     "triptych.skill": ("Skill", "load_skill", "save_skill"),
     "triptych.training.loop": ("train",),
     "triptych.training.recipe": ("Recipe", "load_recipe"),

@@ -106,9 +106,9 @@ def _parse_shard(text: str) -> tuple[int, int]:
     return number, count
 
 
-def _engine(name: str, step_cache: str | None) -> "tt.Engine":
+def _engine(name: str, step_cache: str | None) -> "tt.MakesPictures":
     with console.working(f"loading {name}"):
-        return tt.Engine(options.load_backbone(name, step_cache))
+        return options.open_engine(name, step_cache)
 
 
 @dataclass(slots=True)
@@ -175,7 +175,7 @@ def _index(units: Sequence[Unit], mine: set[str]) -> str:
 class _Maker:
     """Makes units and writes them."""
 
-    engine: "tt.Engine"
+    engine: "tt.MakesPictures"
     out: Path
     keep: Keep
     cancel: CancelToken
@@ -204,9 +204,9 @@ class _Maker:
     def _make(self, units: list[Unit]) -> None:
         from triptych.sampling.record import kept_request, result_text
 
-        results = self.engine.generate([unit.request for unit in units], cancel=self.cancel)
+        results = self.engine.generate([unit.request for unit in units], cancel=self.cancel, on_event=console.warn)
         for unit, result in zip(units, results, strict=True):
-            kept = kept_request(result.request, self.engine.backbone.card, self.keep)
+            kept = kept_request(result.request, self.engine.card, self.keep)
             keep_inputs(self.out, kept.files, quiet=True)
             pictures = {
                 file: png_bytes(image, result_text(result, number, kept))

@@ -75,6 +75,12 @@ def advance(bar: Progress, event: Event) -> None:
             bar.console.print(event.text, markup=False, style="dim")
 
 
+def warn(event: Event) -> None:
+    """Say a warning; other events are passed over."""
+    if isinstance(event, Warning):
+        say(event.text)
+
+
 def follow(bar: Progress, event: Event) -> None:
     """Show what happened on a bar of `progress`: the phase, and how far it is."""
     match event:

@@ -11,6 +11,7 @@ import psutil
 import torch
 
 import triptych as tt
+from triptych.addresses import is_address, read_address
 from triptych.canvas import arrange
 from triptych.cli import console
 from triptych.events import Done, Preview
@@ -20,6 +21,7 @@ from triptych.models.hardware import best_device, operations_per_second
 from triptych.models.memory import estimate
 from triptych.page import Page
 from triptych.prompts import write_prompt
+from triptych.sampling.remote.calls import calls_of, card_of, kind_of
 from triptych.sampling.request import Request
 from triptych.sampling.ways.canvas import page_canvas
 from triptych.sampling.working import working_page
@@ -30,9 +32,12 @@ __all__ = ["print_plan"]
 def print_plan(request: Request) -> None:
     """Print layout, prompt, tokens, and the memory and time to expect.
 
-    A backbone that is known by name and not here as a folder is not loaded, since that could fetch it.
+    A backbone that is known by name and not here as a folder is not loaded, since that could fetch it; a server is not
+    asked.
     """
     name = request.backbone
+    if is_address(name):
+        return _print(_sent(request))
     known = None if Path(name).exists() else find_checkpoint(name)
     if known is not None:
         lines = _computed(request.settled(known.card), known)
@@ -40,8 +45,28 @@ def print_plan(request: Request) -> None:
         with console.working(f"loading {name}"):
             engine = tt.Engine(tt.load(name))
         lines = _measured(request.settled(engine.backbone.card), engine)
+    _print(lines)
+
+
+def _print(lines: Iterator[str]) -> None:
     for line in lines:
         console.out(line)
+
+
+def _sent(request: Request) -> Iterator[str]:
+    """What a server would be asked; which fields it has is only known when it is."""
+    address = read_address(request.backbone)
+    card = card_of(str(address), address.model or "")
+    calls = calls_of(request, card, kind_of("vllm"), address.model or "")
+    where = "this machine" if address.is_here else f"{address.host}, another machine"
+    yield f"{address}, on {where}; it is not asked now"
+    yield from _layout(request.page, working_page(request.page, card, request.size_px))
+    yield "a studio of Triptych gets the page as it is, in one call; another server gets:"
+    for number, call in enumerate(calls, 1):
+        size = f"{call.size_px[0]}x{call.size_px[1]} px" if call.size_px else "a size of its own"
+        pictures = console.counted(len(call.images), "picture")
+        yield f"call {number} of {len(calls)}: {call.path}, {pictures} sent, {size} asked"
+        yield f"  prompt: {' / '.join(call.prompt.splitlines())}"
 
 
 def _measured(request: Request, engine: tt.Engine) -> Iterator[str]:

@@ -65,7 +65,6 @@ def evaluate(
       triptych evaluate my-pages --skill my.safetensors --shots 0,1,3 --out scored
       triptych evaluate pocket --count 50 --rows storyboard,held-out-rules
     """
-    import triptych as tt
     from triptych.data.pagesets import load_pageset
     from triptych.evaluation.run import evaluate as score
     from triptych.evaluation.suites import load_suite
@@ -81,7 +80,7 @@ def evaluate(
         # A mistyped row is told of before the model is loaded.
         pages.only(chosen)
     with console.working(f"loading {backbone}"):
-        model, adapter = tt.load(backbone), options.read_skills(skill)
+        model, adapter = options.open_engine(backbone), options.read_skills(skill)
     with tracked() as on_event, ctrl_c_cancels(CancelToken()) as cancel:
         scores = score(
             model,

@@ -14,6 +14,7 @@ from triptych.cli.output import Overwrite, claim, file_stem, free_path, keep_inp
 from triptych.cli.panels import CARRIER, PanelCommand, panel_from_word
 from triptych.cli.request import read_request, requested_page
 from triptych.conditioning import Reading
+from triptych.errors import BackboneError
 from triptych.events import CancelToken, Event, Preview, ctrl_c_cancels
 from triptych.files import write_atomic
 from triptych.images import png_bytes, save_png
@@ -63,7 +64,7 @@ _Backbone = Annotated[
     typer.Option(
         "--backbone",
         metavar="NAME",
-        help="The model: pocket, a hub name, a folder or a file. pocket, or the request's.",
+        help="The model: pocket, a hub name, a folder, a file, or http://host:port/v1#model. pocket, or the request's.",
     ),
 ]
 _Base = Annotated[
@@ -194,12 +195,12 @@ def generate(
     prepare_folder(out)
     stem = file_stem(request.page.page_id or (page.stem if page else "page"))
     with console.working(f"loading {request.backbone}"):
-        engine = tt.Engine(options.load_backbone(request.backbone, step_cache))
+        engine = options.open_engine(request.backbone, step_cache)
     _make(engine, request, out=out, stem=stem, keep=keep, preview=preview, canvas=canvas, overwrite=overwrite)
 
 
 def _make(
-    engine: "tt.Engine",
+    engine: "tt.MakesPictures",
     request: Request,
     *,
     out: Path,
@@ -211,9 +212,11 @@ def _make(
 ) -> None:
     from triptych.sampling.record import kept_request, result_text
 
-    card, kept = engine.backbone.card, None
-    steps = request.settled(card).steps or 0
-    with console.progress("steps", total=steps * request.number) as bar, ctrl_c_cancels(CancelToken()) as cancel:
+    if preview and not engine.shows_previews:
+        raise BackboneError(f"{engine.card.name} shows no pictures before they are done. Leave --preview out.")
+    card, kept = engine.card, None
+    steps = engine.steps_of(request) * request.number
+    with console.progress("steps", total=steps) as bar, ctrl_c_cancels(CancelToken()) as cancel:
         # One by one, so that each is on disk as soon as it is made.
         for one in request.each():
             name = f"{stem}-seed{one.seed}"
@@ -236,8 +239,8 @@ def _make(
                 files |= _canvas_files(result.finished)
             for path in write_results(out, name, files, overwrite=overwrite):
                 console.out(str(path))
-            taken = f"{result.timings.total_s:.2f} s, {console.counted(result.steps, 'step')}"
-            console.say(f"seed {result.seed}: {taken}, {result.conditioning.value}")
+            steps = f", {console.counted(result.steps, 'step')}" if result.steps else ""
+            console.say(f"seed {result.seed}: {result.timings.total_s:.2f} s{steps}, {result.conditioning.value}")
 
 
 def _canvas_files(page: Page) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ from triptych.sampling.request import SkillUse
 
 if TYPE_CHECKING:
     from triptych.models.adapters import Skills
-    from triptych.models.backbone import Backbone
+    from triptych.sampling import MakesPictures
 
 __all__ = [
     "BackboneName",
@@ -30,7 +30,7 @@ __all__ = [
     "SpriteFolder",
     "StepCacheName",
     "Steps",
-    "load_backbone",
+    "open_engine",
     "parse_conditioning",
     "parse_size",
     "read_skills",
@@ -39,7 +39,12 @@ __all__ = [
 ]
 
 BackboneName = Annotated[
-    str, typer.Option("--backbone", metavar="NAME", help="The model: pocket, a hub name, a folder or a file.")
+    str,
+    typer.Option(
+        "--backbone",
+        metavar="NAME",
+        help="The model: pocket, a hub name, a folder, a file, or http://host:port/v1#model.",
+    ),
 ]
 CanvasLayout = Annotated[Layout | None, typer.Option(help="How panels are arranged on the canvas.")]
 ConditioningWay = Annotated[
@@ -92,18 +97,18 @@ StepCacheName = Annotated[
 ]
 
 
-def load_backbone(name: str, step_cache: str | None = None) -> "Backbone":
-    """The backbone of that name, with the step cache asked for. Raises BackboneError."""
+def open_engine(name: str, step_cache: str | None = None) -> "MakesPictures":
+    """What makes pictures by that name, with the step cache asked for. Raises BackboneError."""
     import triptych as tt
 
     if step_cache is None:
-        return tt.load(name)
+        return tt.open_engine(name)
     from triptych.models.options import LoadOptions, StepCache
 
     known = [one.value for one in StepCache]
     if step_cache not in known:
         raise typer.BadParameter(f"{step_cache!r} is none of {', '.join(known)}.", param_hint="--step-cache")
-    return tt.load(name, LoadOptions(step_cache=StepCache(step_cache)))
+    return tt.open_engine(name, LoadOptions(step_cache=StepCache(step_cache)))
 
 
 def parse_size(text: str | None) -> tuple[int, int] | int | None:

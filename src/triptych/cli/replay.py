@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from PIL import ImageChops
 
-import triptych as tt
 from triptych.cli import console, options
 from triptych.cli.output import Overwrite, keep_inputs, prepare_folder, write_results
 from triptych.errors import OutputError, SkillError
@@ -100,13 +99,13 @@ class _Again:
         skills = _found(path, asked.skills, self.skills)
         request = replace(asked, backbone=self.backbone or asked.backbone, skills=skills)
         with console.working(f"loading {request.backbone}"):
-            engine = tt.Engine(options.load_backbone(request.backbone, self.step_cache))
-        with console.progress("steps", total=request.steps or 1) as bar, ctrl_c_cancels(CancelToken()) as cancel:
+            engine = options.open_engine(request.backbone, self.step_cache)
+        with console.progress("steps", total=engine.steps_of(request)) as bar, ctrl_c_cancels(CancelToken()) as cancel:
             (result,) = engine.generate(request, cancel=cancel, on_event=lambda event: console.advance(bar, event))
         if result.skill != asked.skill:
             raise SkillError(f"{path} was made with the skill {asked.skill!r}, not {result.skill!r}.")
         image = result.images[recorded.slot - 1]
-        kept = kept_request(result.request, engine.backbone.card, Keep.NOWHERE if self.no_inputs else recorded.keep)
+        kept = kept_request(result.request, engine.card, Keep.NOWHERE if self.no_inputs else recorded.keep)
         keep_inputs(self.out, kept.files)
         png = png_bytes(image, result_text(result, recorded.slot, kept))
         (target,) = write_results(self.out, target.stem, {".png": png}, overwrite=self.overwrite)

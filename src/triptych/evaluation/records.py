@@ -31,9 +31,10 @@ class Settings(_Strict):
     seed: int
     backbone: str
     weights: str
-    """Digest of the transformer's weights."""
+    """Digest of the transformer's weights; at a server nobody knows them."""
     skill: str | None
-    steps: int
+    steps: int | None
+    """None where a server decides."""
     conditioning: Conditioning
     source: str
     """Where pages came from: the sprites, or a page set."""

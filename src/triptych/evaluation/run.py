@@ -21,10 +21,10 @@ from triptych.evaluation.scores import Scores, load_scores
 from triptych.evaluation.scoring import score_samples
 from triptych.evaluation.storyboards import ShotJudge
 from triptych.evaluation.suites import Arm, Control, Kind, Row, Suite
-from triptych.events import CancelToken, Done, Event, Phase, Step
+from triptych.events import CancelToken, Done, Event, Phase, Step, Warning
 from triptych.models.backbone import Adapter, Backbone, Conditioning
 from triptych.page import Page
-from triptych.sampling import Engine, Request
+from triptych.sampling import Engine, MakesPictures, Request, Result
 
 __all__ = ["evaluate", "weights_digest"]
 
@@ -35,15 +35,22 @@ _CHUNK_PAGES = 40
 class _Model:
     """A backbone as it is to be asked."""
 
-    backbone: Backbone
+    engine: MakesPictures
+    backbone: Backbone | None
+    """None at a server, where nobody sees codec and weights."""
     skill: Adapter | None
-    steps: int
+    steps: int | None
     conditioning: Conditioning
     seed: int
     cancel: CancelToken
+    tell: Callable[[Warning], None]
 
     def can_ask(self, arm: Arm) -> bool:
-        return arm.seeds == 0 or self.backbone.card.sample_steps is not None
+        return arm.seeds == 0 or self.engine.card.sample_steps is not None
+
+    def hear(self, event: Event[tuple[Result, ...]]) -> None:
+        if isinstance(event, Warning):
+            self.tell(event)
 
     def paint(self, cases: Sequence[Case], pages: Sequence[Page], *, sample: int | None) -> list[tuple[Image, ...]]:
         """Pictures of every page: as the backbone answers, or its sample of that number."""
@@ -57,15 +64,15 @@ class _Model:
             )
             for case, page in zip(cases, pages, strict=True)
         ]
-        made = Engine(self.backbone).generate(requests, skill=self.skill, cancel=self.cancel)
+        made = self.engine.generate(requests, skill=self.skill, cancel=self.cancel, on_event=self.hear)
         return [result.images for result in made]
 
     def settings(self, suite: Suite, source: str) -> Settings:
         return Settings(
             suite=suite,
             seed=self.seed,
-            backbone=self.backbone.card.name,
-            weights=weights_digest(self.backbone),
+            backbone=self.engine.card.name,
+            weights=weights_digest(self.backbone) if self.backbone else "at a server",
             skill=self.skill.name if self.skill else None,
             steps=self.steps,
             conditioning=self.conditioning,
@@ -74,7 +81,7 @@ class _Model:
 
 
 def evaluate(
-    backbone: Backbone,
+    backbone: Backbone | MakesPictures,
     pages: Suite | Sequence[Page],
     *,
     out: Path,
@@ -92,6 +99,8 @@ def evaluate(
 ) -> Scores:
     """Score a backbone, and a skill on it, on a suite or on answered pages; the scores are kept in `out`.
 
+    A server (`open_engine`) is scored without the ceilings of its codec, which nobody here can compute.
+
     `sprites` is the folder of rendered sprites that a suite draws from; `rows` names those to score now, all if
     empty. `count` replaces the suite's pages a row, or takes the first pages of a page set; `shots` is for page sets,
     a suite names its own. `shown` pages of each row, the first of its tasks, keep their pictures for the report. A run
@@ -99,13 +108,16 @@ def evaluate(
     as a phase, and its pages as steps; what it raises ends the run. `cancel` raises Cancelled after the step at hand,
     and what was scored before stays.
     """
+    engine = backbone if isinstance(backbone, MakesPictures) else Engine(backbone)
     model = _Model(
-        backbone=backbone,
+        engine=engine,
+        backbone=engine.backbone if isinstance(engine, Engine) else None,
         skill=skill,
-        steps=steps or backbone.card.steps,
-        conditioning=conditioning or backbone.card.native,
+        steps=steps or engine.card.steps or None,
+        conditioning=conditioning or engine.card.native,
         seed=seed,
         cancel=cancel or CancelToken(),
+        tell=on_event,
     )
     if isinstance(pages, Suite):
         suite, source = pages if count is None else _shortened(pages, count), str(sprites)
@@ -194,7 +206,7 @@ def _chunk(
     model: _Model, row: Row, suite: Suite, cases: list[Case], *, shown: int
 ) -> tuple[list[PageScores], list[Shown]]:
     """Every arm and every baseline of some cases; `shown` of them keep their pictures."""
-    factor = model.backbone.card.factor
+    factor = model.engine.card.factor
     judges = {case.key: ShotJudge(case.page, case.cast) for case in cases if row.kind is Kind.STORYBOARD}
     scores: dict[str, dict[str, dict[str, float | None]]] = {case.key: {} for case in cases}
     pictures: list[Shown] = []
@@ -244,8 +256,10 @@ def _shown_keys(cases: Sequence[Case]) -> list[str]:
     return list({case.group: case.key for case in reversed(cases)}.values())[::-1]
 
 
-def _ceilings(backbone: Backbone, cases: Sequence[Case]) -> list[dict[Baseline, tuple[Image, ...]]]:
+def _ceilings(backbone: Backbone | None, cases: Sequence[Case]) -> list[dict[Baseline, tuple[Image, ...]]]:
     """The right answers of each case through the backbone's codec, and through its linear part where it has one."""
+    if backbone is None:
+        return [{} for _ in cases]
     answers = [panel.answer for case in cases for panel in case.page.slots if panel.answer is not None]
     codecs = {Baseline.CEILING: backbone, Baseline.LINEAR: getattr(backbone, "linear", None)}
     decoded = {name: iter(through_codec(codec, answers)) for name, codec in codecs.items() if codec is not None}

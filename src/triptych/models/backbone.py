@@ -52,6 +52,7 @@ class Card:
     side_px: int
     """Side of a square panel at which it works best."""
     steps: int
+    """0 where a server decides."""
     guidance: float | None
     """Default guidance scale; None where the model takes no guidance."""
     max_text_tokens: int

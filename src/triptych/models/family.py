@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from triptych.models.latent import LatentBackbone
     from triptych.models.parts import Parts
 
-__all__ = ["Checkpoint", "Family", "Layer", "Shape"]
+__all__ = ["GUIDANCE_NAME", "PICTURE_NAME", "Checkpoint", "Family", "Layer", "Shape"]
+
+PICTURE_NAME = "image {number}"
+GUIDANCE_NAME = "guidance_scale"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,10 @@ class Family:
     """Names of the layers in the authors' code, for skills of other trainers; none where they are diffusers' own."""
     step_caches: tuple[StepCache, ...] = ()
     """Which of diffusers' step caches can follow the network."""
+    picture_name: str = PICTURE_NAME
+    """How a prompt calls the pictures that come with it, numbered from 1."""
+    guidance_name: str = GUIDANCE_NAME
+    """The field of image servers, and the argument of diffusers' pipeline, that guidance goes by."""
     page: str = ""
     """File in docs/backbones that describes it."""
     architecture: str

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from triptych.addresses import is_address, read_address
 from triptych.errors import BackboneError
 from triptych.files import read_json, why_unread
 from triptych.models.backbone import Backbone
@@ -41,6 +42,12 @@ def load(source: str | Path = "pocket", options: LoadOptions | None = None) -> B
     device = options.device or best_device()
     _refuse_device(device)
     name = str(source)
+    if isinstance(source, str) and is_address(source):
+        raise BackboneError(
+            f"{read_address(source)} is a server: it makes pictures from requests (triptych.open_engine, and "
+            "`--backbone` of generate, batch, replay, evaluate and studio), and no weights can be loaded from it. Name "
+            "a backbone on this machine or the Hub."
+        )
     if name in _SHIPPED:
         return _pocket(shipped_pocket(name), options, device)
     path = Path(name).expanduser()

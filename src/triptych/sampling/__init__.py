@@ -9,19 +9,33 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from triptych.sampling.calls import generate, iterate
     from triptych.sampling.engine import Engine
+    from triptych.sampling.opening import MakesPictures, open_engine
     from triptych.sampling.request import Request, SkillUse, request_schema
     from triptych.sampling.result import Result, Timings
 
-__all__ = ["Engine", "Request", "Result", "SkillUse", "Timings", "generate", "iterate", "request_schema"]
+__all__ = [
+    "Engine",
+    "MakesPictures",
+    "Request",
+    "Result",
+    "SkillUse",
+    "Timings",
+    "generate",
+    "iterate",
+    "open_engine",
+    "request_schema",
+]
 
 _HOMES = {
     "Engine": "engine",
+    "MakesPictures": "opening",
     "Request": "request",
     "Result": "result",
     "SkillUse": "request",
     "Timings": "result",
     "generate": "calls",
     "iterate": "calls",
+    "open_engine": "opening",
     "request_schema": "request",
 }
 

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import overload
 
 from triptych.conditioning import Conditioning
-from triptych.errors import PageError
+from triptych.errors import BackboneError, PageError
 from triptych.events import CancelToken, Done, Event, Preview
 from triptych.layouts import Size
 from triptych.models.backbone import Backbone
 from triptych.page import Page
 from triptych.sampling.engine import Engine
+from triptych.sampling.opening import MakesPictures
 from triptych.sampling.request import Request
 from triptych.sampling.result import Result
 from triptych.sampling.skills import SkillLike
@@ -19,7 +20,7 @@ __all__ = ["generate", "iterate"]
 
 @overload
 def generate(
-    backbone: Backbone | Engine,
+    backbone: Backbone | MakesPictures,
     page: Page,
     *,
     seed: int | Sequence[int] = 0,
@@ -35,7 +36,7 @@ def generate(
 
 @overload
 def generate(
-    backbone: Backbone | Engine,
+    backbone: Backbone | MakesPictures,
     page: Sequence[Page],
     *,
     seed: int | Sequence[int] = 0,
@@ -50,7 +51,7 @@ def generate(
 
 
 def generate(
-    backbone: Backbone | Engine,
+    backbone: Backbone | MakesPictures,
     page: Page | Sequence[Page],
     *,
     seed: int | Sequence[int] = 0,
@@ -82,12 +83,14 @@ def generate(
             on_step(event)
 
     with _engine(backbone) as engine:
+        if on_step is not None and not engine.shows_previews:
+            raise BackboneError(f"{engine.card.name} shows no pictures before they are done. Leave on_step out.")
         results = engine.generate(requests, skill=skill, cancel=cancel, on_event=hear)
     return results[0] if isinstance(page, Page) else results
 
 
 def iterate(
-    backbone: Backbone | Engine,
+    backbone: Backbone | MakesPictures,
     page: Page,
     *,
     seed: int = 0,
@@ -109,8 +112,8 @@ def iterate(
                     yield from event.result
 
 
-def _engine(backbone: Backbone | Engine) -> Engine:
-    return backbone if isinstance(backbone, Engine) else Engine(backbone)
+def _engine(backbone: Backbone | MakesPictures) -> MakesPictures:
+    return backbone if isinstance(backbone, MakesPictures) else Engine(backbone)
 
 
 def _seeds(seed: int | Sequence[int], pages: int) -> list[int]:

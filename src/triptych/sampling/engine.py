@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from triptych.events import CancelToken, Done, Event, Phase, Preview, Step, Warning
-from triptych.models.backbone import Backbone
+from triptych.models.backbone import Backbone, Card
 from triptych.sampling.lanes import Worn, worn_by_all
 from triptych.sampling.relief import BatchTooLargeError, run_relieved
 from triptych.sampling.request import Request
@@ -46,6 +46,8 @@ class Engine:
     on a GPU an eighth of its memory). Everything on one backbone, other engines included, shares turns and contexts.
     """
 
+    shows_previews = True
+
     def __init__(
         self, backbone: Backbone, *, find_skill: FindSkill | None = None, context_bytes: int | None = None
     ) -> None:
@@ -58,6 +60,18 @@ class Engine:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.release()
+
+    @property
+    def card(self) -> Card:
+        return self.backbone.card
+
+    def settled(self, request: Request) -> Request:
+        """The request with nothing left to the backbone."""
+        return request.settled(self.card)
+
+    def steps_of(self, request: Request) -> int:
+        """How many `Step` events make one result."""
+        return self.settled(request).steps or 0
 
     def release(self) -> None:
         """Take skills off: the backbone is as it was loaded. The engine can still be used."""
@@ -105,7 +119,7 @@ class Engine:
         jobs = []
         for request in [requests] if isinstance(requests, Request) else requests:
             worn = given or worn_of_uses(request.skills, self._find_skill, len(request.page.slots))
-            settled = replace(request.settled(self.backbone.card), skills=uses_of(worn))
+            settled = replace(self.settled(request), skills=uses_of(worn))
             jobs += [_Job(request=each, worn=worn) for each in settled.each()]
         return jobs
 

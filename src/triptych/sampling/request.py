@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from triptych.addresses import is_address, read_address
 from triptych.conditioning import Conditioning, Reading, Solver
 from triptych.errors import BackboneError, LayoutError, RequestError
 from triptych.files import parse_json
@@ -76,6 +77,9 @@ class Request:
         sides = self.size_px if isinstance(self.size_px, tuple) else (self.size_px or 1,)
         if self.size_px == 0 or min(sides) < 1:
             raise LayoutError(f"size_px is {self.size_px}; sides must be at least 1 px.")
+        if is_address(self.backbone):
+            # A request is written into files and pictures: an address that may not stand there is refused here.
+            read_address(self.backbone)
         slots = len(self.page.slots)
         for use in self.skills:
             if use.slot is not None and not 1 <= use.slot <= slots:

@@ -30,8 +30,8 @@ class Timings:
 class Result:
     """The slots' pictures, in order.
 
-    `request` asks for this one result and leaves nothing to the backbone; its page is the page as it was asked, the
-    conditions being the user's own pixels.
+    `request` asks for this one result and leaves nothing to the backbone, but what a server decides and does not tell;
+    its page is the page as it was asked, the conditions being the user's own pixels.
     """
 
     request: Request
@@ -42,7 +42,7 @@ class Result:
     cached_tokens: int = 0
     """How many of `read_tokens` an earlier result had read, in this call or another, so that nothing was computed."""
     notes: tuple[str, ...] = ()
-    """What was done on the way because memory ran out."""
+    """What was done on the way: because memory ran out, or because a server works otherwise."""
 
     @property
     def page(self) -> Page:
@@ -53,8 +53,8 @@ class Result:
         return self.request.seed
 
     @property
-    def steps(self) -> int:
-        assert self.request.steps is not None, "the request of a result is settled"
+    def steps(self) -> int | None:
+        """None where a server decided and did not tell."""
         return self.request.steps
 
     @property

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-__all__ = ["Guard", "Rules", "content_policy", "is_loopback"]
+from triptych.addresses import is_loopback
+
+__all__ = ["Guard", "Rules", "content_policy"]
 
 _Scope = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -21,7 +23,12 @@ _App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_MAX_BODY = {"/api/files": 65 * 2**20, "/api/recall": 65 * 2**20, "/v1/images/edits": 160 * 2**20}
+_MAX_BODY = {
+    "/api/files": 65 * 2**20,
+    "/api/recall": 65 * 2**20,
+    "/v1/images/edits": 160 * 2**20,
+    "/v1/images/generations": 160 * 2**20,
+}
 _MAX_JSON = 4 * 2**20
 _MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
 
@@ -45,14 +52,6 @@ class Rules:
         named = {host.lower(), *(each.lower() for each in more)} - {"0.0.0.0", "::", ""}
         hosts = _LOOPBACK_NAMES | named
         return cls(hosts=frozenset(hosts), any_address=not is_loopback(host), token=token, policy=policy)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def content_policy(index: Path) -> str:

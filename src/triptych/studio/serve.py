@@ -10,10 +10,10 @@ from pathlib import Path
 
 import uvicorn
 
+from triptych.addresses import is_loopback
 from triptych.studio.app import create_app
 from triptych.studio.errors import StudioError
 from triptych.studio.folders import DataFolder
-from triptych.studio.security import is_loopback
 from triptych.studio.studio import Studio
 
 __all__ = ["PORT", "serve"]

@@ -113,6 +113,12 @@ class Studio:
                 return []
             time.sleep(0.1)
 
+    def cards(self) -> dict[str, dict[str, Any] | None]:
+        """The facts of each offered backbone as `triptych.models.backbone.Card` has them; None before it is loaded."""
+        self.backbone_facts()
+        known = self.store.fact("cards") or {}
+        return {name: known.get(name) for name in self.backbones}
+
     def tidy(self) -> None:
         """Forget what is old, and delete pictures that nothing names any more."""
         self.jobs.forget_old()

@@ -28,6 +28,8 @@ _2511 = replace(_2509, name="Qwen/Qwen-Image-Edit-2511")
 
 QWEN = Family(
     name="qwen",
+    picture_name="Picture {number}",
+    guidance_name="true_cfg_scale",
     page="qwen.md",
     code="triptych.models.qwen.building:edit",
     pipelines=("QwenImageEditPipeline", "QwenImageEditPlusPipeline"),

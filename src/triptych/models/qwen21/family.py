@@ -22,6 +22,8 @@ _SHAPE = Shape(transformer=7.12, text=8.77, codec=0.338, width=4096, double_bloc
 
 QWEN21 = Family(
     name="qwen21",
+    picture_name="<image{number}>",
+    guidance_name="true_cfg_scale",
     page="qwen.md",
     code="triptych.models.qwen21.building:qwen21",
     pipelines=("QwenImage21Pipeline",),

@@ -13,18 +13,22 @@ from triptych.errors import TriptychError
 from triptych.images import read_image
 from triptych.pagefile import page_from_record
 from triptych.pageschema import is_slot
+from triptych.sampling.request import Request
 from triptych.studio.errors import StudioError
 from triptych.studio.pages import page_data
+from triptych.studio.requests import request_data
 from triptych.studio.studio import Studio
 
-__all__ = ["FORMATS", "MOST_IMAGES", "MOST_RESULTS", "Call", "read_call", "whole", "wrong"]
+__all__ = ["FORMATS", "MOST_IMAGES", "MOST_RESULTS", "OURS", "Call", "offered", "read_call", "whole", "wrong"]
 
 MOST_IMAGES, MOST_RESULTS, _MOST_PARTIAL = 16, 10, 3
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
 """What Pillow calls the formats of answers."""
-_WORDS = ("prompt", "n", "size", "stream", "partial_images", "response_format", "page", "seed", "model", "user")
+OURS = frozenset({"page", "request"})
+"""Fields that hold what is to be made, pictures and all."""
+_WORDS = ("prompt", "n", "size", "stream", "partial_images", "response_format", "seed", "model", "user")
 _LOOKS = ("output_format", "output_compression", "quality", "background", "moderation", "style", "input_fidelity")
-_KNOWN = frozenset((*_WORDS, *_LOOKS))
+_KNOWN = frozenset((*_WORDS, *OURS, *_LOOKS))
 _NO_EFFECT = {"quality": ("auto",), "background": ("auto", "opaque"), "style": (), "input_fidelity": ()}
 
 
@@ -38,6 +42,9 @@ class Call:
     slots: int
     size: tuple[int, int] | None
     seed: int
+    backbone: str
+    asked: dict[str, Any] | None
+    """The whole request, where the call has one."""
     format: str
     compression: int
     stream: bool
@@ -49,7 +56,8 @@ class Call:
     def request(self) -> dict[str, Any]:
         """The body of a job."""
         size = list(self.size) if self.size else None
-        return {"page": self.page, "seed": self.seed, "number": self.number, "size_px": size}
+        plain = {"page": self.page, "seed": self.seed, "number": self.number, "size_px": size}
+        return {**(self.asked or plain), "backbone": self.backbone}
 
 
 def read_call(studio: Studio, prefix: str, body: Mapping[str, Any], images: list[bytes], mask: bytes | None) -> Call:
@@ -59,24 +67,28 @@ def read_call(studio: Studio, prefix: str, body: Mapping[str, Any], images: list
     for key, plain in _NO_EFFECT.items():
         if key in known and known[key] not in plain:
             warnings.append(f"{key} {str(known[key])[:40]!r} has no effect here")
-    name = known.get("model")
-    if name is not None and name not in studio.backbones:
-        warnings.append(f"there is no model {str(name)[:40]!r} here; {studio.backbones[0]!r} was used")
+    asked = _request(studio, known)
+    backbone = asked["backbone"] if asked else known.get("model", studio.backbones[0])
+    if backbone not in studio.backbones:
+        warnings.append(f"there is no model {str(backbone)[:40]!r} here; {studio.backbones[0]!r} was used")
+        backbone = studio.backbones[0]
     if known.get("response_format", "b64_json") != "b64_json":
         warnings.append("response_format 'url' is not offered; b64_json was sent")
     prompt = known.get("prompt", "")
-    if not isinstance(prompt, str) or (not prompt.strip() and "page" not in known):
+    if not isinstance(prompt, str) or (not prompt.strip() and not OURS & known.keys()):
         raise wrong("give words", "prompt")
     if len(images) > MOST_IMAGES:
         raise wrong(f"{len(images)} pictures; at most {MOST_IMAGES}", "image")
-    page = _page(studio, known.get("page"), prompt, images)
+    page = asked["page"] if asked else _page(studio, known.get("page"), prompt, images)
     call = Call(
         prefix=prefix,
         page=page,
-        number=_between(known.get("n", 1), 1, MOST_RESULTS, "n"),
+        number=asked["number"] if asked else _between(known.get("n", 1), 1, MOST_RESULTS, "n"),
         slots=sum(map(is_slot, page["panels"])),
         size=_size(known.get("size")),
         seed=_between(known.get("seed", time.time_ns() % 2**31), 0, 2**53, "seed"),
+        backbone=backbone,
+        asked=asked,
         format=_one_of(known.get("output_format", "png"), FORMATS, "output_format"),
         compression=_between(known.get("output_compression", 100), 0, 100, "output_compression"),
         stream=known.get("stream") is True,
@@ -99,6 +111,30 @@ def _page(studio: Studio, page: object, prompt: str, images: list[bytes]) -> dic
         role = "edit" if number == 0 else "subject"
         panels.append({"role": role, "image": f"file:{studio.files.add(data).id}"})
     return {"panels": [*panels, {"role": "slot", "instruction": prompt}]}
+
+
+def _request(studio: Studio, known: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The request in the field of that name, as jobs keep it; None without. The model is that of the call, if any."""
+    if "request" not in known:
+        return None
+    try:
+        request = Request.from_record(known["request"])
+    except TriptychError as error:
+        raise wrong(str(error), "request") from error
+    data = request_data(request, studio.files, studio.shelf)
+    return {**data, "backbone": offered(studio, known.get("model", request.backbone))}
+
+
+def offered(studio: Studio, name: object) -> str:
+    """The name, which must be that of a backbone. Raises StudioError."""
+    if not isinstance(name, str) or name not in studio.backbones:
+        raise StudioError(
+            f"there is no model {str(name)[:80]!r} here; there are {', '.join(studio.backbones)}.",
+            code="model_not_found",
+            status=404,
+            where="model",
+        )
+    return name
 
 
 def _mask(data: bytes) -> Image.Image:

@@ -62,7 +62,7 @@ def _tell_results(claim: Claim, places: tuple[int, ...], results: "tuple[Result,
     """The finished pictures, before they are written: whoever watches sees them at once."""
     for variant, result in enumerate(results):
         for place, image in zip(places, result.images, strict=True):
-            _tell(claim, place, variant, result.steps, result.steps, image)
+            _tell(claim, place, variant, result.steps or 1, result.steps or 1, image)
 
 
 def _tell(claim: Claim, place: int, variant: int, step: int, steps: int, image: Image.Image) -> None:

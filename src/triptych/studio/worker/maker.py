@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 import triptych as tt
+from triptych.addresses import is_address
 from triptych.conditioning import Reading, Words
 from triptych.errors import Cancelled
 from triptych.images import png_bytes
@@ -27,7 +28,7 @@ from triptych.studio.worker.job import StopJob
 
 if TYPE_CHECKING:
     from triptych.models.backbone import Backbone, Card
-    from triptych.sampling.engine import Engine
+    from triptych.sampling.opening import MakesPictures
     from triptych.sampling.result import Result
     from triptych.sampling.skills import SkillFiles
 
@@ -36,7 +37,6 @@ __all__ = ["MOST_SIDE_PX", "Maker", "card_data", "webp_url"]
 MOST_SIDE_PX = 2048
 """Conditions enter no larger than this; backbones work at half of it."""
 _IMAGES_KEPT = 96
-_SMALL = frozenset({"pocket"})
 
 
 class Maker:
@@ -44,13 +44,13 @@ class Maker:
 
     def __init__(self, shelf: Shelf, files: FileStore, known: tuple[str, ...]) -> None:
         self._shelf, self._files, self._known = shelf, files, known
-        self._engines: dict[str, Engine] = {}
+        self._engines: dict[str, MakesPictures] = {}
         self._images: OrderedDict[str, tuple[Image.Image, InputEntry]] = OrderedDict()
         self._skills: SkillFiles | None = None
         self._spare: dict[str, Backbone] = {}
         self._lock = threading.RLock()
 
-    def engine(self, name: str) -> "Engine":
+    def engine(self, name: str) -> "MakesPictures":
         """The engine of a backbone. Of the large ones only the last is kept."""
         with self._lock:
             if name not in self._engines:
@@ -61,9 +61,9 @@ class Maker:
                         code="unknown_backbone",
                         status=422,
                     )
-                for other in [each for each in self._engines if each not in _SMALL and name not in _SMALL]:
+                for other in [each for each in self._engines if not (_is_small(each) or _is_small(name))]:
                     del self._engines[other]
-                self._engines[name] = tt.Engine(tt.load(name), find_skill=self.skill)
+                self._engines[name] = tt.open_engine(name, find_skill=self.skill)
             return self._engines[name]
 
     @contextmanager
@@ -72,9 +72,12 @@ class Maker:
 
         The copy is kept for the next job, unless this one broke off where nobody stopped it.
         """
-        if name not in _SMALL:
-            yield self.engine(name).backbone
+        if not _is_small(name):
+            engine = self.engine(name)
+            assert isinstance(engine, tt.Engine), "what is not small is loaded here"
+            yield engine.backbone
             return
+        # A server has no weights here, which `load` says.
         backbone = self._spare.pop(name, None) or tt.load(name)
         try:
             yield backbone
@@ -139,6 +142,11 @@ class Maker:
 
     def _entry_of(self, file: str, size: tuple[int, int]) -> InputEntry:
         return InputEntry(sha256=file, bytes=self._files.path(file).stat().st_size, size_px=size)
+
+
+def _is_small(name: str) -> bool:
+    """Whether it takes no memory to speak of."""
+    return name == "pocket" or is_address(name)
 
 
 def card_data(card: "Card", *, is_loaded: bool) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from triptych.addresses import is_address
 from triptych.errors import Cancelled, TriptychError
 from triptych.studio.errors import StudioError
 from triptych.studio.files import FileStore
@@ -20,6 +21,9 @@ from triptych.studio.jobs import Jobs, Kind, Lane, State
 from triptych.studio.shelf import Shelf
 from triptych.studio.store import Store
 from triptych.studio.worker.job import Claim, StopJob
+
+if TYPE_CHECKING:
+    from triptych.models.backbone import Card
 
 __all__ = ["work"]
 
@@ -119,12 +123,17 @@ class Worker:
         """Load the models, then both lanes."""
         from triptych.comfyui.files import FAMILIES as WORKFLOWS
         from triptych.models.catalog import FAMILIES
+        from triptych.sampling.remote.server import CARD
         from triptych.studio.worker.maker import Maker, card_data
 
         self.maker = Maker(self.shelf, self.files, self.names)
         try:
-            card = self.maker.engine(self.names[0]).backbone.card
-            self.store.note("backbones", [card_data(card, is_loaded=True), *self._others()])
+            cards = {self.names[0]: self.maker.engine(self.names[0]).card, **self._others()}
+            first, *others = (card for card in cards.values() if card is not None)
+            known = [card_data(first, is_loaded=True), *(card_data(card, is_loaded=False) for card in others)]
+            facts = {name: card and CARD.dump_python(card, mode="json") for name, card in cards.items()}
+            self.store.note("cards", facts)
+            self.store.note("backbones", known)
             self.store.note("only_here", [family.name for family in FAMILIES if not family.diffusers])
             self.store.note("workflows", WORKFLOWS)
         except Exception as error:
@@ -139,13 +148,20 @@ class Worker:
         for thread in threads:
             thread.join()
 
-    def _others(self) -> list[dict[str, Any]]:
-        """Backbones that were named, and are loaded when they are asked for."""
+    def _others(self) -> "dict[str, Card | None]":
+        """Backbones that were named, and are loaded when they are asked for; None is not known before. Servers are
+        asked now, since that costs nothing."""
         from triptych.models.catalog import known_card
-        from triptych.studio.worker.maker import card_data
 
-        cards = [known_card(name) for name in self.names[1:]]
-        return [card_data(card, is_loaded=False) for card in cards if card is not None]
+        cards: dict[str, Card | None] = {}
+        for name in self.names[1:]:
+            cards[name] = known_card(name)
+            if is_address(name):
+                try:
+                    cards[name] = self.maker.engine(name).card
+                except TriptychError as error:
+                    _log.warning("%s", error)
+        return cards
 
     def _lane(self, lane: Lane) -> None:
         bell = self._bells[lane]
