@@ -42,8 +42,9 @@ def bits(results):
         {},
         {"number": 2, "steps": 2},
         {"steps": 2, "solver": Solver.HEUN, "size_px": 96, "conditioning": tt.Conditioning.REPAINT},
+        {"skills": (tt.SkillUse(name="storyboard", weight=0.5),)},
     ],
-    ids=["plain", "two", "settings"],
+    ids=["plain", "two", "settings", "skill"],
 )
 def test_pixels_are_those_of_this_machine(here, there, more):
     request = tt.Request(page=PAGE, seed=11, **more)
@@ -63,7 +64,7 @@ def test_card_is_that_of_the_backbone(here, there, served):
 def test_unknown_skill_and_model_are_told_of_by_the_studio(there, served):
     with pytest.raises(BackboneError, match="nobody"):
         there.generate(tt.Request(page=PAGE, skills=(tt.SkillUse(name="nobody"),)))
-    with pytest.raises(BackboneError, match="no model 'pocked'. It has pocket"):
+    with pytest.raises(BackboneError, match=r"no model 'pocked'. It has pocket"):
         tt.open_engine(served.url + "/v1#pocked")
 
 
