@@ -242,7 +242,7 @@ export class PageView extends LitElement {
         .adders .button { padding: 0 var(--space-2); gap: 6px; }
         .facts { display: flex; flex-basis: 100%; justify-content: space-between; gap: var(--space-3); padding-top: var(--space-1); font-variant-numeric: tabular-nums; }
         @media (min-width: 641px) { .beside { padding-left: calc(268px + var(--space-4)); } }
-        @media (max-width: 900px) { main { padding: var(--space-4) var(--space-4) 140px; } .sheet { padding: var(--space-5); } }
+        @media (max-width: 900px) { main { padding: var(--space-4) var(--space-4) 140px; } .sheet { max-width: max(628px, calc(var(--most, 900px) + 2 * var(--space-5))); padding: var(--space-5); } }
         @media (max-width: 640px) {
             main { padding: var(--space-2) var(--space-2) 190px; }
             .sheet { padding: var(--space-4); }
