@@ -209,7 +209,7 @@ def test_load_foreign_library_in_the_index_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("nonsense", r"or a known backbone\. Known: pocket, black-forest-labs/FLUX\.1-dev"),
+        ("nonsense", r"or a known backbone\. Known: pocket, pocket-2, black-forest-labs/FLUX\.1-dev"),
         ("flux2-klein-4b", r"Did you mean black-forest-labs/FLUX\.2-klein-4B\? Known:"),
         ("pockets", r"Did you mean pocket\?"),
         ("./no/where", r"there is no folder or file '\./no/where'"),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_to"]
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="pocket, a hub name, a folder or a file.")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="pocket, pocket-2, a hub name, a folder or a file.")]
 
 
 def add_to(app: typer.Typer) -> None:

@@ -43,7 +43,7 @@ BackboneName = Annotated[
     typer.Option(
         "--backbone",
         metavar="NAME",
-        help="The model: pocket, a hub name, a folder, a file, or http://host:port/v1#model.",
+        help="The model: pocket, pocket-2, a hub name, a folder, a file, or http://host:port/v1#model.",
     ),
 ]
 CanvasLayout = Annotated[Layout | None, typer.Option(help="How panels are arranged on the canvas.")]

@@ -30,7 +30,7 @@ _PICKLED = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
 
 
 def load(source: str | Path = "pocket", options: LoadOptions | None = None) -> Backbone:
-    """A backbone: `pocket`, a name on the Hub, a diffusers folder, or one safetensors or GGUF file.
+    """A backbone: `pocket`, `pocket-2`, a name on the Hub, a diffusers folder, or one safetensors or GGUF file.
 
     A file that holds a transformer alone is named with the checkpoint of its other parts, `FILE@BASE`, or in `options`.
 

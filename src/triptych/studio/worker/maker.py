@@ -146,19 +146,20 @@ class Maker:
 
 def _is_small(name: str) -> bool:
     """Whether it takes no memory to speak of."""
-    return name == "pocket" or is_address(name)
+    return name in ("pocket", "pocket-2") or is_address(name)
 
 
 def card_data(card: "Card", *, is_loaded: bool) -> dict[str, Any]:
     """What a backbone can do, for the page to show before it is tried."""
     sizes = [list(size) for size in card.sizes_px]
+    smaller = card.side_px if card.one_area else card.side_px // 2
     return {
         "name": card.name,
         "family": card.family,
         "is_loaded": is_loaded,
         "conditionings": [way.value for way in card.conditionings],
         "side_px": card.side_px,
-        "sizes": sizes or ([card.side_px] if card.fixed_side else [card.side_px // 2, card.side_px]),
+        "sizes": sizes or ([card.side_px] if card.fixed_side else [smaller, 2 * smaller]),
         "max_conditions": MAX_CONDITIONS,
         "trained_conditions": card.most_references,
         "max_slots": min(MAX_SLOTS, card.most_slots or MAX_SLOTS),
