@@ -18,10 +18,10 @@ def _sizes(page: Page, card: Card, size_px: tuple[int, int] | int | None = None)
     return [picture.size if (picture := panel.picture) else panel.size_px or (0, 0) for panel in panels]
 
 
-def _page(width: int, height: int, **asked: tuple[int, int]) -> Page:
+def _page(width: int, height: int, size_px: tuple[int, int] | None = None) -> Page:
     picture = Image.new("RGB", (width, height))
     example = Page(panels=(condition(picture), slot(answer=picture)))
-    return Page(panels=(condition(picture), slot("mirror it", **asked)), context=(example,))
+    return Page(panels=(condition(picture), slot("mirror it", size_px=size_px)), context=(example,))
 
 
 @pytest.mark.parametrize("size_px", [256, (256, 256)])

@@ -100,7 +100,9 @@ def load_recipe(name_or_path: str) -> PretrainRecipe:
     try:
         return PretrainRecipe.model_validate(data)
     except ValidationError as error:
-        raise TrainingError(f"recipe {path} cannot be used: {'; '.join(list(problems(error, PretrainRecipe))[:5])}.") from error
+        raise TrainingError(
+            f"recipe {path} cannot be used: {'; '.join(list(problems(error, PretrainRecipe))[:5])}."
+        ) from error
 
 
 def _rules(recipe: EntryRecipe) -> tuple[Rule, ...]:
