@@ -4,7 +4,7 @@ import {addVariant, fingerprint, isSlot, newSeed, toWire} from './doc.js';
 import {on} from './events.js';
 import {backboneOf, hindrances} from './server.js';
 import {signal} from './signal.js';
-import {amend, doc, edit, place} from './studio.js';
+import {amend, doc, edit, keepAll, place} from './studio.js';
 import {messages, say, unsay} from './ui.js';
 
 /** @typedef {import('./types.js').Job} Job */
@@ -174,6 +174,8 @@ export async function generate({only = null, lane = 'batch', seed, variants} = {
     lastMade = fingerprint(now);
     asking += 1;
     try {
+        // A reload a moment later must find the page that this fills.
+        if (lane === 'batch') await keepAll();
         const job = await api.post('/api/jobs', {
             kind: 'generate', lane, replaces: lane === 'live' ? newestLive : null, document: place.value.id, body: {request, slots},
         });

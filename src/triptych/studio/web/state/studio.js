@@ -142,7 +142,8 @@ async function saveNow() {
     }
 }
 
-function keepAll() {
+/** Keeps the page with its past and future for the next visit, now. */
+export function keepAll() {
     places.set(place.value.key, place.value);
     const spoken = new Set([place.value.key, ...past.map((one) => one.key), ...future.map((one) => one.key)]);
     places = new Map([...places].filter(([key]) => spoken.has(key)));
