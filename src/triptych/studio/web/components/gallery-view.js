@@ -63,7 +63,8 @@ export class GalleryView extends LitElement {
     render() {
         const {chunks, total, loading, error, filter, query} = gallery.value;
         const isEmpty = !loading && chunks.every((chunk) => !chunk.length);
-        return html`<main aria-busy=${loading}>
+        // The bar stands before the pictures, as more of them come while one goes on with Tab.
+        return html`${selected.value.size ? this._mass() : nothing}<main aria-busy=${loading}>
             <header><h1>Gallery</h1><span class="quiet" role="status">${total === 1 ? '1 picture' : `${total.toLocaleString('en')} pictures`}</span><span class="fill"></span>
                 ${filter === 'bin' ? html`<button class="button danger" @click=${emptyBin} ?disabled=${isEmpty}>Empty the bin</button>` : html`<button class="button plain" @click=${clearAllButFavourites} ?disabled=${isEmpty}>Clear all but favourites</button>`}</header>
             <div class="filters">
@@ -78,7 +79,7 @@ export class GalleryView extends LitElement {
             ${chunks.map((chunk) => html`<gallery-chunk .pictures=${chunk} .selected=${selected.value} .picking=${this.picking || selected.value.size > 0} @chosen=${this._choose}></gallery-chunk>`)}
             ${loading ? html`<p class="quiet loading" role="status">Loading</p>` : nothing}
             <div class="end" ${ref((element) => element && this._watcher.observe(element))}></div>
-        </main>${selected.value.size ? this._mass() : nothing}`;
+        </main>`;
     }
 
     _words() {

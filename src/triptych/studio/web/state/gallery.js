@@ -38,6 +38,7 @@ let typing;
 /** Searches when typing rests; what is shown until then is not the answer. @param {string} query */
 export function searchSoon(query) {
     update({query, loading: true});
+    ticket += 1; // what was asked before is no answer to these words
     clearTimeout(typing);
     typing = setTimeout(() => search({query}), 200);
 }
