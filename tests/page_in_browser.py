@@ -54,7 +54,9 @@ def found(page, words: str) -> int:
     with page.expect_response(lambda answer: words in parse_qs(urlsplit(answer.url).query).get("query", [])):
         page.get_by_label("Search by words").fill(words)
     page.locator("gallery-view main[aria-busy=false]").wait_for()
-    return page.locator("gallery-item").count()
+    # Pictures are in the document only while they are near the window, so the heading is asked.
+    told = page.locator("gallery-view header").get_by_role("status").inner_text()
+    return int(told.split()[0].replace(",", ""))
 
 
 def panels(page):
