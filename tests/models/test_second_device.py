@@ -1,26 +1,13 @@
 """What must be true on another device than the CPU, in a process of its own: see `on_second_device.py`."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
+from in_a_process import run_on_device
 
-
-def _run(marks: str, device: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-m", marks, "tests/models/on_second_device.py"],
-        cwd=ROOT,
-        env=os.environ | {"TRIPTYCH_DEVICE": device},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-4000:]
+_run = partial(run_on_device, "tests/models/on_second_device.py")
 
 
 def test_klein_on_a_second_device() -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "find_checkpoint",
     "find_family",
     "find_known",
+    "find_shipped",
     "known_card",
 ]
 
@@ -62,7 +63,12 @@ def find_checkpoint(name: str) -> Checkpoint | None:
 
 def find_known(name: str) -> Checkpoint | None:
     """One that ships inside the package, by its name, or one on the Hub as in `find_checkpoint`."""
-    return next((each for each in SHIPPED if each.card.name == name), None) or find_checkpoint(name)
+    return find_shipped(name) or find_checkpoint(name)
+
+
+def find_shipped(name: str) -> Checkpoint | None:
+    """One that ships inside the package, by its name."""
+    return next((each for each in SHIPPED if each.card.name == name), None)
 
 
 def known_card(name: str) -> Card | None:

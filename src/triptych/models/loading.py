@@ -15,7 +15,7 @@ from triptych.addresses import is_address, read_address
 from triptych.errors import BackboneError
 from triptych.files import read_json, why_unread
 from triptych.models.backbone import Backbone
-from triptych.models.catalog import CHECKPOINTS, SHIPPED, Checkpoint, find_checkpoint
+from triptych.models.catalog import CHECKPOINTS, SHIPPED, Checkpoint, find_checkpoint, find_shipped
 from triptych.models.hardware import best_device, native_dtype
 from triptych.models.memory import choose, free_bytes
 from triptych.models.options import LoadOptions, Offload, Quantise
@@ -24,7 +24,6 @@ from triptych.models.pocket.files import load_pocket, shipped_pocket
 __all__ = ["load"]
 
 _log = logging.getLogger(__name__)
-_SHIPPED = tuple(each.card.name for each in SHIPPED)
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 _PICKLED = {".ckpt", ".pt", ".pth", ".bin", ".pkl"}
 
@@ -48,7 +47,7 @@ def load(source: str | Path = "pocket", options: LoadOptions | None = None) -> B
             "`--backbone` of generate, batch, replay, evaluate and studio), and no weights can be loaded from it. Name "
             "a backbone on this machine or the Hub."
         )
-    if name in _SHIPPED:
+    if find_shipped(name) is not None:
         return _pocket(shipped_pocket(name), options, device)
     path = Path(name).expanduser()
     file, at, base = name.partition("@")
@@ -69,9 +68,10 @@ def _unknown(name: str, path: Path) -> str:
     if path.is_absolute() or len(path.parts) > 1:
         return f"there is no folder or file {name!r}."
     names = {each.card.name.rpartition("/")[2].lower(): each.card.name for each in CHECKPOINTS}
-    near = get_close_matches(name.lower(), [*_SHIPPED, *names], n=1)
+    shipped = [each.card.name for each in SHIPPED]
+    near = get_close_matches(name.lower(), [*shipped, *names], n=1)
     meant = f"Did you mean {names.get(near[0], near[0])}? " if near else ""
-    known = ", ".join([*_SHIPPED, *names.values()])
+    known = ", ".join([*shipped, *names.values()])
     return f"{name!r} is not a folder, a file or a known backbone. {meant}Known: {known}."
 
 

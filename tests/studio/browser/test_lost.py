@@ -10,13 +10,19 @@ from page_in_browser import at_rest, made, messages
 pytestmark = pytest.mark.browser
 
 
-def test_lost_studio_is_told_once_and_all_goes_on_when_it_is_back(browser, mortal):
-    url, kill, start = mortal
+def _opened(browser, url: str):
+    """The studio's first page, filled and at rest."""
     page = browser.new_context(reduced_motion="reduce").new_page()
     page.set_default_timeout(60_000)
     page.goto(url)
     made(page, 3).wait_for()
     at_rest(page)
+    return page
+
+
+def test_lost_studio_is_told_once_and_all_goes_on_when_it_is_back(browser, mortal):
+    url, kill, start = mortal
+    page = _opened(browser, url)
     kill()
     told = page.get_by_role("alert").filter(has_text="Start it again with: triptych studio")
     told.wait_for()
@@ -40,11 +46,7 @@ def test_lost_studio_is_told_once_and_all_goes_on_when_it_is_back(browser, morta
 
 def test_jobs_of_a_killed_studio_are_done_and_their_slots_filled(browser, mortal):
     url, kill, start = mortal
-    page = browser.new_context(reduced_motion="reduce").new_page()
-    page.set_default_timeout(60_000)
-    page.goto(url)
-    made(page, 3).wait_for()
-    at_rest(page)
+    page = _opened(browser, url)
     page.get_by_role("switch", name="Live").click()
     page.get_by_role("button", name="More settings").click()
     page.get_by_label("Steps", exact=True).fill("60")

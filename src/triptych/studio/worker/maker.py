@@ -146,7 +146,9 @@ class Maker:
 
 def _is_small(name: str) -> bool:
     """Whether it takes no memory to speak of."""
-    return name in ("pocket", "pocket-2") or is_address(name)
+    from triptych.models.catalog import find_shipped
+
+    return find_shipped(name) is not None or is_address(name)
 
 
 def card_data(card: "Card", *, is_loaded: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from einops import rearrange
@@ -187,6 +188,5 @@ def mean_answers(
     problem = _by_reference(network, batch)
     noise = torch.randn(problem.clean.shape, generator=generator).to(problem.clean.device)
     predicted = problem.predict(network, batch, noise, torch.ones(len(noise), device=noise.device)).float()
-    slots = batch.answers.shape[1]
-    both = (rearrange(tokens, "b (p n) c -> (b p) n c", p=slots) for tokens in (predicted, problem.clean))
-    return next(both), next(both)
+    folded = partial(rearrange, pattern="b (p n) c -> (b p) n c", p=batch.answers.shape[1])
+    return folded(predicted), folded(problem.clean)
