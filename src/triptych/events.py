@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
@@ -11,7 +11,7 @@ from PIL.Image import Image
 
 from triptych.errors import Cancelled
 
-__all__ = ["CancelToken", "Done", "Event", "Phase", "Preview", "Step", "Warning", "ctrl_c_cancels", "result_of"]
+__all__ = ["CancelToken", "Done", "Event", "Phase", "Preview", "Step", "Warning", "ctrl_c_cancels"]
 
 _T = TypeVar("_T")
 
@@ -94,18 +94,6 @@ class CancelToken:
     def wait(self, timeout_s: float | None = None) -> bool:
         """Block until the token is cancelled or the time is over; tells whether it is cancelled."""
         return self._event.wait(timeout_s)
-
-
-def result_of(events: Iterable[Event[_T]], on_event: Callable[[Event[_T]], None] | None = None) -> _T:
-    """What the work that tells `events` ends in; `on_event` hears each of them as it happens."""
-    done: Done[_T] | None = None
-    for event in events:
-        if on_event is not None:
-            on_event(event)
-        if isinstance(event, Done):
-            done = event
-    assert done is not None, "work that raised nothing ends in Done"
-    return done.result
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 
-from triptych.events import CancelToken, Done, Event, Phase, Preview, Step, Warning, result_of
+from triptych.events import CancelToken, Done, Event, Phase, Preview, Step, Warning
 from triptych.models.backbone import Backbone, Card
 from triptych.sampling.lanes import Worn, worn_by_all
 from triptych.sampling.relief import BatchTooLargeError, run_relieved
@@ -92,7 +92,13 @@ class Engine:
         raises ends the run. Raises Cancelled when `cancel` is, and for what cannot be made RequestError, BackboneError,
         PageError, LayoutError, PromptError or SkillError.
         """
-        return result_of(self._events(self._jobs(requests, skill), cancel or CancelToken(), taken=True), on_event)
+        results: tuple[Result, ...] = ()
+        for event in self._events(self._jobs(requests, skill), cancel or CancelToken(), taken=True):
+            if on_event is not None:
+                on_event(event)
+            if isinstance(event, Done):
+                results = event.result
+        return results
 
     def stream(
         self,

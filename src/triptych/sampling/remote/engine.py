@@ -11,7 +11,7 @@ from PIL import Image
 from triptych.addresses import read_address
 from triptych.conditioning import Conditioning, Solver
 from triptych.errors import BackboneError
-from triptych.events import CancelToken, Done, Event, Phase, Step, Warning, result_of
+from triptych.events import CancelToken, Done, Event, Phase, Step, Warning
 from triptych.models.backbone import Card
 from triptych.sampling.remote.calls import Call, calls_of, refuse
 from triptych.sampling.remote.server import Server
@@ -83,7 +83,13 @@ class RemoteEngine:
         on_event: Callable[[Event[tuple[Result, ...]]], None] | None = None,
     ) -> tuple[Result, ...]:
         """As `Engine.generate`. Skills are names of the server's."""
-        return result_of(self.stream(requests, skill=skill, cancel=cancel), on_event)
+        results: tuple[Result, ...] = ()
+        for event in self.stream(requests, skill=skill, cancel=cancel):
+            if on_event is not None:
+                on_event(event)
+            if isinstance(event, Done):
+                results = event.result
+        return results
 
     def stream(
         self,
