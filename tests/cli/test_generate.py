@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -16,6 +17,7 @@ import triptych as package
 from triptych.data.pagesets import save_pageset
 from triptych.images import read_png_text, save_png
 from triptych.models.pocket import PocketBackbone
+from triptych.models.pocket.files import shipped_pocket
 from triptych.page import Page, condition, slot
 from triptych.pagefile import save_page
 
@@ -164,6 +166,31 @@ def test_replay_of_a_picture_makes_the_same_pixels(triptych, fox, pocket_file, t
     again = tmp_path / "again" / picture.name
     assert Image.open(again).tobytes() == Image.open(picture).tobytes()
     assert read_png_text(again) == read_png_text(picture)
+
+
+def test_replay_of_a_picture_made_by_a_file_wants_that_file(triptych, pocket_file, tmp_path):
+    page = ("generate", "--slot", "b", "--size", 64, "--steps", 1, "--backbone")
+    assert triptych(*page, pocket_file, "--out", tmp_path / "out").exit_code == 0
+    picture = tmp_path / "out" / "page-seed0-1.png"
+
+    refused = triptych("replay", picture, "--out", tmp_path / "again")
+    assert refused.exit_code == 2 and "Name that file with --backbone" in refused.output
+    assert not list((tmp_path / "again").glob("*.png"))
+
+    other = triptych("replay", picture, "--out", tmp_path / "other", "--backbone", "pocket")
+    assert other.exit_code == 1 and "was made with other weights than pocket has" in other.output
+
+    renamed = shutil.copy(pocket_file, tmp_path / "renamed.safetensors")
+    same = triptych("replay", picture, "--out", tmp_path / "same", "--backbone", renamed)
+    assert same.exit_code == 0 and "other weights" not in same.output
+
+
+def test_picture_made_by_a_copy_of_the_shipped_pocket_says_no_more_than_its_name(triptych, tmp_path):
+    copy = shutil.copy(shipped_pocket("pocket-2"), tmp_path / "copy.safetensors")
+    made = triptych("generate", "--slot", "b", "--size", 64, "--out", tmp_path / "out", "--backbone", copy)
+    assert made.exit_code == 0, made.output
+    record = json.loads(read_png_text(tmp_path / "out" / "page-seed0-1.png")["triptych"])
+    assert record["request"]["backbone"] == "pocket-2" and "weights" not in record
 
 
 def test_replay_of_other_pixels_says_so(triptych, pocket_file, tmp_path):

@@ -65,6 +65,16 @@ def test_dry_run_says_what_would_be_sent_and_asks_nobody(triptych, fox):
     assert told.exit_code == 0, told.output
     assert "call 1 of 2: images/edits, 1 picture sent, 96x64 px asked" in told.output
     assert "Picture 1: a fox / in snow" in told.output
+    assert "if it is a Triptych studio: the request as it is, in one call" in told.output
+    assert "if it is vLLM-Omni: the calls below, with seed 0" in told.output
+    assert "if it is a server of OpenAI's image API: the calls below, with no seed" in told.output
+
+
+def test_dry_run_says_which_servers_would_refuse_the_request(triptych, fox):
+    arguments = ("--condition", fox, "a fox", "--slot", "in snow", "--backbone", "http://127.0.0.1:9/v1#m", "--dry-run")
+    told = triptych("generate", *arguments, "--steps", 3, "--seed", 4)
+    assert "if it is vLLM-Omni: the calls below, with seed 4, num_inference_steps 3" in told.output, told.output
+    assert "if it is a server of OpenAI's image API: refused, as it has no field for steps" in told.output
 
 
 def test_batch_makes_what_is_missing_once_the_server_is_there_again(triptych, tmp_path):

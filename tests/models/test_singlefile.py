@@ -17,6 +17,7 @@ from tiny_training import random_skill
 from triptych.errors import BackboneError
 from triptych.models.adapters import Skills
 from triptych.models.backbone import Conditioning
+from triptych.models.fingerprints import file_fingerprint
 from triptych.models.keyformats.fusing import swap_halves
 from triptych.models.keyformats.layers import layers_of
 from triptych.models.loading import load
@@ -43,6 +44,20 @@ def test_load_single_file_takes_its_other_parts_from_base(klein_folder, tmp_path
         load(file, ON_CPU)
     backbone = load(file, LoadOptions(device="cpu", dtype=torch.float32, base=str(klein_folder)))
     torch.testing.assert_close(backbone.transformer.proj_out.weight, weights["proj_out.weight"])
+    # The base's name alone would find other weights.
+    assert backbone.card.weights == file_fingerprint(file)
+    assert load(klein_folder, ON_CPU).card.weights is None
+
+
+@pytest.mark.parametrize("length", [0, 1000, 3 * 2**16, 2**26, 2**26 + 2**16 + 5])
+def test_fingerprint_follows_length_and_bytes_wherever_they_are_read(tmp_path, length):
+    files = [tmp_path / "one.bin", tmp_path / "same.bin", tmp_path / "longer.bin", tmp_path / "last.bin"]
+    data = b"\1" * length
+    for file, content in zip(files, [data, data, data + b"\1", data[:-1] + b"\2"], strict=True):
+        file.write_bytes(content)
+    one, same, longer, last = map(file_fingerprint, files)
+    assert one == same
+    assert len({one, longer, last}) == 3
 
 
 def scales_of(weight: Tensor, blocks: int) -> Tensor:

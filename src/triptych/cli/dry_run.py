@@ -21,7 +21,7 @@ from triptych.models.hardware import best_device, operations_per_second
 from triptych.models.memory import estimate
 from triptych.page import Page
 from triptych.prompts import write_prompt
-from triptych.sampling.remote.calls import calls_of, card_of, kind_of
+from triptych.sampling.remote.calls import KINDS, PLAIN, Kind, calls_of, card_of, unsaid
 from triptych.sampling.request import Request
 from triptych.sampling.ways.canvas import page_canvas
 from triptych.sampling.working import working_page
@@ -54,19 +54,33 @@ def _print(lines: Iterator[str]) -> None:
 
 
 def _sent(request: Request) -> Iterator[str]:
-    """What a server would be asked; which fields it has is only known when it is."""
+    """What a server would be asked, by kind: of which kind it is, only the server itself says."""
     address = read_address(request.backbone)
     card = card_of(str(address), address.model or "")
-    calls = calls_of(request, card, kind_of("vllm"), address.model or "")
+    model = address.model or ""
+    calls = calls_of(request, card, PLAIN, model)
     where = "this machine" if address.is_here else f"{address.host}, another machine"
-    yield f"{address}, on {where}; it is not asked now"
+    yield f"{address}, on {where}; it is not asked now, so its kind is not known"
     yield from _layout(request.page, working_page(request.page, card, request.size_px))
-    yield "a studio of Triptych gets the page as it is, in one call; another server gets:"
+    for kind in (*KINDS.values(), PLAIN):
+        yield f"if it is {kind.title}: {_as_kind(request, card, kind, model)}"
+    each = f" for each of {request.number} results" if request.number > 1 else ""
+    yield f"the calls{each}:"
     for number, call in enumerate(calls, 1):
         size = f"{call.size_px[0]}x{call.size_px[1]} px" if call.size_px else "a size of its own"
         pictures = console.counted(len(call.images), "picture")
         yield f"call {number} of {len(calls)}: {call.path}, {pictures} sent, {size} asked"
         yield f"  prompt: {' / '.join(call.prompt.splitlines())}"
+
+
+def _as_kind(request: Request, card: Card, kind: Kind, model: str) -> str:
+    """What a server of that kind gets."""
+    if names := unsaid(request, kind):
+        return f"refused, as it has no field for {' and '.join(names)}"
+    if kind.takes_requests:
+        return "the request as it is, in one call"
+    fields = calls_of(request, card, kind, model)[0].more
+    return f"the calls below, with {', '.join(f'{name} {value}' for name, value in fields.items()) or 'no seed'}"
 
 
 def _measured(request: Request, engine: tt.Engine) -> Iterator[str]:

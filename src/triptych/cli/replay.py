@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 from PIL import ImageChops
 
+from triptych.addresses import is_address
 from triptych.cli import console, options
 from triptych.cli.output import Overwrite, keep_inputs, prepare_folder, write_results
-from triptych.errors import OutputError, SkillError
+from triptych.errors import BackboneError, OutputError, SkillError
 from triptych.events import CancelToken, ctrl_c_cancels
 from triptych.images import load_image, png_bytes
 from triptych.sampling.inputs import Keep
@@ -96,10 +97,17 @@ class _Again:
         if target.resolve() == path.resolve():
             raise OutputError(f"{path} would be overwritten by its replay. Choose another --out.")
         asked = recorded.request
+        if recorded.weights is not None and self.backbone is None and not is_address(asked.backbone):
+            raise BackboneError(
+                f"{path} was made with weights from a file (its fingerprint is {recorded.weights}), and the name "
+                f"{asked.backbone!r} does not say which. Name that file with --backbone."
+            )
         skills = _found(path, asked.skills, self.skills)
         request = replace(asked, backbone=self.backbone or asked.backbone, skills=skills)
         with console.working(f"loading {request.backbone}"):
             engine = options.open_engine(request.backbone, self.step_cache)
+        if engine.card.weights != recorded.weights:
+            console.say(f"{path} was made with other weights than {request.backbone} has")
         with console.progress("steps", total=engine.steps_of(request)) as bar, ctrl_c_cancels(CancelToken()) as cancel:
             (result,) = engine.generate(request, cancel=cancel, on_event=lambda event: console.advance(bar, event))
         if result.skill != asked.skill:

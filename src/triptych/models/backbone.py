@@ -78,6 +78,10 @@ class Card:
 
     words: Words = Words.ANY
 
+    weights: str | None = None
+    """Fingerprint of the file that its weights are from, where `name` is not enough to find them again: a pocket in a
+    file of its own, or a transformer beside its base."""
+
     own_skills: bool = False
     """No skill of another checkpoint fits, though the layers have the same names and sizes: the tokens differ."""
 

@@ -16,6 +16,7 @@ from triptych.errors import BackboneError
 from triptych.files import read_json, why_unread
 from triptych.models.backbone import Backbone
 from triptych.models.catalog import CHECKPOINTS, SHIPPED, Checkpoint, find_checkpoint, find_shipped
+from triptych.models.fingerprints import file_fingerprint
 from triptych.models.hardware import best_device, native_dtype
 from triptych.models.memory import choose, free_bytes
 from triptych.models.options import LoadOptions, Offload, Quantise
@@ -96,9 +97,20 @@ def _pocket(path: Path, options: LoadOptions, device: str) -> Backbone:
                 f"{name} {value.value!r} is for large backbones; the pocket does without. Leave it out."
             )
     backbone = load_pocket(path, dtype=options.dtype, device=device)
+    backbone.card = replace(backbone.card, weights=_own_weights(path, backbone.card.name))
     if options.compile:
         backbone.transformer.compile_repeated_blocks()
     return backbone
+
+
+def _own_weights(path: Path, name: str) -> str | None:
+    """The fingerprint of a pocket's file, unless `name` finds the same bytes inside the package."""
+    shipped = shipped_pocket(name)
+    if path == shipped:
+        return None
+    found = file_fingerprint(path)
+    is_shipped = find_shipped(name) is not None and found == file_fingerprint(shipped)
+    return None if is_shipped else found
 
 
 def _from_file(path: Path, options: LoadOptions, device: str) -> Backbone:
@@ -203,4 +215,7 @@ def _from_index(
         offload=options.offload or Offload.NONE,
     )
     parts = load_parts(source, index, options, transformer_file=transformer_file)
-    return assemble(parts, index, checkpoint, options, name=source)
+    backbone = assemble(parts, index, checkpoint, options, name=source)
+    if transformer_file is not None:
+        backbone.card = replace(backbone.card, weights=file_fingerprint(transformer_file))
+    return backbone

@@ -92,7 +92,14 @@ def run(
     timings = clock.timings(len(requests))
     yield Done(
         result=tuple(
-            Result(request=request, images=images, timings=timings, read_tokens=read.tokens, cached_tokens=cached)
+            Result(
+                request=request,
+                images=images,
+                timings=timings,
+                read_tokens=read.tokens,
+                cached_tokens=cached,
+                weights=backbone.card.weights,
+            )
             for request, images, cached in zip(requests, pictures, read.cached, strict=True)
         )
     )

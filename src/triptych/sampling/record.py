@@ -45,6 +45,11 @@ class _Chunk(BaseModel):
     request: dict[str, Any]
     inputs: tuple[InputEntry, ...] = ()
     """The pictures that the request names by digest."""
+    weights: str | None = None
+    """Of `Result`; only there where the backbone's name is not enough."""
+
+    def text(self) -> str:
+        return self.model_dump_json(exclude={"weights"} if self.weights is None else None)
 
 
 class _Chunk01(BaseModel):
@@ -87,6 +92,8 @@ class Recorded:
     version: str
     keep: Keep
     """How it keeps the pictures that it was made from."""
+    weights: str | None = None
+    """Of `Result`: the fingerprint of the file that made it, where the backbone's name is not enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +154,14 @@ def result_text(result: Result, slot: int, kept: Kept) -> dict[str, str]:
 
     `kept` is what `kept_request` made of the result's request, or of one that differs in the seed only.
     """
-    chunk = _Chunk(triptych=__version__, slot=slot, request={**kept.request, "seed": result.seed}, inputs=kept.inputs)
-    return {KEY: chunk.model_dump_json()}
+    chunk = _Chunk(
+        triptych=__version__,
+        slot=slot,
+        request={**kept.request, "seed": result.seed},
+        inputs=kept.inputs,
+        weights=result.weights,
+    )
+    return {KEY: chunk.text()}
 
 
 def read_record(
@@ -172,7 +185,7 @@ def read_record(
     request = Request.from_record(chunk.request, resolve=lambda text: _picked(found, text))
     _check_slot(path, chunk.slot, len(request.page.slots))
     keep = Keep.BESIDE if chunk.inputs else Keep.INSIDE
-    return Recorded(request=request, slot=chunk.slot, version=chunk.triptych, keep=keep)
+    return Recorded(request=request, slot=chunk.slot, version=chunk.triptych, keep=keep, weights=chunk.weights)
 
 
 def without_inputs(path: str | Path) -> tuple[str, bytes]:
@@ -190,7 +203,7 @@ def without_inputs(path: str | Path) -> tuple[str, bytes]:
     inputs = Inputs()
     record = Request.from_record(chunk.request).record(inputs.encode)
     bare = chunk.model_copy(update={"request": record, "inputs": tuple(inputs.entries.values())})
-    return words, png_bytes(load_image(path), {KEY: bare.model_dump_json()})
+    return words, png_bytes(load_image(path), {KEY: bare.text()})
 
 
 def _check_slot(path: str | Path, slot: int, slots: int) -> None:

@@ -41,6 +41,8 @@ class Result:
     """Tokens of conditions and examples, with those of the prompt where the backbone reads them together."""
     cached_tokens: int = 0
     """How many of `read_tokens` an earlier result had read, in this call or another, so that nothing was computed."""
+    weights: str | None = None
+    """As in `Card`: which file made it, where the request's name of the backbone is not enough."""
     notes: tuple[str, ...] = ()
     """What was done on the way: because memory ran out, or because a server works otherwise."""
 

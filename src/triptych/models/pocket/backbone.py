@@ -16,7 +16,7 @@ from triptych.models.backbone import Card, Conditioning, Conditions, Context, Gr
 from triptych.models.pocket.codec import PocketCodec
 from triptych.models.pocket.klt import FACTOR, KltCodec
 from triptych.models.pocket.text import OVERVIEW_FRAME, PocketText, lay_out
-from triptych.models.pocket.transformer import PLACE_FEATURES, PocketTransformer, References
+from triptych.models.pocket.transformer import PLACE_FEATURES, PocketTransformer, ReferenceCache
 from triptych.models.sharing import Shared
 from triptych.prompts import Prompt
 
@@ -94,12 +94,12 @@ def text_parts(prompt: Prompt, frames: Sequence[int]) -> list[tuple[int, str]]:
     return [(OVERVIEW_FRAME if part.panel is None else frames[part.panel], part.text) for part in prompt.parts]
 
 
-def _memory(cache: References) -> Float[Tensor, "batch blocks 2 reference heads width"]:
+def _memory(cache: ReferenceCache) -> Float[Tensor, "batch blocks 2 reference heads width"]:
     return torch.stack([torch.stack(block, dim=1) for block in cache.blocks], dim=1)
 
 
-def _filled_cache(memory: Float[Tensor, "batch blocks 2 reference heads width"]) -> References:
-    return References(blocks=tuple((block[:, 0], block[:, 1]) for block in memory.unbind(1)))
+def _filled_cache(memory: Float[Tensor, "batch blocks 2 reference heads width"]) -> ReferenceCache:
+    return ReferenceCache(blocks=tuple((block[:, 0], block[:, 1]) for block in memory.unbind(1)))
 
 
 def pocket_card(config: PocketConfig = PocketConfig()) -> Card:

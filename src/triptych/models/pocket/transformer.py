@@ -12,7 +12,7 @@ from triptych.models.pocket.attention import KeysAndValues
 from triptych.models.pocket.blocks import DoubleBlock, Modulation, SingleBlock, TimeEmbedding, last_norm, rotary_angles
 from triptych.models.pocket.detail import DetailHead
 
-__all__ = ["FIRST_REFERENCE_FRAME", "PLACE_FEATURES", "PocketTransformer", "References", "with_places"]
+__all__ = ["FIRST_REFERENCE_FRAME", "PLACE_FEATURES", "PocketTransformer", "ReferenceCache", "with_places"]
 
 _PLACE_PERIODS = (4.0, 8.0, 16.0, 32.0)
 PLACE_FEATURES = 4 * len(_PLACE_PERIODS)
@@ -23,7 +23,7 @@ FIRST_REFERENCE_FRAME = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class References:
+class ReferenceCache:
     """Keys and values of the references in every block, double blocks first; those of a detail head come last."""
 
     blocks: tuple[KeysAndValues, ...]
@@ -106,14 +106,14 @@ class PocketTransformer(nn.Module):
         text: Float[Tensor, "batch length width"],
         text_positions: Float[Tensor, "length 4"],
         positions: Float[Tensor, "target 4"],
-        references: References | None = None,
+        references: ReferenceCache | None = None,
     ) -> Float[Tensor, "batch target channels"]:
         """Clean tokens expected at noise level `t`, given the references' keys and values."""
         return self(tokens, t, text, text_positions, positions, references)[0]
 
     def encode_references(
         self, tokens: Float[Tensor, "batch reference channels"], positions: Float[Tensor, "reference 4"]
-    ) -> References:
+    ) -> ReferenceCache:
         """Keys and values of clean tokens in every block: they attend only to themselves. Gradients flow through."""
         no_text = tokens.new_zeros(len(tokens), 0, self.context_embedder.in_features)
         return self(tokens, tokens.new_zeros(len(tokens)), no_text, positions[:0], positions, None)[1]
@@ -125,8 +125,8 @@ class PocketTransformer(nn.Module):
         text: Tensor,
         text_positions: Tensor,
         positions: Tensor,
-        references: References | None,
-    ) -> tuple[Tensor, References]:
+        references: ReferenceCache | None,
+    ) -> tuple[Tensor, ReferenceCache]:
         """Clean tokens, and the tokens' own keys and values in every block."""
         level = self.time_guidance_embed(t.to(tokens))
         text_positions, positions = text_positions.to(tokens.device), positions.to(tokens.device)
@@ -152,7 +152,7 @@ class PocketTransformer(nn.Module):
             if kept is not None:
                 clean = clean + self.detail(stream, next(kept), here)
             own.append(self.detail.kept(stream, tokens, here))
-        return clean, References(blocks=tuple(own))
+        return clean, ReferenceCache(blocks=tuple(own))
 
     def _run(self, block: nn.Module, *inputs: Any) -> Any:
         if self._checkpoints and torch.is_grad_enabled():

@@ -17,7 +17,7 @@ from triptych.sampling.remote.words import server_prompt
 from triptych.sampling.request import Request
 from triptych.sampling.working import wanted_sizes, working_page
 
-__all__ = ["PLAIN", "Call", "Kind", "calls_of", "card_of", "kind_of", "refuse"]
+__all__ = ["KINDS", "PLAIN", "Call", "Kind", "calls_of", "card_of", "kind_of", "refuse", "unsaid"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +32,17 @@ class Kind:
 
 
 PLAIN = Kind(title="a server of OpenAI's image API")
-_KINDS = {
+KINDS = {
     "triptych": Kind(title="a Triptych studio", takes_requests=True, takes_settings=True),
     "vllm": Kind(title="vLLM-Omni", takes_settings=True),
     "sglang": Kind(title="SGLang-Diffusion", takes_settings=True),
 }
+"""By what `owned_by` says in the answer to `GET models`; any other server is `PLAIN`."""
 
 
 def kind_of(owner: object) -> Kind:
     """The kind of a server whose `GET models` names that `owned_by`."""
-    return _KINDS.get(str(owner), PLAIN)
+    return KINDS.get(str(owner), PLAIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +84,12 @@ def card_of(address: str, model: str) -> Card:
     )
 
 
-def refuse(request: Request, kind: Kind, address: str) -> None:
-    """Raise BackboneError for what the request asks and no field of the server can say."""
+def unsaid(request: Request, kind: Kind) -> list[str]:
+    """What the request asks and no field of the server can say."""
+    if kind.takes_requests:
+        return []
     ways = (None, Conditioning.REFERENCE)
-    unsaid = {
+    asked = {
         "skills": bool(request.skills),
         "reading": request.reading is not None,
         "solver": request.solver not in (None, Solver.EULER),
@@ -94,7 +97,12 @@ def refuse(request: Request, kind: Kind, address: str) -> None:
         "steps": request.steps is not None and not kind.takes_settings,
         "guidance": request.guidance is not None and not kind.takes_settings,
     }
-    if names := [name for name, is_unsaid in unsaid.items() if is_unsaid]:
+    return [name for name, is_asked in asked.items() if is_asked]
+
+
+def refuse(request: Request, kind: Kind, address: str) -> None:
+    """Raise BackboneError for what the request asks and no field of the server can say."""
+    if names := unsaid(request, kind):
         raise BackboneError(
             f"{address} is {kind.title}, whose image API has no field for {' and '.join(names)}. Leave that out, or "
             "run the model in a studio of Triptych (`triptych studio --backbone`), which takes whole requests."

@@ -61,8 +61,7 @@ class RemoteEngine:
             _refuse_file(use, str(self._server.address))
         if self._server.is_described:
             return request.settled(self.card)
-        if not self._server.kind.takes_requests:
-            refuse(request, self._server.kind, str(self._server.address))
+        refuse(request, self._server.kind, str(self._server.address))
         return replace(
             request,
             solver=request.solver or Solver.EULER,
@@ -128,7 +127,15 @@ class RemoteEngine:
                 left = (time.monotonic() - began) / done * (total - done)
                 yield Step(step=done, steps=total, seconds_left=left)
             timings = Timings(text_s=0.0, conditions_s=0.0, steps_s=time.monotonic() - started, decode_s=0.0)
-            results.append(Result(request=settled, images=tuple(images), timings=timings, notes=tuple(notes)))
+            results.append(
+                Result(
+                    request=settled,
+                    images=tuple(images),
+                    timings=timings,
+                    weights=self.card.weights,
+                    notes=tuple(notes),
+                )
+            )
         yield Done(result=tuple(results))
 
     def _news(self, plans: list[tuple[Request, Request, tuple[Call, ...]]]) -> list[str]:

@@ -13,7 +13,7 @@ from triptych.canvas import Canvas
 from triptych.flow import interpolate, logit_normal
 from triptych.models.backbone import Grid
 from triptych.models.pocket.backbone import PocketNetwork, positions
-from triptych.models.pocket.transformer import References
+from triptych.models.pocket.transformer import ReferenceCache
 from triptych.training.pretrain.batches import PageBatch, to_unit
 from triptych.training.pretrain.recipe import PretrainRecipe
 
@@ -55,7 +55,7 @@ class _Problem:
     clean: Float[Tensor, "batch targets channels"]
     positions: Float[Tensor, "targets 4"]
     counted: Bool[Tensor, " targets"]
-    references: References | None = None
+    references: ReferenceCache | None = None
 
     def predict(
         self,
@@ -68,7 +68,9 @@ class _Problem:
         """Clean tokens of some of the pages."""
         references = self.references
         if references is not None:
-            references = References(blocks=tuple((keys[pages], values[pages]) for keys, values in references.blocks))
+            references = ReferenceCache(
+                blocks=tuple((keys[pages], values[pages]) for keys, values in references.blocks)
+            )
         return network.transformer.predict(
             tokens[pages],
             levels[pages],
