@@ -9,7 +9,7 @@ from triptych.models.pocket.text import train_tokenizer
 WORDS = ["mirror it", "the same in flat style", "a red fox on a blue background", "wide shot, on a beach at dusk"]
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "detail"])
+@pytest.fixture(params=[False, True], ids=["plain", "heads"])
 def pocket(request: pytest.FixtureRequest) -> PocketBackbone:
     """Width 64, one double and two single blocks, every weight random (the output layers too)."""
     torch.manual_seed(0)
@@ -24,9 +24,13 @@ def pocket(request: pytest.FixtureRequest) -> PocketBackbone:
             text_width=24,
             vocabulary=tokenizer.get_vocab_size(),
             detail=request.param,
+            moves=3 if request.param else 0,
         )
     )
     torch.nn.init.normal_(network.transformer.proj_out.weight, std=0.2)
-    if network.transformer.detail is not None:
-        torch.nn.init.normal_(network.transformer.detail.gain.weight, std=0.05)
+    for head in (network.transformer.detail, network.transformer.moves):
+        if head is not None:
+            torch.nn.init.normal_(head.gain.weight, std=0.05)
+    if network.transformer.moves is not None:
+        torch.nn.init.normal_(network.transformer.moves.move.weight, std=0.1)
     return PocketBackbone(network.eval().requires_grad_(False), tokenizer)

@@ -126,7 +126,7 @@ def test_references_keys_do_not_depend_on_tokens_or_noise_level(pocket: PocketBa
         num_ref_tokens=len(REFERENCES),
     ).kv_cache
     theirs = [layer.get() for layer in (*beside.double_block_caches, *beside.single_block_caches)]
-    theirs += [beside.detail] if pocket.transformer.detail is not None else []
+    theirs += beside.last if pocket.transformer.detail is not None else []
     assert len(theirs) == len(alone.blocks)
     for ours, (keys, values) in zip(alone.blocks, theirs, strict=True):
         torch.testing.assert_close(ours[0], keys, atol=1e-5, rtol=1e-5)

@@ -50,6 +50,8 @@ class PocketConfig:
     vocabulary: int = 6000
     detail: bool = False
     """Whether the references' tokens are read once more at the end: see `DetailHead`."""
+    moves: int = 0
+    """Heads that read the references' tokens by place: see `MoveHead`."""
     sample_from: float | None = None
     """Noise level that the steps after the first start from, as it was trained; None: even steps from 1 to 0."""
 
@@ -71,6 +73,7 @@ class PocketNetwork(nn.Module):
             head_width=config.head_width,
             text_width=config.text_width,
             detail=config.detail,
+            moves=config.moves,
         )
         nn.init.zeros_(self.transformer.proj_out.weight)
 

@@ -18,8 +18,10 @@ from torch.nn import Module
 
 from triptych.flow import velocity_from_data
 from triptych.models.pocket.attention import KeysAndValues
-from triptych.models.pocket.blocks import last_norm, rotary_angles
+from triptych.models.pocket.blocks import last_norm
 from triptych.models.pocket.detail import DetailHead
+from triptych.models.pocket.lastheads import LastHeads
+from triptych.models.pocket.moves import MoveHead
 from triptych.models.pocket.transformer import FIRST_REFERENCE_FRAME, PocketTransformer, with_places
 
 __all__ = ["PocketInDiffusers", "in_diffusers"]
@@ -41,7 +43,7 @@ def in_diffusers(transformer: PocketTransformer) -> "PocketInDiffusers":
             axes_dims_rope=transformer.axes,
             guidance_embeds=False,
         )
-        copy.add_detail(transformer)
+        copy.add_last(transformer)
     weights = {name: weight.detach().clone() for name, weight in transformer.state_dict().items()}
     copy.load_state_dict(weights, assign=True)
     for module in copy.modules():
@@ -56,21 +58,24 @@ def in_diffusers(transformer: PocketTransformer) -> "PocketInDiffusers":
 class PocketInDiffusers(Flux2Transformer2DModel):
     """A `Flux2Transformer2DModel` that predicts clean tokens and answers with velocity, as the pipelines expect.
 
-    Where the pocket has a detail head, this has it too: FLUX.2 ends with its output layer, so the head listens there.
+    Where the pocket has heads at its end, this has them too: FLUX.2 ends with its output layer, so they listen there.
     """
 
     detail: DetailHead | None
+    moves: MoveHead | None
 
-    def add_detail(self, transformer: PocketTransformer) -> None:
-        """Have a detail head where `transformer` has one."""
-        self.detail = None
-        if transformer.detail is None:
-            return
-        width, head_width = transformer.x_embedder.out_features, transformer.detail.head_width
-        self.detail = DetailHead(width=width, channels=transformer.proj_out.out_features, head_width=head_width)
+    def add_last(self, transformer: PocketTransformer) -> None:
+        """Have the heads that `transformer` has at its end."""
+        self.detail = self.moves = None
         self._heard: dict[str, Tensor] = {}
-        self.single_transformer_blocks[-1].register_forward_hook(self._listener("both"))
-        self.norm_out.register_forward_hook(self._listener("answer"))
+        width, channels = transformer.x_embedder.out_features, transformer.proj_out.out_features
+        if transformer.detail is not None:
+            self.detail = DetailHead(width=width, channels=channels, head_width=transformer.detail.head_width)
+        if transformer.moves is not None:
+            self.moves = MoveHead(width=width, channels=channels, count=transformer.moves.count)
+        if transformer.detail is not None or transformer.moves is not None:
+            self.single_transformer_blocks[-1].register_forward_hook(self._listener("both"))
+            self.norm_out.register_forward_hook(self._listener("answer"))
 
     def _listener(self, name: str) -> Callable[[Module, tuple[Any, ...], Tensor], None]:
         def hear(_: Module, __: tuple[Any, ...], stream: Tensor) -> None:
@@ -78,20 +83,20 @@ class PocketInDiffusers(Flux2Transformer2DModel):
 
         return hear
 
-    def _with_detail(
+    def _with_last(
         self, clean: Tensor, given: Tensor, places: Tensor, texts: int, cache: Flux2KVCache | None, mode: str | None
     ) -> Tensor:
-        """The clean tokens, and what the head adds; its keys travel with the cache of the blocks."""
-        if self.detail is None or mode is None or cache is None:
+        """The clean tokens, and what the last heads add; what they keep travels with the cache of the blocks."""
+        if not self._heard or mode is None or cache is None:
             return clean
         count = given.shape[1]
-        axes = tuple(self.config["axes_dims_rope"])
+        last = LastHeads(detail=self.detail, moves=self.moves, axes=tuple(self.config["axes_dims_rope"]))
         if mode == "extract":
             zero = self._level(clean.new_zeros(len(clean)))
             stream = last_norm(self._heard["both"][:, texts : texts + count], zero, self.norm_out.linear)
-            cast(Any, cache).detail = self.detail.kept(stream, given, rotary_angles(places[:count].float(), axes))
-        kept = cast(KeysAndValues, cast(Any, cache).detail)
-        return clean + self.detail(self._heard["answer"], kept, rotary_angles(places[count:].float(), axes))
+            cast(Any, cache).last = last.kept(stream, given, places[:count].float())
+        kept = cast(tuple[KeysAndValues, ...], cast(Any, cache).last)
+        return last.added(clean, self._heard["answer"], kept, places[count:].float())
 
     def _level(self, t: Tensor) -> Tensor:
         return self.time_guidance_embed(1000 * t, None)
@@ -139,7 +144,7 @@ class PocketInDiffusers(Flux2Transformer2DModel):
             (tokens[:, :references], tokens[:, references:]) if mode == "extract" else (tokens[:, :0], tokens)
         )
         cache = output.kv_cache if mode == "extract" else kv_cache
-        clean = self._with_detail(output.sample, given, places, encoder_hidden_states.shape[1], cache, mode)
+        clean = self._with_last(output.sample, given, places, encoder_hidden_states.shape[1], cache, mode)
         sample = velocity_from_data(targets, clean, timestep.to(targets.dtype).view(-1, 1, 1))
         cache = output.kv_cache
         if behind:

@@ -11,6 +11,8 @@ from torch.utils.checkpoint import checkpoint
 from triptych.models.pocket.attention import KeysAndValues
 from triptych.models.pocket.blocks import DoubleBlock, Modulation, SingleBlock, TimeEmbedding, last_norm, rotary_angles
 from triptych.models.pocket.detail import DetailHead
+from triptych.models.pocket.lastheads import LastHeads
+from triptych.models.pocket.moves import MoveHead
 
 __all__ = ["FIRST_REFERENCE_FRAME", "PLACE_FEATURES", "PocketTransformer", "ReferenceCache", "with_places"]
 
@@ -24,7 +26,7 @@ FIRST_REFERENCE_FRAME = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceCache:
-    """Keys and values of the references in every block, double blocks first; those of a detail head come last."""
+    """Keys and values of the references in every block, double blocks first; what the heads at the end keep is last."""
 
     blocks: tuple[KeysAndValues, ...]
 
@@ -47,7 +49,7 @@ class PocketTransformer(nn.Module):
     """FLUX.2's network at small size, which predicts the clean tokens (Li and He 2025, arXiv:2511.13720).
 
     Its weights are called as in `diffusers.Flux2Transformer2DModel`; `triptych.models.pocket.in_diffusers` puts them
-    there. `detail` adds a `DetailHead`, which FLUX.2 has not.
+    there. `detail` adds a `DetailHead` and `moves` a `MoveHead` of so many heads, which FLUX.2 has not.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class PocketTransformer(nn.Module):
         head_width: int,
         text_width: int,
         detail: bool = False,
+        moves: int = 0,
     ) -> None:
         super().__init__()
         self.axes = (head_width // 4,) * 4
@@ -75,7 +78,13 @@ class PocketTransformer(nn.Module):
         self.norm_out = nn.ModuleDict({"linear": nn.Linear(width, 2 * width, bias=False)})
         self.proj_out = nn.Linear(width, out_channels, bias=False)
         self.detail = DetailHead(width=width, channels=out_channels, head_width=head_width) if detail else None
+        self.moves = MoveHead(width=width, channels=out_channels, count=moves) if moves else None
         self._checkpoints = False
+
+    @property
+    def last(self) -> LastHeads:
+        """The heads that read the references' tokens once more."""
+        return LastHeads(detail=self.detail, moves=self.moves, axes=self.axes)
 
     @property
     def device(self) -> torch.device:
@@ -147,11 +156,9 @@ class PocketTransformer(nn.Module):
             own.append(seen)
         stream = last_norm(both[:, texts:], level, self.norm_out["linear"])
         clean = self.proj_out(stream)
-        if self.detail is not None:
-            here = rotary[0][texts:], rotary[1][texts:]
-            if kept is not None:
-                clean = clean + self.detail(stream, next(kept), here)
-            own.append(self.detail.kept(stream, tokens, here))
+        if kept is not None:
+            clean = self.last.added(clean, stream, tuple(kept), positions)
+        own.extend(self.last.kept(stream, tokens, positions))
         return clean, ReferenceCache(blocks=tuple(own))
 
     def _run(self, block: nn.Module, *inputs: Any) -> Any:

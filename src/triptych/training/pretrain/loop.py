@@ -35,6 +35,7 @@ from triptych.training.pretrain.course import Course, pretraining_core
 from triptych.training.pretrain.muon import GramMuon
 from triptych.training.pretrain.objective import Draw, page_loss
 from triptych.training.pretrain.recipe import PretrainRecipe
+from triptych.training.pretrain.symmetries import begin_moves
 from triptych.training.pretrain.transplant import transplant
 from triptych.training.recipe import Precision
 from triptych.training.running import accelerator_on, arithmetic
@@ -174,8 +175,9 @@ def _network(
         facts: dict[str, Any] = _code(codec_weights) | sizes
         network = PocketNetwork(PocketConfig(**facts))
         network.codec.load_state_dict(codec_weights)
+        begin_moves(network)
         return network
-    network = pocket_to_begin_from(start, detail=recipe.sizes.detail)
+    network = pocket_to_begin_from(start, detail=recipe.sizes.detail, moves=recipe.sizes.moves)
     if codec_weights is None:
         return network
     if _code(codec_weights) == {"codec": network.config.codec, "channels": network.config.channels}:
@@ -194,13 +196,16 @@ def _network(
     return transplant(network.eval(), moved.eval(), to_unit(torch.from_numpy(np.stack(squares))[None]))[0]
 
 
-def pocket_to_begin_from(start: Path, *, detail: bool) -> PocketNetwork:
-    """The pocket of a file, to which `detail` adds a new head where it has none."""
+def pocket_to_begin_from(start: Path, *, detail: bool = False, moves: int = 0) -> PocketNetwork:
+    """The pocket of a file, with a new detail head and `moves` new heads of a move head where it has none."""
     old = pocket_network(start)
-    if old.config.detail or not detail:
+    config = replace(old.config, detail=old.config.detail or detail, moves=old.config.moves or moves)
+    if config == old.config:
         return old
-    network = PocketNetwork(replace(old.config, detail=True))
-    network.load_state_dict(network.state_dict() | old.state_dict())  # the new head's weights are its own
+    network = PocketNetwork(config)
+    network.codec.load_state_dict(old.codec.state_dict())
+    begin_moves(network)
+    network.load_state_dict(network.state_dict() | old.state_dict())  # the new heads' weights are their own
     return network
 
 

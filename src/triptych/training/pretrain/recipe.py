@@ -57,6 +57,7 @@ class Sizes(_Strict):
     single_blocks: int = 8
     vocabulary: int = 6000
     detail: bool = False
+    moves: int = Field(default=0, ge=0)
 
 
 class PretrainRecipe(_Strict):

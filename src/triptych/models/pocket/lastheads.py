@@ -1,0 +1,53 @@
+"""The heads at the network's end, which read the references' own tokens, called alike in both of its classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from triptych.models.pocket.attention import KeysAndValues
+from triptych.models.pocket.blocks import rotary_angles
+from triptych.models.pocket.detail import DetailHead
+from triptych.models.pocket.moves import MoveHead
+
+__all__ = ["LastHeads"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastHeads:
+    """Those of a network that has them: what they keep of references, and what they add to an answer."""
+
+    detail: DetailHead | None
+    moves: MoveHead | None
+    axes: tuple[int, ...]
+    """Channels of a head that turn with each axis of a place."""
+
+    def kept(
+        self,
+        stream: Float[Tensor, "batch reference wide"],
+        tokens: Float[Tensor, "batch reference channels"],
+        places: Float[Tensor, "reference 4"],
+    ) -> tuple[KeysAndValues, ...]:
+        """What each head keeps of references, all in the shape of a block's keys and values."""
+        own: list[KeysAndValues] = []
+        if self.detail is not None:
+            own.append(self.detail.kept(stream, tokens, rotary_angles(places, self.axes)))
+        if self.moves is not None:
+            own.append(self.moves.kept(stream, tokens, places, head_width=sum(self.axes)))
+        return tuple(own)
+
+    def added(
+        self,
+        clean: Float[Tensor, "batch target channels"],
+        stream: Float[Tensor, "batch target wide"],
+        kept: Sequence[KeysAndValues],
+        places: Float[Tensor, "target 4"],
+    ) -> Float[Tensor, "batch target channels"]:
+        """The answer's tokens, and what the heads bring to them of the references."""
+        known = iter(kept)
+        if self.detail is not None:
+            clean = clean + self.detail(stream, next(known), rotary_angles(places, self.axes))
+        if self.moves is not None:
+            clean = clean + self.moves(stream, next(known), places)
+        return clean
