@@ -3,6 +3,7 @@
 __all__ = [
     "BackboneError",
     "Cancelled",
+    "ClusterError",
     "ImageError",
     "LayoutError",
     "OutputError",
@@ -53,6 +54,10 @@ class PromptError(TriptychError):
 
 class BackboneError(TriptychError):
     """A backbone that is unknown, cannot be loaded, or cannot do what the page asks."""
+
+
+class ClusterError(TriptychError):
+    """A Ray cluster that cannot be joined, or whose workers cannot do their work."""
 
 
 class RequestError(TriptychError):

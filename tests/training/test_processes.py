@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import DistributedType
+from accelerate.commands.config.config_args import load_config_from_file
+from PIL import Image
 
 from tiny_training import train_tiny
 from triptych.skill import load_skill
@@ -24,6 +27,25 @@ STEPS = {"steps": 12}
 def _environment():
     paths = [str(TESTS.parent / "src"), str(TESTS)]
     return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+
+
+def _launch(script, *arguments, options):
+    command = [sys.executable, "-m", "accelerate.commands.launch", *options, str(script), *arguments]
+    return subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False, timeout=500)
+
+
+_TWO = (
+    "--multi_gpu",
+    "--num_processes",
+    "2",
+    "--num_machines",
+    "1",
+    "--mixed_precision",
+    "no",
+    "--dynamo_backend",
+    "no",
+)
+FSDP = TESTS.parent / "docs" / "skills" / "fsdp.yaml"
 
 
 def _losses(out):
@@ -76,11 +98,56 @@ def test_train_two_processes_have_the_losses_of_one_with_twice_the_batch(tmp_pat
     train_tiny(str(one), steps=5, batch=4)
     script = tmp_path / "run.py"
     script.write_text(f"from tiny_training import train_tiny\ntrain_tiny({str(two)!r}, steps=5, batch=2)\n")
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", str(script)]
-    done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+    done = _launch(script, options=_TWO)
     assert done.returncode == 0, done.stderr[-2000:]
     assert _losses(two) == pytest.approx(_losses(one), rel=1e-4)
     first, second = load_skill(one).tensors, load_skill(two).tensors
     for name, value in first.items():
         torch.testing.assert_close(value, second[name], atol=1e-4, rtol=1e-3)
+
+
+SHARDED = """
+import json, sys
+import torch
+from torch.distributed.tensor import DTensor
+from tiny_models import klein
+from tiny_training import made_page, recipe
+from triptych.training.loop import train
+
+torch.set_num_threads(1)
+out, batch, sharded = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "sharded"
+backbone = klein(name="klein", family="flux2")
+watch = {"save_every": 1, "samples": 1, "sample_every": 2, "held_out_every": 2}
+chosen = recipe(steps=3, batch=batch, sharded=sharded, gradient_checkpointing=sharded, watch=watch)
+train([made_page(number) for number in range(4)], out, chosen, backbone, held_out=[made_page(9)])
+weights = [value for block in backbone.transformer.transformer_blocks for value in block.parameters()]
+held = sum(value.to_local().numel() if isinstance(value, DTensor) else value.numel() for value in weights)
+print(json.dumps([held, sum(value.numel() for value in weights)]))
+"""
+
+
+@pytest.mark.slow
+def test_train_with_weights_spread_over_two_processes_has_the_skill_of_one(tmp_path):
+    one, two, script = tmp_path / "one.safetensors", tmp_path / "two.safetensors", tmp_path / "run.py"
+    script.write_text(SHARDED)
+    alone = [sys.executable, str(script), str(one), "2", "whole"]
+    subprocess.run(alone, env=_environment(), capture_output=True, check=True)
+
+    # Samples are drawn and pages measured on the way: every process must take part, or both wait for ever.
+    done = _launch(script, str(two), "1", "sharded", options=("--config_file", str(FSDP)))
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    held = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    # After the last picture each process holds its half again.
+    assert len(held) == 2 and all(here == pytest.approx(whole / 2, rel=0.1) for here, whole in held)
+    assert _losses(two) == pytest.approx(_losses(one), rel=1e-5)
+    first, second = load_skill(one).tensors, load_skill(two).tensors
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, atol=1e-6, rtol=1e-5)
+    sheets = [Image.open(run_folder(out) / "contact-sheet.png") for out in (one, two)]
+    assert sheets[0].size == sheets[1].size
+
+
+def test_accelerate_reads_the_fsdp_configuration():
+    read = load_config_from_file(str(FSDP))
+    assert read.distributed_type is DistributedType.FSDP and read.fsdp_config["fsdp_version"] == 2

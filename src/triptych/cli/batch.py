@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -10,20 +11,18 @@ from typing import Annotated
 
 import typer
 
-import triptych as tt
 from triptych.cli import console, options
-from triptych.cli.output import keep_inputs, prepare_folder, write_group
+from triptych.cli.making import Ended, Maker
+from triptych.cli.output import prepare_folder
 from triptych.errors import RequestError, TriptychError
 from triptych.events import CancelToken, ctrl_c_cancels
 from triptych.files import write_atomic
-from triptych.images import png_bytes
 from triptych.sampling.inputs import Keep
 from triptych.sampling.request import Request
 from triptych.sampling.units import Source, Unit, read_requests, shard_of, units_of
 
 __all__ = ["add_to"]
 
-_AT_ONCE = 8
 _MOST_SHOWN = 20
 
 _Requests = Annotated[
@@ -35,6 +34,16 @@ _Backbone = Annotated[
     str | None, typer.Option("--backbone", metavar="NAME", help="A backbone other than the requests'.")
 ]
 _Seed = Annotated[int | None, typer.Option(help="Seed of every request; by default its own.")]
+_Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray", metavar="ADDRESS", help="Make them on a Ray cluster: auto, head:6379, or local for this machine."
+    ),
+]
+_Workers = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="With --ray: how many; by default one a GPU, or else one a core."),
+]
 _NoInputs = Annotated[bool, typer.Option("--no-inputs", help="Keep no copy of the requests' pictures.")]
 
 
@@ -54,6 +63,8 @@ def batch(
     size: Annotated[str | None, typer.Option(metavar="WxH|N", help="Size of slots that ask for none.")] = None,
     step_cache: options.StepCacheName = None,
     no_inputs: _NoInputs = False,
+    ray: _Ray = None,
+    workers: _Workers = None,
 ) -> None:
     """Make the pictures of many requests. Existing ones are not made again.
 
@@ -63,13 +74,19 @@ def batch(
 
     Exit code 1 if a request failed; the others are still made.
 
+    With --ray the work is spread over a Ray cluster, whose machines share the folder that the command runs in, DIR, and
+    the weights; a batch whose worker is lost is begun again by another.
+
     \b
     Examples:
       triptych batch requests.jsonl --out made
       triptych batch requests.jsonl --out made --shard 3/8
+      triptych batch requests.jsonl --out made --ray local --workers 2
       triptych batch my-pages --out made --backbone pocket --seed 7
     """
     number, count = _parse_shard(shard)
+    if workers is not None and ray is None:
+        raise typer.BadParameter("workers belong to --ray.", param_hint="--workers")
     asked = {
         "backbone": backbone,
         "skills": options.skill_uses(skill) or None,
@@ -87,12 +104,8 @@ def batch(
     write_atomic(out / index, _index(units, {unit.name for unit in mine}).encode())
     missing = [unit for unit in mine if not unit.is_made(out)]
     console.say(f"{len(mine)} results, {len(mine) - len(missing)} there already")
-    keep = Keep.NOWHERE if no_inputs else Keep.BESIDE
-    with console.progress("results", total=len(missing)) as bar, ctrl_c_cancels(CancelToken()) as cancel:
-        for name, group in groupby(missing, key=lambda unit: unit.order[0]):
-            made = _Maker(engine=_engine(name, step_cache), out=out, keep=keep, cancel=cancel, failed=failed)
-            for _ in made.all(list(group)):
-                bar.advance(bar.task_ids[0])
+    making = _Making(out=out, keep=Keep.NOWHERE if no_inputs else Keep.BESIDE, step_cache=step_cache)
+    _follow(making.here(missing) if ray is None else making.on_ray(missing, ray, workers), len(missing), out, failed)
     failed.tell()
     if failed.reasons:
         raise typer.Exit(1)
@@ -106,9 +119,51 @@ def _parse_shard(text: str) -> tuple[int, int]:
     return number, count
 
 
-def _engine(name: str, step_cache: str | None) -> "tt.MakesPictures":
-    with console.working(f"loading {name}"):
-        return options.open_engine(name, step_cache)
+def _follow(ended: Iterator[Ended], count: int, out: Path, failed: "_Failures") -> None:
+    """Tell of each unit when it is done with."""
+    # What makes them may take stdout from its libraries meanwhile.
+    results = sys.stdout
+    with console.progress("results", total=count) as bar:
+        for each in ended:
+            bar.advance(bar.task_ids[0])
+            failed.take(each)
+            for file in () if each.failure else each.unit.files:
+                console.out(str(out / file), results)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Making:
+    """How units become files."""
+
+    out: Path
+    keep: Keep
+    step_cache: str | None
+
+    def here(self, units: Sequence[Unit]) -> Iterator[Ended]:
+        """By this process, a backbone after the other."""
+        with ctrl_c_cancels(CancelToken()) as cancel:
+            for name, group in groupby(units, key=lambda unit: unit.order[0]):
+                with console.working(f"loading {name}"):
+                    engine = options.open_engine(name, self.step_cache)
+                maker = Maker(engine=engine, out=self.out, keep=self.keep, remark=console.say, cancel=cancel)
+                yield from maker.all(list(group))
+
+    def on_ray(self, units: Sequence[Unit], address: str, workers: int | None) -> Iterator[Ended]:
+        """By a cluster's workers. Ctrl-C ends them at once; what was made is whole."""
+        from triptych.cli.on_ray import Job, joined
+
+        if not units:
+            return
+        load = options.load_options(self.step_cache)
+        job = Job(units=units, out=self.out.resolve(), keep=self.keep, options=load, folder=Path.cwd())
+        said: set[str] = set()
+        with joined(address, workers) as cluster:
+            console.say(f"{console.counted(cluster.workers, 'worker')} of Ray")
+            for ended, remarks in cluster.made(job):
+                for remark in set(remarks.splitlines()) - said:
+                    said.add(remark)
+                    console.say(remark)
+                yield ended
 
 
 @dataclass(slots=True)
@@ -121,6 +176,11 @@ class _Failures:
         """Lines that are no requests belong to every shard alike; each is told by one."""
         lines = sorted(self.reasons)[number - 1 :: count]
         self.reasons = {line: self.reasons[line] for line in lines}
+
+    def take(self, ended: Ended) -> None:
+        """What became of a unit."""
+        if ended.failure:
+            self.reasons[ended.unit.source.line] = ended.failure
 
     def tell(self) -> None:
         """As a table on stderr."""
@@ -169,49 +229,3 @@ def _changed(source: Source, changes: dict[str, object]) -> Source:
 def _index(units: Sequence[Unit], mine: set[str]) -> str:
     rows = ({"line": unit.source.line, "seed": unit.seed, "files": unit.files} for unit in units if unit.name in mine)
     return "".join(json.dumps(row) + "\n" for row in rows)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Maker:
-    """Makes units and writes them."""
-
-    engine: "tt.MakesPictures"
-    out: Path
-    keep: Keep
-    cancel: CancelToken
-    failed: _Failures
-
-    def all(self, units: list[Unit]) -> Iterator[Unit]:
-        """Each unit when it is done with, made or failed."""
-        for start in range(0, len(units), _AT_ONCE):
-            together = units[start : start + _AT_ONCE]
-            try:
-                self._make(together)
-            except TriptychError:
-                # One of them spoils the batch: each for itself, so that the others are made.
-                for unit in together:
-                    self._alone(unit)
-            yield from together
-
-    def _alone(self, unit: Unit) -> None:
-        if unit.is_made(self.out):
-            return
-        try:
-            self._make([unit])
-        except TriptychError as error:
-            self.failed.reasons[unit.source.line] = str(error)
-
-    def _make(self, units: list[Unit]) -> None:
-        from triptych.sampling.record import kept_request, result_text
-
-        results = self.engine.generate([unit.request for unit in units], cancel=self.cancel, on_event=console.warn)
-        for unit, result in zip(units, results, strict=True):
-            kept = kept_request(result.request, self.engine.card, self.keep)
-            keep_inputs(self.out, kept.files, quiet=True)
-            pictures = {
-                file: png_bytes(image, result_text(result, number, kept))
-                for number, (file, image) in enumerate(zip(unit.files, result.images, strict=True), 1)
-            }
-            write_group(self.out, pictures, overwrite=True)
-            for file in unit.files:
-                console.out(str(self.out / file))

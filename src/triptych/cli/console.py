@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -15,15 +16,16 @@ __all__ = ["advance", "complain", "counted", "follow", "out", "progress", "remar
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def out(text: str) -> None:
-    """One line of a command's result, unformatted, for scripts to read."""
+def out(text: str, to: TextIO | None = None) -> None:
+    """One line of a command's result, unformatted, for scripts to read; None is stdout."""
     # Not rich: it would wrap, and colour brackets.
+    stream = to or sys.stdout
     try:
-        print(text)
+        print(text, file=stream)
     except UnicodeEncodeError:
         # A terminal or a pipe in ASCII: the letters that it lacks are spelt out.
-        encoding = sys.stdout.encoding or "ascii"
-        print(text.encode(encoding, "backslashreplace").decode(encoding))
+        encoding = stream.encoding or "ascii"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -37,6 +37,7 @@ _ERROR, _INTERRUPTED = 2, 130
 _EXTRAS = {
     "matplotlib": "evaluate,train",
     "prodigyopt": "train",
+    "ray": "ray",
     "schedulefree": "train",
     "scipy": "evaluate",
     "skimage": "evaluate",

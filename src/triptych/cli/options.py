@@ -14,6 +14,7 @@ from triptych.sampling.request import SkillUse
 
 if TYPE_CHECKING:
     from triptych.models.adapters import Skills
+    from triptych.models.options import LoadOptions
     from triptych.sampling import MakesPictures
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "SpriteFolder",
     "StepCacheName",
     "Steps",
+    "load_options",
     "open_engine",
     "parse_conditioning",
     "parse_size",
@@ -97,18 +99,23 @@ StepCacheName = Annotated[
 ]
 
 
-def open_engine(name: str, step_cache: str | None = None) -> "MakesPictures":
-    """What makes pictures by that name, with the step cache asked for. Raises BackboneError."""
-    import triptych as tt
-
+def load_options(step_cache: str | None) -> "LoadOptions | None":
+    """How to load, with the step cache asked for; None where nothing was."""
     if step_cache is None:
-        return tt.open_engine(name)
+        return None
     from triptych.models.options import LoadOptions, StepCache
 
     known = [one.value for one in StepCache]
     if step_cache not in known:
         raise typer.BadParameter(f"{step_cache!r} is none of {', '.join(known)}.", param_hint="--step-cache")
-    return tt.open_engine(name, LoadOptions(step_cache=StepCache(step_cache)))
+    return LoadOptions(step_cache=StepCache(step_cache))
+
+
+def open_engine(name: str, step_cache: str | None = None) -> "MakesPictures":
+    """What makes pictures by that name, with the step cache asked for. Raises BackboneError."""
+    import triptych as tt
+
+    return tt.open_engine(name, load_options(step_cache))
 
 
 def parse_size(text: str | None) -> tuple[int, int] | int | None:

@@ -134,7 +134,8 @@ def shard_frozen(transformer: nn.Module, adapter: Iterable[nn.Parameter]) -> Non
     for child in transformer.children():
         if isinstance(child, nn.ModuleList):
             for block in child:
-                fully_shard(block, ignored_params=kept)
+                # Each is a root to FSDP, whose weights would stay whole from its first forward pass on.
+                fully_shard(block, ignored_params=kept, reshard_after_forward=True)
 
 
 @contextmanager

@@ -55,13 +55,13 @@ class Core:
     def run(self, cancel: CancelToken) -> Iterator[Taken]:
         """Take all steps that are left; the caller looks, saves and tells in between.
 
-        Raises Cancelled after the step in which `cancel` was, and TrainingError after too many steps in a row that
-        are not finite.
+        Raises Cancelled after the step in which `cancel` was, in all processes after the same one, and TrainingError
+        after too many steps in a row that are not finite.
         """
         state, bad, began, first = self.state, 0, time.monotonic(), self.state.step
         while state.step < state.steps:
             rate = self.rate(state.step)
-            loss = self._step(rate)
+            loss = self._step(rate, cancel)
             bad = bad + 1 if loss is None else 0
             if bad > self.most_bad_steps:
                 raise TrainingError(
@@ -83,7 +83,7 @@ class Core:
             return None
         return write_checkpoint(self.folder, self.state.checkpoint(self.identity), keep=self.keep)
 
-    def _step(self, rate: float) -> float | None:
+    def _step(self, rate: float, cancel: CancelToken) -> float | None:
         """One optimizer step and its loss; None where it was not finite, and all is as before but the count."""
         state = self.state
         for optimizer in state.optimizers.values():
@@ -93,7 +93,7 @@ class Core:
             self.accelerator.backward(loss)
             total = total + loss.detach()
         self._share_gradients()
-        loss = float(cast(Tensor, self.accelerator.reduce(torch.as_tensor(total), "mean")))
+        loss = self._share_loss(torch.as_tensor(total), cancel)
         norm = torch.nn.utils.clip_grad_norm_(list(state.parameters.values()), self.clip)
         is_good = isfinite(loss) and bool(torch.isfinite(norm))
         if is_good:
@@ -115,6 +115,16 @@ class Core:
                 )
         state.step += 1
         return loss if is_good else None
+
+    def _share_loss(self, loss: Tensor, cancel: CancelToken) -> float:
+        """The mean over processes. Where one of them was cancelled, all are: none may wait for another's next step."""
+        if self.accelerator.num_processes == 1:
+            return float(loss)
+        mine = torch.stack([loss.float(), torch.tensor(float(cancel.is_cancelled), device=loss.device)])
+        mean, cancelled = cast(Tensor, self.accelerator.reduce(mine, "mean")).tolist()
+        if cancelled > 0:
+            cancel.cancel()
+        return mean
 
     def _share_gradients(self) -> None:
         """The mean over processes, in one message: what is trained here is small and needs no bucketing."""

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedType
 from torch import Tensor
 
 from triptych.data.pagesets import PageSet
@@ -119,7 +119,7 @@ class Trainer:
             if recipe.gradient_checkpointing:
                 transformer.enable_gradient_checkpointing()  # pyright: ignore[reportCallIssue]
                 stack.callback(transformer.disable_gradient_checkpointing)  # pyright: ignore[reportArgumentType]
-            if recipe.sharded:
+            if self.is_sharded:
                 shard_frozen(transformer, parameters.values())
             self.state = TrainingState(
                 parameters,
@@ -144,6 +144,11 @@ class Trainer:
             transformer.train()
             torch.manual_seed(recipe.seed)
             yield
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether the frozen weights are spread over the processes: by the recipe, or as accelerate was told."""
+        return self.recipe.sharded or self.accelerator.distributed_type is DistributedType.FSDP
 
     def noted(self, parameters: Mapping[str, torch.nn.Parameter]) -> dict[str, Tensor]:  # noqa: ARG002
         """What a run notes on its way and a resumed one must know, as tensors that are changed in place."""
@@ -189,7 +194,7 @@ class Trainer:
                 )
             else:
                 self.watcher.note(f"step {taken.step}: not finite; left out.")
-            if not cancel.is_cancelled:
+            if self.is_sharded or not cancel.is_cancelled:
                 self._at_intervals(taken.step, cancel)
             if self.ends():
                 return
@@ -260,9 +265,11 @@ class Trainer:
                 self.watcher.held_out(step, loss)
 
     def _sample(self, step: int, cancel: CancelToken) -> None:
-        if self.accelerator.is_main_process:
+        # Spread weights come together only where every process computes, and to the end.
+        if self.accelerator.is_main_process or self.is_sharded:
+            heard = CancelToken() if self.is_sharded else cancel
             with self._harmless("drawing samples"):
-                self.watcher.sample(step, self.backbone, self.held_out or self.pages, self.pages, cancel)
+                self.watcher.sample(step, self.backbone, self.held_out or self.pages, self.pages, heard)
 
     @contextmanager
     def _harmless(self, doing: str) -> Iterator[None]:

@@ -86,7 +86,10 @@ class Watcher:
     def sample(
         self, step: int, backbone: Backbone, pages: Sequence[Page], training: Sequence[Page], cancel: CancelToken
     ) -> None:
-        """One more row of the contact sheet, its pages and seeds always the same; warns of copies."""
+        """One more row of the contact sheet, its pages and seeds always the same; warns of copies.
+
+        Where weights are spread over processes, all of them draw, and one shows.
+        """
         shown = list(pages[: self._recipe.watch.samples])
         if not shown:
             return
@@ -99,6 +102,8 @@ class Watcher:
                 cancel=cancel,
             )
             pictures = [image for result in results for image in result.images]
+            if not self._is_main:
+                continue
             self._grow(step, pictures, heading=shown)
             for page, result in zip(shown, results, strict=True):
                 for what in copies(page, result.images, training):
