@@ -20,7 +20,9 @@ _Data = Annotated[
 ]
 _Backbones = Annotated[
     list[str] | None,
-    typer.Option("--backbone", metavar="NAME", help="A model to offer besides the pocket; may be given several times."),
+    typer.Option(
+        "--backbone", metavar="NAME", help="A model to offer besides the pockets; may be given several times."
+    ),
 ]
 _Names = Annotated[
     list[str] | None,
@@ -53,13 +55,13 @@ def studio(
     """
     studio_needed()
     from triptych.studio.folders import default_folder
-    from triptych.studio.serve import serve
+    from triptych.studio.serve import OFFERED, serve
 
     serve(
         (data or default_folder()).expanduser(),
         host=host,
         port=port,
-        backbones=tuple(dict.fromkeys(("pocket", *(backbone or ())))),
+        backbones=tuple(dict.fromkeys((*OFFERED, *(backbone or ())))),
         names=tuple(allow_host or ()),
         browser=not no_browser,
         say=_say,

@@ -82,6 +82,9 @@ class Card:
     """Fingerprint of the file that its weights are from, where `name` is not enough to find them again: a pocket in a
     file of its own, or a transformer beside its base."""
 
+    summary: str = ""
+    """What it is for, in a few words, where one has to choose; empty where its name is known everywhere."""
+
     own_skills: bool = False
     """No skill of another checkpoint fits, though the layers have the same names and sizes: the tokens differ."""
 

@@ -16,9 +16,11 @@ from triptych.studio.errors import StudioError
 from triptych.studio.folders import DataFolder
 from triptych.studio.studio import Studio
 
-__all__ = ["PORT", "serve"]
+__all__ = ["OFFERED", "PORT", "serve"]
 
 PORT = 8420
+OFFERED = ("pocket", "pocket-2")
+"""Models that are always there: those inside the package. Their catalogue is not asked, as it loads torch."""
 _TRIED = 20
 
 
@@ -44,7 +46,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
-    backbones: tuple[str, ...] = ("pocket",),
+    backbones: tuple[str, ...] = OFFERED,
     names: Iterable[str] = (),
     browser: bool = True,
     say: Callable[[str], None] = print,

@@ -1,11 +1,16 @@
 """What the model can do, said before one tries; what it shows while it works."""
 
+import io
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
+from skimage import data
+from skimage.metrics import peak_signal_noise_ratio
 
-from page_in_browser import command, made, panels
+from page_in_browser import command, drop, generate, made, panels
 
 pytestmark = pytest.mark.browser
 
@@ -97,3 +102,19 @@ def test_each_step_is_shown_while_one_watches(blank):
     assert blank.evaluate("seen.size") > 1
     made(blank, 0).wait_for()
     assert made(blank, 0).get_attribute("src").startswith("/api/files/")
+
+
+def test_photograph_goes_to_the_model_for_photographs(blank, studio):
+    photograph = Image.fromarray(data.astronaut()).resize((128, 128))
+    file = io.BytesIO()
+    photograph.save(file, "PNG")
+    drop(blank, panels(blank).nth(0), ("astronaut.png", "image/png", file.getvalue()))
+    blank.get_by_role("button", name="Add slot").click()
+    blank.get_by_label("Instruction of panel 2").fill("the same picture")
+    blank.get_by_role("button", name="Model: pocket").click()
+    blank.get_by_role("menuitemradio", name="For photographs").click()
+    blank.get_by_text("pocket-2 reads short, plain words").wait_for()
+    generate(blank)
+    answer = blank.request.get(studio + made(blank, 1).get_attribute("src").split("?")[0]).body()
+    picture = Image.open(io.BytesIO(answer)).convert("RGB").resize((128, 128))
+    assert peak_signal_noise_ratio(np.asarray(photograph), np.asarray(picture)) > 26  # the first pocket's has 15

@@ -127,6 +127,7 @@ def pocket_card(config: PocketConfig = PocketConfig()) -> Card:
         max_text_tokens=64,
         words=Words.PLAIN,
         own_skills=True,
+        summary="icons and emoji" if is_first else "photographs, clip art and icons",
         licence="Apache-2.0",
     )
 

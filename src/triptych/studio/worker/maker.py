@@ -158,6 +158,7 @@ def card_data(card: "Card", *, is_loaded: bool) -> dict[str, Any]:
     return {
         "name": card.name,
         "family": card.family,
+        "summary": card.summary,
         "is_loaded": is_loaded,
         "conditionings": [way.value for way in card.conditionings],
         "side_px": card.side_px,

@@ -76,7 +76,7 @@ export class GenerateDock extends LitElement {
     _backbones() {
         return (info.value?.backbones ?? []).map((one) => ({
             label: one.name,
-            detail: `${one.is_loaded ? 'Loaded' : 'Loads when first used'} · ${reads(one)} · up to ${one.max_conditions} pictures, ${one.max_slots} slots${one.licence ? ` · ${one.licence}` : ''}`,
+            detail: `${one.summary ? `For ${one.summary} · ` : ''}${one.is_loaded ? 'Loaded' : 'Loads when first used'} · ${reads(one)} · up to ${one.max_conditions} pictures, ${one.max_slots} slots${one.licence ? ` · ${one.licence}` : ''}`,
             checked: backboneOf(doc.value)?.name === one.name,
             run: () => set({backbone: one.name, size: null, steps: null, reading: null, conditioning: null}),
         }));

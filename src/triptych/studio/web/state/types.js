@@ -59,6 +59,7 @@
  * @typedef {object} Backbone
  * @property {string} name
  * @property {string} family
+ * @property {string} [summary] What it is for, in a few words.
  * @property {boolean} is_loaded
  * @property {string[]} conditionings
  * @property {number} side_px
