@@ -1,5 +1,6 @@
 """Every family at toy size with random weights: real architectures, real tokenizers, nothing fetched."""
 
+from dataclasses import replace
 from functools import cache
 
 import torch
@@ -305,8 +306,11 @@ def solved(backbone: Backbone, page: Page, plan: Plan, *, steps: int = 3, guidan
     negative = encode_text(backbone, [page], negative=True) if backbone.card.negative is not None else None
     context = read(backbone, encode_text(backbone, [page]), plan.conditions, guidance=guidance, negative=negative)
     *_, last = denoise(
-        lambda tokens, t: backbone.velocity(
-            tokens, torch.full((len(tokens),), t, device=tokens.device), context, plan.targets
+        lambda tokens, t, toward: backbone.velocity(
+            tokens,
+            torch.full((len(tokens),), t, device=tokens.device),
+            context,
+            replace(plan.targets, toward=torch.full((len(tokens),), toward, device=tokens.device)),
         ),
         plan,
         backbone.schedule(steps, plan.noise.shape[1]),

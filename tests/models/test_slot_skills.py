@@ -22,7 +22,7 @@ def _velocity(backbone, skill=None):
     plan = WAYS[Conditioning.REFERENCE].plan(backbone, [page], [3])
     with torch.no_grad():
         lanes = read_lanes(backbone, skill, [page], plan, request)
-        made = lanes.velocity(backbone, plan.noise, 0.6)
+        made = lanes.velocity(backbone, plan.noise, 0.6, 0.5)
     backbone.shared.release(backbone)
     return made
 

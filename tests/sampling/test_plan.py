@@ -33,6 +33,6 @@ def test_repaint_puts_conditions_back_as_the_backbone_was_trained_to_see_them(
 
     torch.testing.assert_close(plan.start[is_known], expected(1.0))
     assert torch.equal(plan.start[~is_known], plan.noise[~is_known])
-    moved = next(denoise(lambda tokens, _: torch.ones_like(tokens), plan, (1.0, 0.4))).tokens
+    moved = next(denoise(lambda tokens, *_: torch.ones_like(tokens), plan, (1.0, 0.4))).tokens
     torch.testing.assert_close(moved[is_known], expected(0.4))
     torch.testing.assert_close(moved[~is_known], plan.noise[~is_known] - 0.6)

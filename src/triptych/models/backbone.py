@@ -85,6 +85,10 @@ class Card:
     summary: str = ""
     """What it is for, in a few words, where one has to choose; empty where its name is known everywhere."""
 
+    picture_name: str | None = None
+    """How prompts call the pictures that come with them, where the network learnt such names: `{number}` counts from 1,
+    `{index}` from 0. None where they are called by the tags of the page's template."""
+
     own_skills: bool = False
     """No skill of another checkpoint fits, though the layers have the same names and sizes: the tokens differ."""
 
@@ -196,10 +200,15 @@ class Targets:
 
     grids: tuple[Grid, ...]
     extra: Float[Tensor, "batch target extra"] | None = None
+    toward: Float[Tensor, " batch"] | None = None
+    """Noise levels that the step leads to, which networks distilled to jump read; None for those they are at."""
 
     def repeated(self, count: int) -> "Targets":
         """As `Context.repeated`."""
-        return self if self.extra is None else replace(self, extra=self.extra.repeat_interleave(count, dim=0))
+        extra, toward = (
+            None if rows is None else rows.repeat_interleave(count, dim=0) for rows in (self.extra, self.toward)
+        )
+        return replace(self, extra=extra, toward=toward)
 
 
 @runtime_checkable

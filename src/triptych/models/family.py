@@ -93,7 +93,7 @@ class Family:
     step_caches: tuple[StepCache, ...] = ()
     """Which of diffusers' step caches can follow the network."""
     picture_name: str = PICTURE_NAME
-    """How a prompt calls the pictures that come with it, numbered from 1."""
+    """How a prompt calls the pictures that come with it: `{number}` counts from 1, `{index}` from 0."""
     guidance_name: str = GUIDANCE_NAME
     """The field of image servers, and the argument of diffusers' pipeline, that guidance goes by."""
     page: str = ""

@@ -10,6 +10,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from triptych.models.backbone import Backbone, Grid, ReadsConditions, Text, frames
+from triptych.naming import named_prompt
 from triptych.page import Page
 from triptych.prompts import Prompt, write_prompt
 
@@ -72,7 +73,10 @@ def encode_text(backbone: Backbone, pages: Sequence[Page], *, negative: bool = F
 
 
 def _prompt(backbone: Backbone, page: Page, negative: bool) -> Prompt:
-    return Prompt(text=backbone.card.negative or "", parts=()) if negative else write_prompt(page)
+    if negative:
+        return Prompt(text=backbone.card.negative or "", parts=())
+    name = backbone.card.picture_name
+    return write_prompt(page) if name is None else named_prompt(page, name)
 
 
 def _pictures(page: Page) -> list[Image]:

@@ -1,7 +1,7 @@
 """Velocity under the skills of a page: one set of skills for all slots, or one for each slot."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
@@ -38,14 +38,15 @@ class Lanes:
     cached: tuple[int, ...]
     """For each page, how many of `tokens` were read before."""
 
-    def velocity(self, backbone: Backbone, tokens: Tensor, t: float) -> Tensor:
-        """The velocity of all targets at one noise level, in float32; the backbone must be taken."""
+    def velocity(self, backbone: Backbone, tokens: Tensor, t: float, toward: float) -> Tensor:
+        """The velocity of all targets at one noise level on the way to another, in float32; the backbone must be
+        taken."""
         # The network may run in half precision; the sum over steps stays in float32.
         levels, half = torch.full((len(tokens),), t, device=tokens.device), tokens.to(backbone.dtype)
-        made = []
+        targets, made = replace(self.targets, toward=torch.full_like(levels, toward)), []
         for lane in self.lanes:
             with backbone.shared.using(backbone, lane.adapter):
-                made.append(backbone.velocity(half, levels, lane.context, self.targets).float())
+                made.append(backbone.velocity(half, levels, lane.context, targets).float())
         if len(made) == 1:
             return made[0]
         parts = [each.split([grid.tokens for grid in self.targets.grids], dim=1) for each in made]

@@ -9,8 +9,11 @@ from torch import Tensor
 
 __all__ = ["PutBack", "Reached", "Step", "Velocity"]
 
-Velocity: TypeAlias = Callable[[Tensor, float], Tensor]
-"""From tokens and their noise level, above 0, to their velocity."""
+Velocity: TypeAlias = Callable[[Tensor, float, float], Tensor]
+"""From tokens, their noise level, above 0, and the level that the step leads to, to their velocity.
+
+Only networks that were distilled to jump (flow maps) read the third: to them it is the mean velocity on the way there,
+and to their own level the velocity where they are."""
 
 PutBack: TypeAlias = Callable[[Tensor, float], Tensor]
 """From tokens and their noise level to tokens with what is known in its place."""

@@ -17,5 +17,5 @@ def euler(
     t_next: float,
 ) -> tuple[Float[Tensor, "batch target channels"], Float[Tensor, "batch target channels"]]:
     """See `Step`."""
-    field = velocity(tokens, t)
+    field = velocity(tokens, t, t_next)
     return euler_step(tokens, field, t, t_next), data_from_velocity(tokens, field, t)

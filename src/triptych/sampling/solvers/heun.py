@@ -17,9 +17,9 @@ def heun(
     t_next: float,
 ) -> tuple[Float[Tensor, "batch target channels"], Float[Tensor, "batch target channels"]]:
     """See `Step`. The step to noise level 0 is Euler's: there is no velocity at 0."""
-    field = velocity(tokens, t)
+    field = velocity(tokens, t, t)
     moved, clean = euler_step(tokens, field, t, t_next), data_from_velocity(tokens, field, t)
     if t_next == 0:
         return moved, clean
-    mean = (field + velocity(put_back(moved, t_next), t_next)) / 2
+    mean = (field + velocity(put_back(moved, t_next), t_next, t_next)) / 2
     return euler_step(tokens, mean, t, t_next), data_from_velocity(tokens, mean, t)
