@@ -128,12 +128,12 @@ def qwen21_vae() -> AutoencoderKLQwenImage21:
     )
 
 
-def qwen3_vl() -> Qwen3VLForConditionalGeneration:
+def qwen3_vl(layers: int = 3) -> Qwen3VLForConditionalGeneration:
     text = {
         "vocab_size": 64,
         "hidden_size": 16,
         "intermediate_size": 32,
-        "num_hidden_layers": 3,
+        "num_hidden_layers": layers,
         "num_attention_heads": 2,
         "num_key_value_heads": 1,
         "head_dim": 8,

@@ -15,6 +15,7 @@ from triptych.errors import BackboneError
 from triptych.models.backbone import Card
 from triptych.models.catalog import FAMILIES, Checkpoint, Family, family_of_pipeline
 from triptych.models.latent import LatentBackbone
+from triptych.models.modular import Home, home_of
 from triptych.models.options import LoadOptions, Offload
 from triptych.models.parts import Parts
 from triptych.models.placing import compile_blocks, enable_step_cache, place, quantisation, relief
@@ -25,7 +26,15 @@ __all__ = ["assemble", "load_parts", "refuse_index"]
 _LIBRARIES = ("diffusers", "transformers")
 _SCHEDULER = "FlowMatchEulerDiscreteScheduler"
 _SAFE = {"use_safetensors": True}
-_UNUSED = ("safety_checker", "feature_extractor", "image_encoder")
+_UNUSED = (
+    "safety_checker",
+    "feature_extractor",
+    "image_encoder",
+    "image_processor",
+    "guider",
+    "prompt_upsampler",
+    "prompt_upsampler_processor",
+)
 
 
 def refuse_index(source: str, index: Mapping[str, Any]) -> None:
@@ -61,12 +70,13 @@ def load_parts(
     for name, entry in index.items():
         if not isinstance(entry, list) or name in _UNUSED or entry[0] is None:
             continue
-        library, class_name = entry
+        library, class_name = entry[:2]
         if library not in _LIBRARIES:
             raise BackboneError(
                 f"{source}: part {name!r} is of the library {library!r}; only {' and '.join(_LIBRARIES)} are loaded."
             )
-        part = loaded[name] = _load_part(source, name, library, class_name, options, transformer_file)
+        home = home_of(source, name, entry)
+        part = loaded[name] = _load_part(home, name, library, class_name, options, transformer_file)
         if isinstance(part, nn.Module) and options.offload in (Offload.PARTS, Offload.LAYERS):
             # Quantised weights are packed on the device: each part leaves it before the next one comes.
             part.to("cpu")
@@ -91,8 +101,9 @@ def assemble(
 
 
 def _load_part(
-    source: str, name: str, library: str, class_name: str, options: LoadOptions, transformer_file: Path | None
+    home: Home, name: str, library: str, class_name: str, options: LoadOptions, transformer_file: Path | None
 ) -> Any:
+    source, place = home.source, home.arguments
     kind = getattr(importlib.import_module(library), class_name, None)
     if kind is None:
         raise BackboneError(f"{source}: part {name!r} is a {class_name}; this version of {library} has none.")
@@ -105,16 +116,14 @@ def _load_part(
     try:
         if name == "processor":
             # Its tokenizer and its part for pictures: the whole has one for videos too, which needs torchvision.
-            return tuple(
-                part.from_pretrained(source, subfolder=name) for part in (AutoTokenizer, Qwen2VLImageProcessorPil)
-            )
+            return tuple(part.from_pretrained(source, **place) for part in (AutoTokenizer, Qwen2VLImageProcessorPil))
         if name == "tokenizer" and class_name.endswith("Processor"):
             # FLUX.2-dev's: only its tokenizer reads here, and its part for pictures needs torchvision.
-            return AutoTokenizer.from_pretrained(source, subfolder=name)
+            return AutoTokenizer.from_pretrained(source, **place)
         if name == "transformer" and (file := transformer_file or _foreign_file(source, kind)) is not None:
             part = load_transformer(kind, file, source, settings)
         else:
-            part = kind.from_pretrained(source, subfolder=name, **settings, **_SAFE if is_module else {})
+            part = kind.from_pretrained(source, **place, **settings, **_SAFE if is_module else {})
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise BackboneError(f"{source}: the part {name!r} could not be loaded: {error}") from error
     return part.eval().requires_grad_(False) if is_module else part

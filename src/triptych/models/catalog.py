@@ -8,6 +8,7 @@ from triptych.models.backbone import Card
 from triptych.models.family import Checkpoint, Family, Shape
 from triptych.models.flux1.family import FLUX1, FLUX1_FILL, KONTEXT
 from triptych.models.flux2.family import FLUX2, FLUX2_KV
+from triptych.models.flux3.family import FLUX3
 from triptych.models.pocket.backbone import pocket_card
 from triptych.models.pocket.family import POCKET
 from triptych.models.pocket.files import pocket_config
@@ -30,7 +31,7 @@ __all__ = [
     "known_card",
 ]
 
-FAMILIES: tuple[Family, ...] = (POCKET, FLUX1, FLUX1_FILL, KONTEXT, FLUX2, FLUX2_KV, QWEN, QWEN21, SD3_5)
+FAMILIES: tuple[Family, ...] = (POCKET, FLUX1, FLUX1_FILL, KONTEXT, FLUX2, FLUX2_KV, FLUX3, QWEN, QWEN21, SD3_5)
 """A new family is one folder beside these, and one name here."""
 
 CHECKPOINTS: tuple[Checkpoint, ...] = tuple(

@@ -19,6 +19,7 @@ from triptych.models.catalog import CHECKPOINTS, SHIPPED, Checkpoint, find_check
 from triptych.models.fingerprints import file_fingerprint
 from triptych.models.hardware import best_device, native_dtype
 from triptych.models.memory import choose, free_bytes
+from triptych.models.modular import INDEX, MODULAR_INDEX, plain_index
 from triptych.models.options import LoadOptions, Offload, Quantise
 from triptych.models.pocket.files import load_pocket, shipped_pocket
 
@@ -154,21 +155,25 @@ def _metadata(path: Path) -> Mapping[str, str]:
 
 
 def _read_index(folder: Path) -> Mapping[str, Any]:
-    index = folder / "model_index.json"
-    if not index.is_file():
-        raise BackboneError(
-            f"{folder} has no model_index.json, so it is not a checkpoint of diffusers. Give its folder, or a "
-            "single safetensors file with LoadOptions(base=...)."
-        )
-    return read_json(index, error=BackboneError)
+    for name in (INDEX, MODULAR_INDEX):
+        if (folder / name).is_file():
+            return plain_index(read_json(folder / name, error=BackboneError))
+    raise BackboneError(
+        f"{folder} has no {INDEX} and no {MODULAR_INDEX}, so it is not a checkpoint of diffusers. Give its folder, or "
+        "a single safetensors file with LoadOptions(base=...)."
+    )
 
 
 def _fetch_index(name: str, checkpoint: Checkpoint | None) -> Mapping[str, Any]:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return read_json(hf_hub_download(name, "model_index.json"), error=BackboneError)
+        try:
+            file = hf_hub_download(name, INDEX)
+        except EntryNotFoundError:
+            file = hf_hub_download(name, MODULAR_INDEX)
+        return plain_index(read_json(file, error=BackboneError))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         licence = ""
         if checkpoint is not None and checkpoint.gated:
