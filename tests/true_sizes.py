@@ -13,6 +13,7 @@ import torch
 from diffusers.configuration_utils import ConfigMixin
 from torch import nn
 
+from tiny_flux3 import flux3
 from tiny_models import dev, flux1, klein, sd3
 from tiny_pipelines import text_parts
 from tiny_qwen import qwen21, qwen_edit
@@ -136,6 +137,20 @@ _QWEN3_VL = {
         "deepstack_visual_indexes": [8, 16, 24],
     },
 }
+_QWEN3_VL_4B = {
+    "text_config": _QWEN3_VL["text_config"]
+    | {"hidden_size": 2560, "intermediate_size": 9728, "tie_word_embeddings": True},
+    "vision_config": {
+        "depth": 24,
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_heads": 16,
+        "out_hidden_size": 2560,
+        "num_position_embeddings": 2304,
+        "deepstack_visual_indexes": [5, 11, 17],
+    },
+    "tie_word_embeddings": True,
+}
 _DERIVED = ("layer_types", "is_gated_act", "dense_act_fn")
 """What transformers' configurations make of the rest."""
 _OF_CLASS: dict[str, Any] = {}
@@ -190,6 +205,27 @@ SIZED = {
             },
         },
         small={"text_encoder": {"num_hidden_layers": 31}},
+    ),
+    "flux3": Sized(
+        name="flux-3-image-klein",
+        make=lambda: flux3(distilled=True),
+        way=Conditioning.REFERENCE,
+        full={
+            "transformer": {
+                "in_channels": 128,
+                "cond_in_channels": 128,
+                "num_layers": 5,
+                "num_single_layers": 28,
+                "attention_head_dim": 128,
+                "num_attention_heads": 24,
+                "joint_attention_dim": 20480,
+                "timestep_channels": 256,
+                "axes_dims_rope": (32, 32, 32, 32),
+            },
+            "vae": _FLUX2_VAE,
+            "text_encoder": _QWEN3_VL_4B,
+        },
+        small={"text_encoder": {"text_config": {"num_hidden_layers": 33}}, "transformer": {"joint_attention_dim": 128}},
     ),
     "flux1": Sized(name="FLUX.1-dev", make=lambda: flux1(Flux1), way=Conditioning.REPAINT, full=_FLUX1_PARTS, small={}),
     "kontext": Sized(

@@ -268,7 +268,6 @@ def test_flux3_learns_a_skill(distilled, tmp_path):
     skill = train([made_page(1)], tmp_path / "skill.safetensors", plan, backbone)
     # B begins at zero: where it went is what was learned.
     learned = {name: value.abs().max() for name, value in skill.tensors.items() if "lora_B" in name}
-    assert min(learned.values()) >= 0
     heard = [name for name, value in learned.items() if value > 1e-4]
     for kind in ("mode_blocks.image.", "mode_blocks.image_cond.", "txt_mode_blocks.", "single_transformer_blocks."):
         assert any(name.startswith(f"transformer.{kind}") for name in heard), kind
