@@ -1,6 +1,7 @@
 """FLUX 3 Image Klein: conditions by reference at t = 0, in blocks of their own and then jointly; and by repaint."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -109,31 +110,44 @@ class Flux3(LatentBackbone):
         self, tokens: Tensor, levels: Mapping[str, Tensor], read: Context, grids: tuple[Grid, ...]
     ) -> Float[Tensor, "batch target channels"]:
         """Rows whose windows have one length go through the transformer together: it sees whatever fills them."""
-        mask = read.text.mask
-        lengths = [read.text.embeds.shape[1]] * len(tokens) if mask is None else mask.sum(dim=1).tolist()
-        made: dict[int, Tensor] = {}
+        text, given = read.text, read.conditions
+        if text.mask is None:
+            return self._alike(tokens, levels, text, given, grids)
+        lengths, made = text.mask.sum(dim=1).tolist(), {}
         for length in dict.fromkeys(lengths):
-            rows = [row for row, other in enumerate(lengths) if other == length]
-            velocity = self.transformer(
-                hidden_states=tokens[rows],
-                img_ids=_slot_places(grids).to(self.device),
-                encoder_hidden_states=read.text.embeds[rows, :length],
-                txt_ids=read.text.positions[:length],
-                **{name: level[rows] for name, level in levels.items()},
-                **self._references(read.conditions, rows),
-                return_dict=False,
-            )[0]
-            made |= dict(zip(rows, velocity, strict=True))
+            rows = torch.tensor([row for row, other in enumerate(lengths) if other == length])
+            velocity = self._alike(
+                tokens[rows],
+                {name: level[rows] for name, level in levels.items()},
+                Text(embeds=text.embeds[rows, :length], positions=text.positions[:length]),
+                given and replace(given, tokens=given.tokens[rows]),
+                grids,
+            )
+            made |= dict(zip(rows.tolist(), velocity.unbind(), strict=True))
         return torch.stack([made[row] for row in range(len(tokens))])
 
-    def _references(self, conditions: Conditions | None, rows: list[int]) -> dict[str, Tensor]:
-        if conditions is None:
-            return {}
-        places = [_places(grid, reference=number) for number, grid in enumerate(conditions.grids, 1)]
-        return {
-            "image_cond_hidden_states": conditions.tokens[rows],
-            "image_cond_ids": torch.cat(places).to(self.device),
-        }
+    def _alike(
+        self,
+        tokens: Tensor,
+        levels: Mapping[str, Tensor],
+        text: Text,
+        given: Conditions | None,
+        grids: tuple[Grid, ...],
+    ) -> Float[Tensor, "batch target channels"]:
+        references = {}
+        if given is not None:
+            places = [_places(grid, reference=number) for number, grid in enumerate(given.grids, 1)]
+            references["image_cond_hidden_states"] = given.tokens
+            references["image_cond_ids"] = torch.cat(places).to(self.device)
+        return self.transformer(
+            hidden_states=tokens,
+            img_ids=_slot_places(grids).to(self.device),
+            encoder_hidden_states=text.embeds,
+            txt_ids=text.positions,
+            **levels,
+            **references,
+            return_dict=False,
+        )[0]
 
 
 def _slot_places(grids: Sequence[Grid]) -> Float[Tensor, "target 4"]:
