@@ -12,7 +12,7 @@ from PIL import Image, PngImagePlugin
 
 from triptych import images
 from triptych.errors import ImageError, OutputError
-from triptych.images import load_image, png_bytes, read_image, read_png_text, save_png
+from triptych.images import load_answer, load_image, opaque, png_bytes, read_image, read_png_text, save_png
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -272,3 +272,12 @@ def test_png_bytes_of_the_same_picture_are_the_same() -> None:
     chunk.add(b"sRGB", b"\0")
     chunk.add_text("a", "b")
     assert png_bytes(halves("red", "blue"), {"a": "b"}) == encoded(halves("red", "blue"), "PNG", pnginfo=chunk)
+
+
+def test_load_answer_keeps_alpha_where_something_is_clear_and_only_there(tmp_path):
+    for name, right in (("clear", (255, 0, 0, 0)), ("whole", (255, 0, 0, 255))):
+        halves("blue", right, "RGBA").save(tmp_path / f"{name}.png")
+    clear, whole = (load_answer(tmp_path / f"{name}.png") for name in ("clear", "whole"))
+    assert (clear.mode, whole.mode) == ("RGBA", "RGB")
+    assert clear.getpixel((15, 0)) == (255, 0, 0, 0)
+    assert opaque(clear).tobytes() == load_image(tmp_path / "clear.png").tobytes() == halves("blue", "white").tobytes()

@@ -292,13 +292,14 @@ def flux1(
 def filled(
     backbone: Backbone, page: Page, conditioning: Conditioning, *, steps: int = 3, guidance: float | None = None
 ) -> list[Tensor]:
-    """What `generate` computes, before it becomes 8-bit pictures: each target in [0, 1]."""
+    """What `generate` computes, before it becomes 8-bit pictures: each target that is shown, in [0, 1]."""
     working = working_page(page, backbone.card)
     plan = WAYS[conditioning].plan(backbone, [working], [0])
     last = solved(backbone, working, plan, steps=steps, guidance=guidance)
     grids = plan.targets.grids
     parts = last.tokens.split([grid.tokens for grid in grids], dim=1)
-    return [backbone.decode_images(part, grid) / 2 + 0.5 for part, grid in zip(parts, grids, strict=True)]
+    shown = sorted({cut.target for cut in plan.cuts})
+    return [backbone.decode_images(parts[target], grids[target]) / 2 + 0.5 for target in shown]
 
 
 def solved(backbone: Backbone, page: Page, plan: Plan, *, steps: int = 3, guidance: float | None = None) -> Reached:
@@ -313,7 +314,7 @@ def solved(backbone: Backbone, page: Page, plan: Plan, *, steps: int = 3, guidan
             replace(plan.targets, toward=torch.full((len(tokens),), toward, device=tokens.device)),
         ),
         plan,
-        backbone.schedule(steps, plan.noise.shape[1]),
+        backbone.schedule(steps, plan.tokens),
     )
     return last
 

@@ -10,6 +10,7 @@ from triptych.models.flux1.backbone import Flux1Text
 from triptych.models.latent import LatentBackbone
 from triptych.models.qwen.backbone import QwenEditText
 from triptych.models.qwen21.backbone import Qwen21Text
+from triptych.models.qwen_layered.backbone import QwenLayeredText
 from triptych.models.sd3.backbone import SD3Text
 
 
@@ -48,6 +49,9 @@ def text_parts(text: Any) -> dict[str, object]:
         case Qwen21Text():
             processor = Processor(text.image_processor, text.tokenizer, token_types=True)
             return {"text_encoder": text.encoder, "processor": processor}
+        case QwenLayeredText():
+            processor = Processor(text.image_processor, text.tokenizer, token_types=True)
+            return {"text_encoder": text.encoder, "tokenizer": text.tokenizer, "processor": processor}
         case QwenEditText():
             processor = Processor(text.image_processor, text.tokenizer)
             return {"text_encoder": text.encoder, "tokenizer": text.tokenizer, "processor": processor}

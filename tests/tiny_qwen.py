@@ -16,10 +16,11 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from tiny_models import VISION, card, dynamic_scheduler, frozen, tokenizer
+from tiny_models import VISION, WORDS, card, dynamic_scheduler, frozen, tokenizer
 from triptych.models.backbone import Conditioning
 from triptych.models.qwen.backbone import QwenEdit, QwenEditText
 from triptych.models.qwen21.backbone import Qwen21, Qwen21Text
+from triptych.models.qwen_layered.backbone import QwenLayered, QwenLayeredText
 
 
 class Processor(Qwen2VLProcessor):
@@ -32,6 +33,7 @@ class Processor(Qwen2VLProcessor):
         return self.tokenizer.apply_chat_template([conversation], **settings)
 
     def __call__(self, text, return_tensors, images=None, **padding):
+        text = [text] if isinstance(text, str) else text
         pictures = self.image_processor(images=images, return_tensors=return_tensors) if images else {}
         for grid in pictures.get("image_grid_thw", ()):
             text = [one.replace(VISION[1], "<held>" * (int(grid.prod()) // 4), 1) for one in text]
@@ -43,16 +45,17 @@ class Processor(Qwen2VLProcessor):
         return BatchFeature({**words, **pictures})
 
 
-def qwen_vae() -> AutoencoderKLQwenImage:
+def qwen_vae(colours: int = 3, channels: int = 4) -> AutoencoderKLQwenImage:
     return frozen(
         AutoencoderKLQwenImage(
+            input_channels=colours,
             base_dim=8,
-            z_dim=4,
+            z_dim=channels,
             dim_mult=[1, 2],
             num_res_blocks=1,
             temperal_downsample=[False],
-            latents_mean=[0.1, -0.2, 0.3, 0.0],
-            latents_std=[0.8, 1.2, 1.0, 0.9],
+            latents_mean=[0.1, -0.2, 0.3, 0.0][:channels],
+            latents_std=[0.8, 1.2, 1.0, 0.9][:channels],
         )
     )
 
@@ -110,6 +113,44 @@ def qwen_edit(*, zero_cond_t: bool = False, seen_side_px: int | None = 64, **fac
             seen_side_px=seen_side_px,
             limit=110,
         ),
+        scheduler=dynamic_scheduler(),
+    )
+
+
+def talkative(encoder: Qwen2_5_VLForConditionalGeneration) -> Qwen2_5_VLForConditionalGeneration:
+    """It says each known word once at most, and ends with one of them."""
+    told = set(tokenizer().convert_tokens_to_ids(list(WORDS)))
+    settings = encoder.generation_config
+    settings.suppress_tokens = [number for number in range(64) if number not in told]
+    settings.no_repeat_ngram_size = 1
+    settings.eos_token_id = tokenizer().convert_tokens_to_ids("snow")
+    settings.bos_token_id = None
+    return encoder
+
+
+def qwen_layered(**facts: object) -> QwenLayered:
+    # Not four latent channels: the pipeline takes a picture of as many colours for latents.
+    transformer = QwenImageTransformer2DModel(
+        in_channels=8,
+        out_channels=2,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        axes_dims_rope=(4, 6, 6),
+        use_additional_t_cond=True,
+        use_layer3d_rope=True,
+    )
+    text = QwenLayeredText(
+        talkative(qwen_vl()), tokenizer(), Qwen2VLImageProcessorPil(min_pixels=784, max_pixels=78400), limit=110
+    )
+    # Its system message has fewer tokens in the small vocabulary.
+    text.untold = 20
+    return QwenLayered(
+        card=card(Conditioning.REFERENCE, channels=8, factor=4, layered=True, one_area=True, **facts),
+        transformer=frozen(transformer),
+        vae=qwen_vae(4, 2),
+        text=text,
         scheduler=dynamic_scheduler(),
     )
 

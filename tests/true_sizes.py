@@ -16,7 +16,7 @@ from torch import nn
 from tiny_flux3 import flux3
 from tiny_models import dev, flux1, klein, sd3
 from tiny_pipelines import text_parts
-from tiny_qwen import qwen21, qwen_edit
+from tiny_qwen import qwen21, qwen_edit, qwen_layered
 from triptych.models.assembly import assemble
 from triptych.models.backbone import Conditioning
 from triptych.models.catalog import Checkpoint, find_checkpoint
@@ -115,6 +115,24 @@ _QWEN25_VL = {
         "fullatt_block_indexes": [7, 15, 23, 31],
         "window_size": 112,
     },
+}
+_QWEN_IMAGE = {
+    "in_channels": 64,
+    "out_channels": 16,
+    "num_layers": 60,
+    "attention_head_dim": 128,
+    "num_attention_heads": 24,
+    "joint_attention_dim": 3584,
+    "axes_dims_rope": (16, 56, 56),
+}
+_QWEN_VAE = {
+    "base_dim": 96,
+    "z_dim": 16,
+    "dim_mult": [1, 2, 4, 4],
+    "num_res_blocks": 2,
+    "temperal_downsample": [False, True, True],
+    "latents_mean": [0.0] * 16,
+    "latents_std": [1.0] * 16,
 }
 _QWEN3_VL = {
     "text_config": {
@@ -271,6 +289,13 @@ SIZED = {
         full={"transformer": _OF_CLASS, "vae": _OF_CLASS, "text_encoder": _QWEN25_VL},
         small={},
         defaults=("transformer", "vae"),
+    ),
+    "qwen-layered": Sized(
+        name="Qwen-Image-Layered",
+        make=qwen_layered,
+        way=Conditioning.REFERENCE,
+        full={"transformer": _QWEN_IMAGE, "vae": _QWEN_VAE, "text_encoder": _QWEN25_VL},
+        small={},
     ),
     "qwen21": Sized(
         name="Qwen-Image-2.1",

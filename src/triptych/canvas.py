@@ -7,6 +7,7 @@ from itertools import accumulate
 from PIL import Image
 
 from triptych.errors import LayoutError
+from triptych.images import opaque
 from triptych.layouts import Box, Canvas, Size, arrange_sizes, nearest_multiple
 from triptych.page import Layout, Page
 
@@ -58,7 +59,7 @@ class Placement:
         """The frame with `image`, of the source's size, in it."""
         _expect_size("the picture", image, self.source_px)
         frame = Image.new("RGB", self.frame_px, "white")
-        frame.paste(_resized(image, self.box.size_px), self.box.corners)
+        frame.paste(opaque(_resized(image, self.box.size_px)), self.box.corners)
         return frame
 
     def restore(self, image: Image.Image) -> Image.Image:
@@ -144,7 +145,7 @@ def stitch(canvas: Canvas, images: Sequence[Image.Image | None]) -> Image.Image:
     for number, (image, box) in enumerate(zip(images, canvas.boxes, strict=True), 1):
         if image is not None:
             _expect_size(f"panel {number}", image, box.size_px)
-            picture.paste(image, box.corners)
+            picture.paste(opaque(image), box.corners)
     return picture
 
 

@@ -21,8 +21,10 @@ __all__ = [
     "MAX_PIXELS",
     "MAX_TEXT_BYTES",
     "bare_bytes",
+    "load_answer",
     "load_image",
     "may_be_clear",
+    "opaque",
     "original_bytes",
     "picture_format",
     "png_bytes",
@@ -85,6 +87,14 @@ def load_image(
     return remember(image, Path(path).absolute())
 
 
+def load_answer(path: str | Path, *, panel: int | str | None = None) -> Image.Image:
+    """As `load_image`, but RGBA where parts of the picture are transparent, as layers are."""
+    image = load_image(path, panel=panel, keep_alpha=may_be_clear(path))
+    if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
+        return load_image(path, panel=panel)
+    return image
+
+
 def read_image(
     data: bytes,
     *,
@@ -135,6 +145,13 @@ def may_be_clear(path: str | Path) -> bool:
             return image.has_transparency_data
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, *_DAMAGED):
         return False
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """As RGB, with what is transparent laid on white."""
+    if image.mode != "RGBA":
+        return image if image.mode == "RGB" else image.convert("RGB")
+    return Image.composite(image.convert("RGB"), Image.new("RGB", image.size, "white"), image.getchannel("A"))
 
 
 def png_bytes(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
@@ -195,7 +212,7 @@ def picture_format(data: bytes) -> str:
 
 
 def _shows(data: bytes, image: Image.Image) -> bool:
-    read = read_image(data)
+    read = read_image(data, keep_alpha=image.mode == "RGBA")
     return read.size == image.size and read.mode == image.mode and read.tobytes() == image.tobytes()
 
 
@@ -255,7 +272,8 @@ def _to_rgb(image: Image.Image, where: str, *, keep_alpha: bool) -> Image.Image:
     if keep_alpha:
         picture.putalpha(255 if alpha is None else alpha)
     elif alpha is not None:
-        picture = Image.composite(picture, Image.new("RGB", picture.size, "white"), alpha)
+        picture.putalpha(alpha)
+        picture = opaque(picture)
     return picture
 
 

@@ -39,7 +39,8 @@ class Panel:
 
     A condition has an `image`. A slot has none; its `answer` is the right picture where one is known (page sets,
     examples) and is never shown to the model that fills the slot; `rejected` are pictures that somebody preferred the
-    answer to. Images are RGB.
+    answer to. Images are RGB; answers may be RGBA, as the layers of a picture are, and lie on white wherever a model
+    or a canvas sees RGB.
     """
 
     role: Role
@@ -61,8 +62,12 @@ class Panel:
             raise PageError("only a slot can have rejected pictures; a condition already has its picture.")
         rejected = (("rejected", picture) for picture in self.rejected)
         for name, picture in (("image", self.image), ("answer", self.answer), *rejected):
-            if picture is not None and picture.mode != "RGB":
-                raise PageError(f"{name} has mode {picture.mode!r}; panels hold RGB. Read files with triptych.images.")
+            held = ("RGB",) if name == "image" else ("RGB", "RGBA")
+            if picture is not None and picture.mode not in held:
+                raise PageError(
+                    f"{name} has mode {picture.mode!r}; it must be {' or '.join(held)}. Read files with "
+                    "triptych.images, which lays what is transparent on white."
+                )
         if self.size_px is not None and min(self.size_px) < 1:
             raise PageError(f"slot size {self.size_px[0]}x{self.size_px[1]} px; both sides must be at least 1.")
 

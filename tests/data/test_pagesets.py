@@ -205,3 +205,14 @@ def test_save_pageset_with_an_id_that_stands_twice_is_refused_and_leaves_nothing
     with pytest.raises(PageError, match="page_id '001' is that of"):
         save_pageset([page, page], tmp_path / "set")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pageset_keeps_what_is_transparent_of_answers_and_lays_conditions_on_white(tmp_path):
+    layer = Image.new("RGBA", (4, 3), (255, 0, 0, 90))
+    page = Page(panels=(condition(picture("red")), slot(answer=layer)), page_id="layers")
+    save_pageset([page], tmp_path / "set")
+    layer.save(tmp_path / "set" / "images" / "000001-1.png")
+    (read,) = load_pageset(tmp_path / "set")
+    given, answer = (panel.picture for panel in read.panels)
+    assert given is not None and given.mode == "RGB"
+    assert answer is not None and (answer.mode, answer.tobytes()) == ("RGBA", layer.tobytes())

@@ -18,7 +18,7 @@ from second_device import Meter, MixedDevicesError, second_device
 from tiny_flux3 import flux3
 from tiny_models import dev, filled, flux1, frozen, klein, picture, sd3
 from tiny_pipelines import text_parts
-from tiny_qwen import qwen21, qwen_edit
+from tiny_qwen import qwen21, qwen_edit, qwen_layered
 from tiny_training import random_skill
 from triptych.models.adapters import AdapterSpec, Skills, inject
 from triptych.models.backbone import Conditioning
@@ -51,6 +51,7 @@ FAMILIES: dict[str, tuple[Callable[[], LatentBackbone], Conditioning]] = {
     "sd3": (sd3, Conditioning.REPAINT),
     "qwen": (qwen_edit, Conditioning.REFERENCE),
     "qwen-2511": (lambda: qwen_edit(zero_cond_t=True), Conditioning.REFERENCE),
+    "qwen-layered": (qwen_layered, Conditioning.REFERENCE),
     "qwen21": (qwen21, Conditioning.REFERENCE),
 }
 QUICK = ("flux2",)

@@ -17,7 +17,7 @@ from triptych.conditioning import Reading
 from triptych.errors import BackboneError
 from triptych.events import CancelToken, Event, Preview, ctrl_c_cancels
 from triptych.files import write_atomic
-from triptych.images import png_bytes, save_png
+from triptych.images import opaque, png_bytes, save_png
 from triptych.page import Page
 from triptych.sampling.inputs import Keep
 from triptych.sampling.request import MAX_NUMBER, Request
@@ -262,6 +262,6 @@ class _Film:
         for column, pictures in enumerate(self._columns):
             top = 0
             for picture in pictures:
-                strip.paste(picture, (column * width, top))
+                strip.paste(opaque(picture), (column * width, top))
                 top += picture.height
         save_png(strip, self._path)

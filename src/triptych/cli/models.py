@@ -4,6 +4,7 @@ import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from PIL import Image
 
 import triptych as tt
 from triptych.cli import console
@@ -95,7 +96,8 @@ def check(name: _Name = "pocket") -> None:
     with console.working(f"loading {name}"):
         backbone = tt.load(name)
     loaded = time.perf_counter()
-    page = tt.Page(panels=(tt.slot("a red fox"),))
+    shown = (tt.condition(Image.new("RGB", (256, 256), "orange")),) if backbone.card.layered else ()
+    page = tt.Page(panels=(*shown, tt.slot("a red fox")))
     with console.working("making a picture"):
         (picture,) = tt.generate(backbone, page, steps=2, size_px=min(256, backbone.card.side_px)).images
     made = time.perf_counter()

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from PIL import ImageChops
 
 from triptych.addresses import is_address
 from triptych.cli import console, options
@@ -117,8 +116,8 @@ class _Again:
         keep_inputs(self.out, kept.files)
         png = png_bytes(image, result_text(result, recorded.slot, kept))
         (target,) = write_results(self.out, target.stem, {".png": png}, overwrite=self.overwrite)
-        before = load_image(path)
-        same = before.size == image.size and ImageChops.difference(before, image).getbbox() is None
+        before = load_image(path, keep_alpha=image.mode == "RGBA")
+        same = (before.mode, before.size, before.tobytes()) == (image.mode, image.size, image.tobytes())
         console.out(f"{target}  {'the same pixels' if same else 'other pixels'}")
         return same
 

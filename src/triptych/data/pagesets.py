@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from triptych.errors import PageError
 from triptych.files import new_folder, parse_json, read_text, text_lines, write_atomic
-from triptych.images import load_image, png_bytes
+from triptych.images import load_answer, load_image, png_bytes
 from triptych.page import Layout, Page, Role, condition, slot
 from triptych.pagefile import confined_path
 from triptych.pageschema import Name, Text, problems
@@ -96,7 +96,8 @@ class PageSet(_Pages):
 
         def decode(panel: int, name: str) -> Image.Image:
             place = f"{where}, panel {panel}"
-            return load_image(confined_path(self.folder, name, place), panel=place)
+            read = load_answer if line.roles[panel - 1] is Role.SLOT else load_image
+            return read(confined_path(self.folder, name, place), panel=place)
 
         return line.page(decode)
 

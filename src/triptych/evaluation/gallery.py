@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from triptych.evaluation.cases import Case
 from triptych.evaluation.records import Shown, ShownPicture
+from triptych.images import opaque
 from triptych.page import Page, Panel
 from triptych.sampling import Result
 
@@ -24,7 +25,7 @@ def picture_uri(picture: Image.Image) -> str:
         picture = picture.copy()
         picture.thumbnail((_SHOWN_PX, _SHOWN_PX), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
-    picture.convert("RGB").save(stream, "WEBP", quality=90, method=4)
+    opaque(picture).save(stream, "WEBP", quality=90, method=4)
     return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
@@ -91,7 +92,7 @@ def _strip(cells: Sequence[_Cell], words: str, cell_px: int) -> Image.Image:
     for index, (picture, kind) in enumerate(cells):
         left = index * step + 2
         pen.rectangle((left, 0, left + cell_px + 3, cell_px + 3), outline=_FRAME[kind], width=2)
-        strip.paste(picture.convert("RGB").resize((cell_px, cell_px), Image.Resampling.LANCZOS), (left + 2, 2))
+        strip.paste(opaque(picture).resize((cell_px, cell_px), Image.Resampling.LANCZOS), (left + 2, 2))
     font = ImageFont.load_default(11)
     room = strip.width - 4
     while words and pen.textlength(words, font) > room:

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from triptych.data.rules.base import Mark, Rule
+from triptych.images import opaque
 from triptych.page import Page, Panel
 
 __all__ = ["legibility", "marks_of"]
@@ -82,7 +83,7 @@ def legibility(
 
 
 def _array(picture: Image.Image) -> Array:
-    return np.asarray(picture.convert("RGB"), dtype=np.float32) / 255
+    return np.asarray(opaque(picture), dtype=np.float32) / 255
 
 
 def _pixels(mark: Mark, shape: tuple[int, ...]) -> _Box:

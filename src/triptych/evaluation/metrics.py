@@ -14,6 +14,8 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import structural_similarity
 from skimage.registration import phase_cross_correlation
 
+from triptych.images import opaque
+
 __all__ = [
     "Detail",
     "colour_shift",
@@ -83,7 +85,7 @@ def _sized(picture: Image.Image, like: Image.Image) -> Image.Image:
 
 
 def _array(picture: Image.Image) -> Array:
-    return np.asarray(picture.convert("RGB"), dtype=np.float32) / 255
+    return np.asarray(opaque(picture), dtype=np.float32) / 255
 
 
 def _padded(picture: Array) -> Array:

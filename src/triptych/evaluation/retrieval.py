@@ -16,6 +16,8 @@ from jaxtyping import Float
 from PIL import Image
 from skimage.color import rgb2lab
 
+from triptych.images import opaque
+
 __all__ = ["embed", "rank_of"]
 
 _SIDE = 96
@@ -46,7 +48,7 @@ def rank_of(
 
 
 def _small(picture: Image.Image) -> Image.Image:
-    return picture.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    return opaque(picture).resize((_SIDE, _SIDE), Image.Resampling.BOX)
 
 
 def _orientations(arrays: np.ndarray) -> np.ndarray:

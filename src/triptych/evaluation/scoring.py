@@ -10,6 +10,7 @@ from triptych.evaluation.legibility import legibility
 from triptych.evaluation.metrics import compare_pictures, psnr
 from triptych.evaluation.retrieval import embed, rank_of
 from triptych.evaluation.storyboards import ShotJudge
+from triptych.images import opaque
 from triptych.page import Page
 
 __all__ = ["confusion", "confusion_key", "score_pictures", "score_samples"]
@@ -114,7 +115,7 @@ def confusion(pictures: Sequence[Image.Image], answers: Sequence[Image.Image]) -
 
 
 def _seen(picture: Image.Image) -> np.ndarray:
-    small = picture.convert("RGB").resize((_SEEN_PX, _SEEN_PX), Image.Resampling.BOX)
+    small = opaque(picture).resize((_SEEN_PX, _SEEN_PX), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.float32) / 255
 
 

@@ -16,6 +16,7 @@ from skimage.color import rgb2lab
 
 from triptych.data.places import PLACES
 from triptych.data.scenes import Framing, Light, Shot, Side, compose_shot
+from triptych.images import opaque
 from triptych.page import Page
 
 __all__ = ["ShotJudge", "ShotScore", "figure_of", "shot_of"]
@@ -54,7 +55,7 @@ def shot_of(words: str) -> Shot | None:
 
 def figure_of(portrait: Image.Image) -> Image.Image:
     """The character cut out of its portrait on white, RGBA; white inside its outline stays."""
-    drawn = np.asarray(portrait.convert("RGB")).min(axis=-1) < 246
+    drawn = np.asarray(opaque(portrait)).min(axis=-1) < 246
     inside = ndimage.binary_fill_holes(drawn)
     cut = portrait.convert("RGBA")
     cut.putalpha(Image.fromarray(np.asarray(inside, dtype=np.uint8) * 255))
@@ -122,5 +123,5 @@ def _empty(shot: Shot) -> np.ndarray:
 
 def _seen(pictures: Sequence[Image.Image]) -> np.ndarray:
     """CIELAB at 32 px: (pictures, rows, columns, 3)."""
-    small = [picture.convert("RGB").resize((_SEEN, _SEEN), Image.Resampling.BOX) for picture in pictures]
+    small = [opaque(picture).resize((_SEEN, _SEEN), Image.Resampling.BOX) for picture in pictures]
     return rgb2lab(np.stack([np.asarray(picture, dtype=np.float32) / 255 for picture in small]))

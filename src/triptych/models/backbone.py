@@ -66,6 +66,9 @@ class Card:
     clean_canvas: bool = False
     """By repaint, conditions stay clean at every noise level, as the network was trained to see them; where False they
     are put back at the level reached, as a text-to-picture model must see them."""
+    layered: bool = False
+    """It takes a picture apart: one condition, and slots that lie on it as its layers, with what is transparent. All
+    have one size, and the whole is made once more beside them."""
     most_references: int | None = None
     """Conditions by reference that it was trained with, or that its authors advise; None where they name no number."""
     most_slots: int | None = None
@@ -230,13 +233,18 @@ class Backbone(Protocol):
         """The module that skills adapt."""
         ...
 
-    def encode_images(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
-        """Pictures in [-1, 1] to tokens in row order; sides must be multiples of `card.factor`."""
+    def encode_images(
+        self, images: Float[Tensor, "batch colours height width"]
+    ) -> Float[Tensor, "batch tokens channels"]:
+        """Pictures in [-1, 1] to tokens in row order; sides must be multiples of `card.factor`.
+
+        They have three colours, or for a `card.layered` four, the last saying how opaque they are.
+        """
         ...
 
     def decode_images(
         self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
-    ) -> Float[Tensor, "batch 3 height width"]:
+    ) -> Float[Tensor, "batch colours height width"]:
         """Tokens to pictures, clamped to [-1, 1]."""
         ...
 

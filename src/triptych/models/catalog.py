@@ -14,6 +14,7 @@ from triptych.models.pocket.family import POCKET
 from triptych.models.pocket.files import pocket_config
 from triptych.models.qwen.family import QWEN
 from triptych.models.qwen21.family import QWEN21
+from triptych.models.qwen_layered.family import QWEN_LAYERED
 from triptych.models.sd3.family import SD3_5
 
 __all__ = [
@@ -31,7 +32,19 @@ __all__ = [
     "known_card",
 ]
 
-FAMILIES: tuple[Family, ...] = (POCKET, FLUX1, FLUX1_FILL, KONTEXT, FLUX2, FLUX2_KV, FLUX3, QWEN, QWEN21, SD3_5)
+FAMILIES: tuple[Family, ...] = (
+    POCKET,
+    FLUX1,
+    FLUX1_FILL,
+    KONTEXT,
+    FLUX2,
+    FLUX2_KV,
+    FLUX3,
+    QWEN,
+    QWEN21,
+    QWEN_LAYERED,
+    SD3_5,
+)
 """A new family is one folder beside these, and one name here."""
 
 CHECKPOINTS: tuple[Checkpoint, ...] = tuple(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from triptych.models.backbone import Grid
 
-__all__ = ["Codec", "Flux2Codec", "KLCodec", "Qwen21Codec", "QwenCodec", "pack", "unpack"]
+__all__ = ["Codec", "Flux2Codec", "KLCodec", "Qwen21Codec", "QwenCodec", "QwenLayersCodec", "pack", "unpack"]
 
 
 @runtime_checkable
@@ -23,11 +23,11 @@ class Codec(Protocol):
     @property
     def channels(self) -> int: ...
 
-    def encode(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]: ...
+    def encode(self, images: Float[Tensor, "batch colours height width"]) -> Float[Tensor, "batch tokens channels"]: ...
 
     def decode(
         self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
-    ) -> Float[Tensor, "batch 3 height width"]: ...
+    ) -> Float[Tensor, "batch colours height width"]: ...
 
 
 def pack(latents: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch tokens packed"]:
@@ -126,7 +126,7 @@ class Qwen21Codec(QwenCodec):
 
     def encode(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
         """Pictures enter as wholly opaque."""
-        return self._latents(torch.cat((images, torch.ones_like(images[:, :1])), dim=1))
+        return self._latents(_opaque(images))
 
     def decode(
         self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
@@ -135,3 +135,20 @@ class Qwen21Codec(QwenCodec):
         picture = self._pictures(tokens, grid)
         opaque = picture[:, 3:] / 2 + 0.5
         return picture[:, :3] * opaque + (1 - opaque)
+
+
+class QwenLayersCodec(QwenCodec):
+    """Qwen-Image-Layered: pictures of four colours, of which the last says how opaque each pixel is."""
+
+    def encode(self, images: Float[Tensor, "batch colours height width"]) -> Float[Tensor, "batch tokens channels"]:
+        """Pictures of three colours are wholly opaque."""
+        return self._latents(images if images.shape[1] == 4 else _opaque(images))
+
+    def decode(
+        self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
+    ) -> Float[Tensor, "batch 4 height width"]:
+        return self._pictures(tokens, grid)
+
+
+def _opaque(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 4 height width"]:
+    return torch.cat((images, torch.ones_like(images[:, :1])), dim=1)

@@ -18,7 +18,7 @@ from triptych.models.codecs import Codec
 from triptych.models.sharing import Shared
 from triptych.prompts import Prompt
 
-__all__ = ["LatentBackbone", "all_positions", "distilled_guidance", "guided", "linear_mu", "positions"]
+__all__ = ["LatentBackbone", "all_positions", "distilled_guidance", "guided", "guided_within", "linear_mu", "positions"]
 
 
 class LatentBackbone(ABC):
@@ -70,13 +70,15 @@ class LatentBackbone(ABC):
         """Call `then` with the number of steps whenever a schedule is made: some step caches count them."""
         self._on_steps = then
 
-    def encode_images(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
+    def encode_images(
+        self, images: Float[Tensor, "batch colours height width"]
+    ) -> Float[Tensor, "batch tokens channels"]:
         """Pictures in [-1, 1] to tokens in row order. Nothing is kept; gradients flow to `images`."""
         return self.codec.encode(images).to(self.dtype)
 
     def decode_images(
         self, tokens: Float[Tensor, "batch tokens channels"], grid: Grid
-    ) -> Float[Tensor, "batch 3 height width"]:
+    ) -> Float[Tensor, "batch colours height width"]:
         """Tokens to pictures, clamped to [-1, 1]."""
         return self.codec.decode(tokens, grid).clamp(-1, 1)
 
@@ -144,6 +146,16 @@ def guided(context: Context, velocity: Callable[[Context, bool], Tensor]) -> Ten
         return asked
     unasked = velocity(context.negative, True)
     return unasked + context.guidance * (asked - unasked)
+
+
+def guided_within(context: Context, velocity: Callable[[Context, bool], Tensor]) -> Tensor:
+    """As `guided`, by the correction of Qwen-Image: guidance may turn a token's velocity, not lengthen it."""
+    asked = velocity(context, False)
+    if context.negative is None or context.guidance is None:
+        return asked
+    unasked = velocity(context.negative, True)
+    turned = unasked + context.guidance * (asked - unasked)
+    return turned * (asked.norm(dim=-1, keepdim=True) / turned.norm(dim=-1, keepdim=True))
 
 
 def distilled_guidance(backbone: LatentBackbone, guidance: float | None, rows: int) -> Float[Tensor, " batch"] | None:

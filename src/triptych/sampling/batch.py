@@ -73,7 +73,7 @@ def run(
     with computing("conditions"):
         working = [working_page(request.page, backbone.card, first.size_px) for request in requests]
         plan = WAYS[first.conditioning].plan(backbone, working, [request.seed for request in requests])
-        levels = backbone.schedule(first.steps, plan.noise.shape[1])
+        levels = backbone.schedule(first.steps, plan.tokens)
     with computing("text"):
         read = read_lanes(backbone, worn, working, plan, first)
     yield Phase(name="steps", steps=first.steps)

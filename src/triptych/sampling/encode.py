@@ -9,6 +9,7 @@ from jaxtyping import Float
 from PIL.Image import Image
 from torch import Tensor
 
+from triptych.images import opaque
 from triptych.models.backbone import Backbone, Grid, ReadsConditions, Text, frames
 from triptych.naming import named_prompt
 from triptych.page import Page
@@ -17,8 +18,8 @@ from triptych.prompts import Prompt, write_prompt
 __all__ = ["encode_picture", "encode_text", "grid_of", "picture_key", "pixels", "text_keys"]
 
 
-def pixels(image: Image) -> Float[Tensor, "1 3 height width"]:
-    """An RGB picture as numbers in [-1, 1]."""
+def pixels(image: Image) -> Float[Tensor, "1 colours height width"]:
+    """A picture, RGB or RGBA, as numbers in [-1, 1]."""
     values = torch.from_numpy(np.array(image, dtype=np.float32))
     return (values / 127.5 - 1).permute(2, 0, 1)[None].contiguous()
 
@@ -35,6 +36,7 @@ def picture_key(image: Image) -> Hashable:
 
 def encode_picture(backbone: Backbone, image: Image) -> Float[Tensor, "1 tokens channels"]:
     """Tokens of one picture. Pictures are encoded one by one, so that a batch cannot change their bits."""
+    image = image if backbone.card.layered else opaque(image)
     value = backbone.shared.encodings.get(
         ("picture", picture_key(image)),
         lambda: backbone.encode_images(pixels(image).to(backbone.device, backbone.dtype)),

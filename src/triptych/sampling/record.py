@@ -14,7 +14,7 @@ from triptych.canvas import Placement
 from triptych.conditioning import Conditioning
 from triptych.errors import ImageError
 from triptych.files import parse_json
-from triptych.images import MAX_TEXT_BYTES, load_image, png_bytes, read_png_text
+from triptych.images import MAX_TEXT_BYTES, load_image, may_be_clear, png_bytes, read_png_text
 from triptych.models.backbone import Card
 from triptych.page import Page, Role
 from triptych.pagefile import page_from_record
@@ -203,7 +203,7 @@ def without_inputs(path: str | Path) -> tuple[str, bytes]:
     inputs = Inputs()
     record = Request.from_record(chunk.request).record(inputs.encode)
     bare = chunk.model_copy(update={"request": record, "inputs": tuple(inputs.entries.values())})
-    return words, png_bytes(load_image(path), {KEY: bare.text()})
+    return words, png_bytes(load_image(path, keep_alpha=may_be_clear(path)), {KEY: bare.text()})
 
 
 def _check_slot(path: str | Path, slot: int, slots: int) -> None:

@@ -32,7 +32,8 @@ def working_page(page: Page, card: Card, size_px: Size | int | None = None) -> P
 
     Sides are multiples of `card.factor`. Conditions are shrunk to the area of a square of `card.side_px` (or of
     `size_px`, where that is one number), and enlarged only where the card wants one area for all. A slot takes the size
-    asked for; where none was, the first condition's aspect at that area. Backbones of a fixed side get squares.
+    asked for; where none was, the first condition's aspect at that area. Backbones of a fixed side get squares, and the
+    condition of a layered one gets the size of the slots. Raises LayoutError for layers of different sizes.
     """
     side = _side(page, card, size_px)
     first = next((panel.image.size for panel in page.conditions if panel.image), (side, side))
@@ -52,9 +53,10 @@ def working_page(page: Page, card: Card, size_px: Size | int | None = None) -> P
             size = _on_factor(wanted, card.factor)
         return replace(panel, answer=None, size_px=size)
 
+    panels = tuple(refit(panel) for panel in page.panels)
     return replace(
         page,
-        panels=tuple(refit(panel) for panel in page.panels),
+        panels=_on_each_other(panels, card) if card.layered else panels,
         context=tuple(_working_example(example, card, side) for example in page.context),
     )
 
@@ -88,6 +90,22 @@ def _side(page: Page, card: Card, size_px: Size | int | None) -> int:
     if card.fixed_side or not isinstance(size_px, int):
         return card.side_px
     return max(card.factor, round(size_px / card.factor) * card.factor)
+
+
+def _on_each_other(panels: tuple[Panel, ...], card: Card) -> tuple[Panel, ...]:
+    sizes = sorted({panel.size_px for panel in panels if panel.size_px})
+    if len(sizes) > 1:
+        told = ", ".join(f"{width}x{height}" for width, height in sizes)
+        raise LayoutError(
+            f"{card.name} makes layers that lie on each other, but the slots are {told} px. Give them one size."
+        )
+
+    def fitted(panel: Panel) -> Panel:
+        if panel.image is None or panel.image.size == sizes[0]:
+            return panel
+        return replace(panel, image=panel.image.resize(sizes[0], Image.Resampling.LANCZOS))
+
+    return tuple(map(fitted, panels))
 
 
 def _working_example(example: Page, card: Card, side_px: int) -> Page:

@@ -7,6 +7,7 @@ from typing import Any
 from PIL import Image
 
 from triptych.errors import PageError
+from triptych.images import opaque
 from triptych.page import Page, Panel, Role
 from triptych.pagefile import page_from_record, page_record
 from triptych.pageschema import check_entry
@@ -87,7 +88,7 @@ def asked(page: Page, slots: Sequence[int] | None) -> tuple[Page, tuple[int, ...
         elif index in wanted:
             panels.append(replace(panel, answer=None))
         elif panel.answer is not None:
-            panels.append(Panel(role=Role.SUBJECT, image=panel.answer, instruction=panel.instruction))
+            panels.append(Panel(role=Role.SUBJECT, image=opaque(panel.answer), instruction=panel.instruction))
     return replace(page, panels=tuple(panels)), tuple(sorted(wanted))
 
 

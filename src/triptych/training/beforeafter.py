@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from triptych.errors import TriptychError
 from triptych.events import CancelToken
 from triptych.files import write_atomic
-from triptych.images import png_bytes
+from triptych.images import opaque, png_bytes
 from triptych.models.backbone import Backbone
 from triptych.picks import Verdict
 from triptych.sampling.engine import Engine
@@ -94,7 +94,7 @@ def _sheet(
         recorded = result.page.slots[0].answer
         for column, picture in enumerate((given[0] if given else None, recorded, old[0], new[0])):
             if picture is not None:
-                thumb = picture.copy()
+                thumb = opaque(picture).copy()
                 thumb.thumbnail((_THUMB_PX - 4, _THUMB_PX - 4))
                 sheet.paste(thumb, (_NAME_PX + column * _THUMB_PX, top))
     return sheet

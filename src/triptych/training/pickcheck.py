@@ -8,6 +8,7 @@ import numpy as np
 from PIL.Image import Image
 
 from triptych.errors import TrainingError, TriptychError
+from triptych.images import opaque
 from triptych.models.backbone import Card
 from triptych.picks import LEAST_PICKS, Pick, Verdict
 from triptych.picks.pick import picture_key
@@ -123,7 +124,7 @@ def _without_twins(example: Example, problems: list[Problem]) -> Example | None:
 
 
 def _pictures(result: Judged) -> list[Image]:
-    return [slot.answer for slot in result.page.slots if slot.answer is not None]
+    return [opaque(slot.answer) for slot in result.page.slots if slot.answer is not None]
 
 
 def _key(result: Judged) -> Hashable:

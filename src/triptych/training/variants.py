@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from triptych.images import opaque
 from triptych.page import Page, Panel, Role
 from triptych.training.recipe import Recipe, Variety
 
@@ -64,7 +65,8 @@ def _with_slots(page: Page, slots: set[int]) -> Page:
             panels.append(Panel(role=Role.SLOT, answer=panel.picture, instruction=panel.instruction))
         else:
             role = Role.SUBJECT if panel.is_slot else panel.role
-            panels.append(Panel(role=role, image=panel.picture, instruction=panel.instruction))
+            assert panel.picture is not None, "pages that teach are answered"
+            panels.append(Panel(role=role, image=opaque(panel.picture), instruction=panel.instruction))
     return replace(page, panels=tuple(panels))
 
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from triptych.errors import ImageError
 from triptych.events import CancelToken, Event, Step, Warning
 from triptych.files import write_atomic
-from triptych.images import load_image, png_bytes
+from triptych.images import load_image, opaque, png_bytes
 from triptych.models.backbone import Backbone
 from triptych.page import Page
 from triptych.sampling import generate
@@ -198,7 +198,7 @@ def _row(name: str, pictures: Sequence[Image.Image | None]) -> Image.Image:
     ImageDraw.Draw(strip).text((6, _THUMB_PX // 2), name, fill="black", anchor="lm")
     for column, picture in enumerate(pictures):
         if picture is not None:
-            thumb = picture.copy()
+            thumb = opaque(picture).copy()
             thumb.thumbnail((_THUMB_PX, _THUMB_PX))
             strip.paste(thumb, (_NAME_PX + column * _THUMB_PX, 0))
     return strip

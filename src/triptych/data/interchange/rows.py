@@ -11,7 +11,7 @@ from PIL import Image
 
 from triptych.errors import ImageError, PageError
 from triptych.files import parse_json, read_text, text_lines, write_atomic
-from triptych.images import load_image, png_bytes
+from triptych.images import load_answer, load_image, png_bytes
 from triptych.page import Page, Role, condition, slot
 
 __all__ = [
@@ -63,7 +63,7 @@ def page_of(name: str, conditions: Sequence[Path], text: str, answers: Sequence[
     """
     shown = (condition(load_image(path), role=Role.EDIT) for path in conditions)
     is_one = len(answers) == 1
-    slots = (slot(text if is_one else "", answer=load_image(path)) for path in answers)
+    slots = (slot(text if is_one else "", answer=load_answer(path)) for path in answers)
     return Page(panels=(*shown, *slots), overview="" if is_one else text, page_id=name)
 
 

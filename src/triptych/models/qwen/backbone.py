@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase, Qwen2_5_VLForConditionalGenera
 
 from triptych.models.backbone import Card, Context, Grid, Targets, Text
 from triptych.models.codecs import QwenCodec
-from triptych.models.latent import LatentBackbone, linear_mu
+from triptych.models.latent import LatentBackbone, guided_within, linear_mu
 from triptych.models.side_by_side import SideBySide
 from triptych.models.text import refuse_truncation
 from triptych.models.vision_text import VisionText, padded
@@ -120,15 +120,11 @@ class QwenEdit(LatentBackbone):
         return slots.part(self._guided(slots.join(tokens), t, context, (slots.wide,)))
 
     def _guided(self, tokens: Tensor, t: Tensor, context: Context, grids: tuple[Grid, ...]) -> Tensor:
-        with self.step_cache(context):
-            velocity = self._pass(tokens, t, context, grids)
-        if context.negative is None or context.guidance is None:
-            return velocity
-        with self.step_cache(context, negative=True):
-            without = self._pass(tokens, t, context.negative, grids)
-        guided = without + context.guidance * (velocity - without)
-        # Qwen-Image's own correction: guidance may turn a token's velocity, not lengthen it.
-        return guided * (velocity.norm(dim=-1, keepdim=True) / guided.norm(dim=-1, keepdim=True))
+        def one_pass(read: Context, negative: bool) -> Tensor:
+            with self.step_cache(context, negative=negative):
+                return self._pass(tokens, t, read, grids)
+
+        return guided_within(context, one_pass)
 
     def _pass(self, tokens: Tensor, t: Tensor, context: Context, grids: tuple[Grid, ...]) -> Tensor:
         conditions, inputs = context.conditions, tokens

@@ -56,6 +56,13 @@ class Plan:
     seen: tuple[Hashable, ...] = ()
     """For each page, the content of its `conditions`."""
     known: Known | None = None
+    spaced_for: int | None = None
+    """How many tokens the noise levels are spaced for; None for all that are made."""
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the noise levels are spaced for."""
+        return self.spaced_for or self.noise.shape[1]
 
     @property
     def start(self) -> Float[Tensor, "batch target channels"]:
