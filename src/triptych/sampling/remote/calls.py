@@ -116,6 +116,11 @@ def calls_of(request: Request, card: Card, kind: Kind, model: str) -> tuple[Call
         whole = replace(request, page=page, backbone=model).record()
         prompt = page.overview or next((slot.instruction for slot in page.slots if slot.instruction), "a page")
         return (Call(prompt=prompt, slots=len(page.slots), more={"request": whole}),)
+    if card.layered:
+        raise BackboneError(
+            f"{card.name} makes all layers together, and {kind.title} is asked for one slot a call. Run the model in a "
+            "studio of Triptych (`triptych studio --backbone`), or here."
+        )
     working = working_page(page, card, request.size_px)
     sizes = zip(wanted_sizes(page, card, request.size_px), working.slots, strict=True)
     calls = []

@@ -84,9 +84,11 @@ class Server:
                 f"{self.address} answered with {len(pictures)} pictures where {count} were asked.{told} Its answer "
                 f"begins {json.dumps(reply)[:200]!r}."
             )
+        layered = self.is_described and self.card.layered
         try:
             return [
-                read_image(base64.b64decode(text, validate=True), name="a picture of the server") for text in pictures
+                read_image(base64.b64decode(text, validate=True), name="a picture of the server", keep_alpha=layered)
+                for text in pictures
             ]
         except (binascii.Error, ValueError, ImageError) as error:
             raise BackboneError(f"{self.address} answered with something that is no picture: {error}.") from error
