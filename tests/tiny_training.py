@@ -17,10 +17,17 @@ from triptych.training.loop import train
 from triptych.training.recipe import Recipe
 
 
-def tiny_pocket(dtype: torch.dtype = torch.float32) -> PocketBackbone:
+def tiny_pocket(dtype: torch.dtype = torch.float32, *, sample_from: float | None = None) -> PocketBackbone:
     torch.manual_seed(0)
     config = PocketConfig(
-        channels=8, width=32, double_blocks=1, single_blocks=2, head_width=16, text_width=16, vocabulary=300
+        channels=8,
+        width=32,
+        double_blocks=1,
+        single_blocks=2,
+        head_width=16,
+        text_width=16,
+        vocabulary=300,
+        sample_from=sample_from,
     )
     network = PocketNetwork(config)
     torch.nn.init.normal_(network.transformer.proj_out.weight, std=0.1)

@@ -7,7 +7,10 @@ from tiny_training import disc, made_page, tiny_pocket
 from triptych.models.backbone import Conditioning
 from triptych.models.pocket import PocketBackbone
 from triptych.page import Page, condition, slot
-from triptych.training.objective import draw_item, group_items, group_losses
+from triptych.sampling.solvers import denoise
+from triptych.sampling.ways import WAYS
+from triptych.sampling.working import working_page
+from triptych.training.objective import FlowMatching, draw_item, group_items, group_losses, noised, stacked, velocities
 from triptych.training.prepare import Setting, prepare_page
 from triptych.training.recipe import Levels, LossSpace
 
@@ -111,3 +114,61 @@ def test_draw_item_pure_share_of_one_draws_only_noise(pocket):
     assert draw_item(prepared, draws=5, levels=Levels(pure_share=1.0), seed=3).levels.tolist() == [1.0] * 5
     again = draw_item(prepared, draws=5, levels=Levels(pure_share=1.0), seed=3)
     assert torch.equal(again.noise, draw_item(prepared, draws=5, levels=Levels(pure_share=1.0), seed=3).noise)
+
+
+def _flow(backbone, levels):
+    return FlowMatching(
+        backbone=backbone,
+        make_ready=lambda page, setting: prepare_page(backbone, page, setting),
+        draws=200,
+        levels=levels,
+        space=LossSpace.DATA,
+    )
+
+
+def test_open_page_below_the_bend_is_asked_as_sampling_asks():
+    backbone = tiny_pocket(sample_from=0.4)
+    page = Page(panels=(slot("a red disc", answer=disc(0.3, 9)),))
+    setting = Setting(conditioning=Conditioning.REFERENCE)
+    item = _flow(backbone, Levels()).prepare(page, setting, 3)
+    plan = WAYS[Conditioning.REFERENCE].plan(backbone, [working_page(page.without_answers(), backbone.card, None)], [5])
+    item = replace(item, levels=torch.tensor([1.0, 0.4]), noise=plan.noise.expand(2, -1, -1))
+
+    def velocity(tokens, t):
+        return velocities(backbone, [item], tokens[None], torch.tensor([[t]]))[0]
+
+    with torch.no_grad():
+        first = next(denoise(velocity, plan, backbone.schedule(4, 64)))
+        clean, noise, t = stacked(backbone, [item])
+        asked = noised(backbone, [item], clean, noise, t)[0]
+
+    assert first.t == 0.4 and item.bend == 0.4
+    torch.testing.assert_close(asked[0], plan.noise[0])
+    torch.testing.assert_close(asked[1], first.tokens[0])
+    # Half way down the line to the answer.
+    halfway = replace(item, levels=torch.tensor([0.2, 0.2]))
+    clean, noise, t = stacked(backbone, [halfway])
+    with torch.no_grad():
+        asked = noised(backbone, [halfway], clean, noise, t)[0]
+    torch.testing.assert_close(asked[0], (first.tokens[0] + clean[0, 0]) / 2)
+
+
+def test_levels_of_an_open_page_are_where_samples_go_and_of_others_everywhere():
+    backbone, setting = tiny_pocket(sample_from=0.4), Setting(conditioning=Conditioning.REFERENCE)
+    flow = _flow(backbone, Levels(pure_share=0.3))
+
+    opened = flow.prepare(Page(panels=(slot("a red disc", answer=disc(0.3, 9)),)), setting, 1).levels
+    told = flow.prepare(made_page(1), setting, 1)
+
+    assert bool(((opened <= 0.4) | (opened == 1)).all()) and bool((opened == 1).any()) and bool((opened < 0.4).any())
+    assert bool(((told.levels > 0.4) & (told.levels < 1)).any()) and told.bend is None
+
+
+def test_loss_below_the_bend_in_both_spaces_is_the_same_error():
+    backbone, setting = tiny_pocket(sample_from=0.4), Setting(conditioning=Conditioning.REFERENCE)
+    page = Page(panels=(slot("a red disc", answer=disc(0.3, 9)),))
+    item = draw_item(prepare_page(backbone, page, setting), draws=1, levels=Levels(), seed=2, bend=0.4)
+
+    data, speed = (float(group_losses(backbone, [item], space=space)) for space in (LossSpace.DATA, LossSpace.VELOCITY))
+
+    assert data == pytest.approx(speed * float(item.levels) ** 2, rel=1e-4)

@@ -18,14 +18,14 @@ from triptych.sampling.ways import WAYS
 from triptych.sampling.working import working_page
 from triptych.skill import load_skill
 from triptych.training.claim import noted_pages
-from triptych.training.foretold import Look, Looks, foretold
+from triptych.training.foretold import Look, Looks, foretold, sign_flip_chance
 from triptych.training.loop import train
 from triptych.training.objective import FlowMatching
 from triptych.training.pickcheck import check_picks
 from triptych.training.picked import PickItems, example_of, split_examples
 from triptych.training.prefer import REPORT, before_path, prefer
 from triptych.training.prepare import prepare_page
-from triptych.training.recipe import Levels, LossSpace
+from triptych.training.recipe import Levels, LossSpace, Preference
 from triptych.training.running import Stopped
 
 
@@ -105,17 +105,17 @@ def test_pairs_of_a_pick_are_kept_against_rejected_and_else_against_what_was_pas
     assert kinds(kept) == kinds(rejected) == []
 
 
-def test_split_holds_out_a_share_by_page_and_never_less_than_three(tmp_path, pocket):
+def test_split_holds_out_a_share_by_page_and_never_less_than_five(tmp_path, pocket):
     found = [example_of(pick, pocket.card, tuning()) for pick in picked(tmp_path, 16)]
 
     learned, unseen = split_examples(found, 0.2)
 
-    assert len(unseen) >= 3 and len(learned) + len(unseen) == 16
+    assert len(unseen) >= 5 and len(learned) + len(unseen) == 16
     assert not {one.page_key for one in learned} & {one.page_key for one in unseen}
-    assert len(split_examples(found, 0.01)[1]) == 3
+    assert len(split_examples(found, 0.01)[1]) == 5
     # What was held out stays so when more is picked.
     more = split_examples(found + [example_of(pick, pocket.card, tuning()) for pick in picked(tmp_path, 20)[16:]], 0.2)
-    assert {one.page_key for one in unseen} <= {one.page_key for one in more[1]} or len(unseen) == 3
+    assert {one.page_key for one in unseen} <= {one.page_key for one in more[1]} or len(unseen) == 5
 
 
 @pytest.mark.parametrize("kind", ["nft", "dpo"])
@@ -233,15 +233,37 @@ def test_foretold_counts_pairs_and_single_likes(tmp_path, pocket):
     assert foretold([pair], [[1.0, 1.0]], [[0.5, 0.8]]).margin == pytest.approx(0.3)
 
 
+def test_sign_flip_chance_of_margins_on_one_side_is_one_in_two_to_their_number():
+    assert sign_flip_chance([0.3, 0.1, 0.2, 0.5, 0.1]) == 1 / 32
+    assert sign_flip_chance([-0.3, -0.1]) == 1.0
+    assert sign_flip_chance([]) == sign_flip_chance([0.0, 0.0]) == 1.0
+    assert sign_flip_chance([1.0] * 30) < 0.001 and 0.3 < sign_flip_chance([1.0, -1.0] * 15 + [1.0]) < 0.6
+
+
+def look(step, margin, worse_db, chance=0.01):
+    return Look(step=step, accuracy=0.5, margin=margin, chance=chance, worse_db=worse_db)
+
+
 def test_looks_choose_the_best_that_does_no_harm_and_end_after_patience():
     looks = Looks()
-    for step, accuracy, worse in ((10, 0.6, 0.1), (20, 0.9, 0.7), (30, 0.7, 0.4), (40, 0.7, 0.2), (50, 0.6, 0.1)):
-        looks.add(Look(step=step, accuracy=accuracy, margin=0.0, worse_db=worse))
+    for facts in ((10, 0.6, 0.1), (20, 0.9, 0.7), (30, 0.65, 0.2, 0.3), (40, 0.7, 0.4), (50, 0.6, 0.1)):
+        looks.add(look(*facts))
 
-    assert looks.best(0.5).step == 40
-    assert not looks.have_ended(2, 0.5, since=0) and looks.have_ended(1, 0.5, since=0)
-    assert not looks.have_ended(1, 0.5, since=50)
-    assert looks.best(0.05) is None
+    assert looks.best(Preference()).step == 40
+    assert not looks.have_ended(Preference(patience=2), since=0)
+    assert looks.have_ended(Preference(patience=1), since=0)
+    assert not looks.have_ended(Preference(patience=1), since=50)
+    assert looks.best(Preference(most_worse_db=0.05)) is None
+
+
+def test_looks_that_may_be_chance_are_not_released_and_do_not_end_a_training_that_gains():
+    looks = Looks()
+    for step in (10, 20, 30):
+        looks.add(look(step, step, 0.0, chance=0.4))
+
+    assert looks.best(Preference()) is None
+    assert not looks.have_ended(Preference(patience=2), since=0)
+    assert looks.best(Preference(most_chance=0.5)).step == 30
 
 
 def test_run_notes_which_pages_taught_the_skill(tmp_path):

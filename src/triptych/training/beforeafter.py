@@ -108,12 +108,16 @@ def _table(looks: Sequence[Look], chosen: Look | None) -> str:
             "",
             undone if chosen is None else f"Released: step {chosen.step}.",
             "",
-            "| step | held-out picks foretold | error on held-out teaching pages, dB |",
-            "|---|---|---|",
-            *(f"| {look.step} | {look.accuracy:.2f} | {look.worse_db:+.2f} |" for look in looks),
+            "| step | held-out picks foretold | by how much | by chance | error on held-out teaching pages, dB |",
+            "|---|---|---|---|---|",
+            *(
+                f"| {look.step} | {look.accuracy:.2f} | {look.margin:+.2g} | {look.chance:.3f} | {look.worse_db:+.2f} |"
+                for look in looks
+            ),
             "",
             "A pick is foretold where the error of what was kept has fallen against that of what was rejected",
-            "since the training began; 0.50 is chance.",
+            "since the training began; 0.50 is chance. Released is the step of the largest fall, unless as much comes",
+            "by chance too often.",
         ]
     )
 

@@ -9,21 +9,25 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from triptych.flow import data_from_velocity, interpolate, logit_normal, velocity
+from triptych.flow import data_from_velocity, interpolate, logit_normal, velocity, velocity_from_data
 from triptych.models.backbone import Backbone, Keeps
 from triptych.page import Page
 from triptych.training.prepare import Prepared, Setting, join
 from triptych.training.recipe import Levels, LossSpace
 
 __all__ = [
+    "Asked",
     "FlowMatching",
     "Item",
     "Objective",
+    "ask",
+    "bend_of",
     "counted",
     "draw_item",
     "group_items",
     "group_losses",
     "noised",
+    "right_velocity",
     "stacked",
     "velocities",
 ]
@@ -42,6 +46,8 @@ class Item:
     """Of the rejected pictures; None where both have the same."""
     rewards: tuple[float, float] | None = None
     """Of the page's answers and of the rejected pictures, from 0 to 1; None for a page that is learned as it is."""
+    bend: float | None = None
+    """Where samples of the page first go to the mean of all answers: the noise level that they leave it at."""
 
 
 @runtime_checkable
@@ -73,19 +79,31 @@ class FlowMatching:
     channel_weights: Float[Tensor, " channels"] | None = None
 
     def prepare(self, page: Page, setting: Setting, seed: int) -> Item:
-        return draw_item(self.make_ready(page, setting), draws=self.draws, levels=self.levels, seed=seed)
+        bend = bend_of(self.backbone, self.backbone.card.steps_for(page))
+        return draw_item(self.make_ready(page, setting), draws=self.draws, levels=self.levels, seed=seed, bend=bend)
 
     def losses(self, group: Sequence[Item]) -> Float[Tensor, " items"]:
         return group_losses(self.backbone, group, space=self.space, channel_weights=self.channel_weights)
 
 
-def draw_item(page: Prepared, *, draws: int, levels: Levels, seed: int) -> Item:
-    """Noise and noise levels from `seed` alone, so that an item is the same in whatever batch and process it is."""
+def bend_of(backbone: Backbone, steps: int | None) -> float | None:
+    """The level at which results of so many steps leave the mean, to which the first step leads; None: it does not."""
+    if steps is None or steps != backbone.card.sample_steps:
+        return None
+    return backbone.schedule(steps, 1)[1]
+
+
+def draw_item(page: Prepared, *, draws: int, levels: Levels, seed: int, bend: float | None = None) -> Item:
+    """Noise and noise levels from `seed` alone, so that an item is the same in whatever batch and process it is.
+
+    With `bend`, levels below 1 are drawn below it: no sample is ever between the two.
+    """
     generator = torch.Generator().manual_seed(seed)
     free = logit_normal(draws, mean=levels.mean, std=levels.std, generator=generator)
     is_pure = torch.rand(draws, generator=generator) < levels.pure_share
     noise = torch.randn(draws, *page.clean.shape[1:], generator=generator)
-    return Item(page=page, levels=torch.where(is_pure, torch.ones(()), free), noise=noise)
+    free = free if bend is None else bend * free
+    return Item(page=page, levels=torch.where(is_pure, torch.ones(()), free), noise=noise, bend=bend)
 
 
 def group_items(backbone: Backbone, items: Sequence[Item]) -> Iterator[list[Item]]:
@@ -95,7 +113,8 @@ def group_items(backbone: Backbone, items: Sequence[Item]) -> Iterator[list[Item
         return
     groups: dict[object, list[Item]] = {}
     for item in items:
-        groups.setdefault((item.page.shape, item.rejected is None, item.rewards is None), []).append(item)
+        kind = item.page.shape, item.rejected is None, item.rewards is None, item.bend
+        groups.setdefault(kind, []).append(item)
     yield from groups.values()
 
 
@@ -107,14 +126,36 @@ def group_losses(
     channel_weights: Float[Tensor, " channels"] | None = None,
 ) -> Float[Tensor, " items"]:
     """Each item's mean squared error over its draws and counting tokens, from one group of `group_items`."""
+    return ask(backbone, items).errors(backbone, space=space, channel_weights=channel_weights).mean(dim=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One group of items with what the network is asked: the same states as often as it is asked."""
+
+    items: Sequence[Item]
+    clean: Float[Tensor, "items 1 target channels"]
+    noise: Float[Tensor, "items draws target channels"]
+    t: Float[Tensor, "items draws"]
+    noisy: Float[Tensor, "items draws target channels"]
+
+    def errors(
+        self, backbone: Backbone, *, space: LossSpace, channel_weights: Float[Tensor, " channels"] | None
+    ) -> Float[Tensor, "items draws"]:
+        """Mean squared error of each draw over its counting tokens, by the weights of the moment."""
+        predicted = velocities(backbone, self.items, self.noisy.to(backbone.dtype), self.t).float()
+        if space is LossSpace.DATA:
+            error = (data_from_velocity(self.noisy, predicted, self.t[:, :, None, None]) - self.clean).square()
+        else:
+            right = right_velocity(self.items, self.clean, self.noise, self.noisy, self.t)
+            error = (predicted - right).square()
+        return counted(self.items, error, channel_weights)
+
+
+def ask(backbone: Backbone, items: Sequence[Item]) -> Asked:
+    """What the network is asked of one group of `group_items`."""
     clean, noise, t = stacked(backbone, items)
-    noisy = noised(items, clean, noise, t)
-    predicted = velocities(backbone, items, noisy.to(backbone.dtype), t).float()
-    if space is LossSpace.DATA:
-        error = (data_from_velocity(noisy, predicted, t[:, :, None, None]) - clean).square()
-    else:
-        error = (predicted - velocity(clean, noise)).square()
-    return counted(items, error, channel_weights).mean(dim=1)
+    return Asked(items=items, clean=clean, noise=noise, t=t, noisy=noised(backbone, items, clean, noise, t))
 
 
 def stacked(
@@ -131,15 +172,38 @@ def stacked(
 
 
 def noised(
+    backbone: Backbone,
     items: Sequence[Item],
     clean: Float[Tensor, "items 1 target channels"],
     noise: Float[Tensor, "items draws target channels"],
     t: Float[Tensor, "items draws"],
 ) -> Float[Tensor, "items draws target channels"]:
-    """What the network is asked; tokens that are known get no noise."""
-    noisy = interpolate(clean, noise, t[:, :, None, None])
+    """What the network is asked; tokens that are known get no noise.
+
+    Answers lie on a line to noise; below a bend, on the line to where samples are there: between the mean of all
+    answers, as the network gives it now, and the noise that it was given from (Ohayon et al. 2024, arXiv:2410.00418).
+    """
+    levels, bend = t[:, :, None, None], items[0].bend
+    noisy = interpolate(clean, noise, levels)
+    if bend is not None and bool((t < 1).any()):
+        with torch.no_grad():
+            mean = noise - velocities(backbone, items, noise.to(backbone.dtype), torch.ones_like(t)).float()
+        bent = interpolate(clean, interpolate(mean, noise, bend), levels / bend)
+        noisy = torch.where(levels < 1, bent, noisy)
     known = [item.page.known for item in items if item.page.known is not None]
     return torch.lerp(noisy, clean, torch.stack(known).to(noisy)) if known else noisy
+
+
+def right_velocity(
+    items: Sequence[Item],
+    clean: Float[Tensor, "items 1 target channels"],
+    noise: Float[Tensor, "items draws target channels"],
+    noisy: Float[Tensor, "items draws target channels"],
+    t: Float[Tensor, "items draws"],
+) -> Float[Tensor, "items draws target channels"]:
+    """The velocity that leads from `noisy`, as `noised` gives it, to the answers."""
+    bent = items[0].bend is not None
+    return velocity_from_data(noisy, clean, t[:, :, None, None]) if bent else velocity(clean, noise)
 
 
 def counted(

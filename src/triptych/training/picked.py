@@ -1,6 +1,7 @@
 """Picks as training sees them: results as answers, each with the noise that its seed made it from."""
 
 import hashlib
+import math
 import random
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +17,15 @@ from triptych.sampling.request import Request
 from triptych.sampling.ways import WAYS
 from triptych.sampling.working import working_page
 from triptych.training.batches import Batches
-from triptych.training.objective import FlowMatching, Item, draw_item, group_items
+from triptych.training.objective import Asked, FlowMatching, Item, ask, bend_of, draw_item
 from triptych.training.prepare import Setting
 from triptych.training.recipe import Recipe
 from triptych.training.variants import item_seed, page_sha256
 
 __all__ = ["Example", "Judged", "Mixed", "PickItems", "example_of", "split_examples"]
 
-_LEAST_HELD_OUT = 3
+_LEAST_HELD_OUT = 5
+"""Fewer cannot be told from chance: all of five on one side is one in 32."""
 _MEASURED_DRAWS = 8
 
 
@@ -60,6 +62,11 @@ class Example:
         kept, unseen, rejected = (self.of(verdict) for verdict in Verdict)
         better, worse = (kept or unseen), (rejected or (unseen if kept else ()))
         return tuple((one, other) for one in better for other in worse)
+
+    def is_compared(self, result: Judged) -> bool:
+        """Whether a pair has it, or, where there are none, something was said of it."""
+        pairs = self.pairs
+        return any(result is one for pair in pairs for one in pair) if pairs else result.verdict is not Verdict.UNSEEN
 
 
 def example_of(pick: Pick, card: Card, recipe: Recipe) -> Example:
@@ -135,25 +142,34 @@ class PickItems:
         )
 
     @torch.no_grad()
-    def errors(self, examples: Sequence[Example]) -> list[list[float]]:
-        """The error of every result of every example on its own noise, at levels that are the same each time."""
+    def asked(self, examples: Sequence[Example]) -> list[list[Asked | None]]:
+        """Every result that is compared, of every example: levels and noise are one pick's own, the same each time."""
         draws = max(_MEASURED_DRAWS, self._recipe.draws)
-        items = [
-            self._drawn(example, result, item_seed(self._recipe.seed, "held out pick", example.pick_id), draws)
+
+        def of(example: Example, result: Judged) -> Asked:
+            seed = item_seed(self._recipe.seed, "held out pick", example.pick_id)
+            return ask(self.backbone, [self._drawn(example, result, seed, draws)])
+
+        return [
+            [of(example, result) if example.is_compared(result) else None for result in example.results]
             for example in examples
-            for result in example.results
         ]
-        found: dict[int, float] = {}
-        for group in group_items(self.backbone, items):
-            for item, loss in zip(group, self._flow.losses(group), strict=True):
-                found[id(item)] = float(loss)
-        queue = iter([found[id(item)] for item in items])
-        return [[next(queue) for _ in example.results] for example in examples]
+
+    @torch.no_grad()
+    def errors(self, asked: Sequence[Sequence[Asked | None]]) -> list[list[float]]:
+        """The error of every result, NaN for those that are not asked."""
+        flow = self._flow
+
+        def of(one: Asked) -> float:
+            return float(one.errors(self.backbone, space=flow.space, channel_weights=flow.channel_weights).mean())
+
+        return [[math.nan if one is None else of(one) for one in row] for row in asked]
 
     def _drawn(self, example: Example, result: Judged, seed: int, draws: int) -> Item:
         """A result at levels drawn from `seed`, all draws on the noise of its own seed where that is known."""
         prepared = self._flow.make_ready(result.page, example.setting)
-        item = draw_item(prepared, draws=draws, levels=self._recipe.levels, seed=seed)
+        bend = bend_of(self.backbone, example.request.steps)
+        item = draw_item(prepared, draws=draws, levels=self._recipe.levels, seed=seed, bend=bend)
         if result.seed is None or not self._preference.own_noise:
             return item
         noise = self.noise(example, result.seed)

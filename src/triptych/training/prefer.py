@@ -19,6 +19,7 @@ from triptych.training.beforeafter import write_report
 from triptych.training.foretold import Look, Looks, foretold
 from triptych.training.loop import conduct
 from triptych.training.measure import held_out_loss
+from triptych.training.objective import Asked
 from triptych.training.picked import Example, Mixed, PickItems, split_examples
 from triptych.training.recipe import LossSpace, Preference, Recipe
 from triptych.training.running import arithmetic
@@ -119,6 +120,7 @@ class _Tuner(Trainer):
         own = {f"pick {example.pick_id}": _digest(example) for example in (*picks[0], *picks[1])}
         self.identity = replace(self.identity, pages={**self.identity.pages, **own})
         self.looks, self.since = Looks(), 0
+        self._asked: list[list[Asked | None]] = []
         self._before: tuple[list[list[float]], float] | None = None
 
     def noted(self, parameters: Mapping[str, torch.nn.Parameter]) -> dict[str, Tensor]:
@@ -133,7 +135,7 @@ class _Tuner(Trainer):
     def ends(self) -> bool:
         # Also where a run was stopped between a checkpoint and its look.
         self._look_at_picks()
-        return self.looks.have_ended(self.preference.patience, self.preference.most_worse_db, since=self.since)
+        return self.looks.have_ended(self.preference, since=self.since)
 
     def _look_at_picks(self, *, is_last: bool = False) -> None:
         step = self.state.step
@@ -143,12 +145,12 @@ class _Tuner(Trainer):
         with self._evaluating():
             before, error_before = self._measured_before()
             with arithmetic(self.backbone.device, self.recipe.precision):
-                now, error = self.items.errors(self.unseen_picks), self._teaching_error()
+                now, error = self.items.errors(self._asked), self._teaching_error()
             found = foretold(self.unseen_picks, before, now)
             worse_db = 10 * math.log10(max(error, 1e-12) / max(error_before, 1e-12))
-            look = Look(step=step, accuracy=found.accuracy, margin=found.margin, worse_db=worse_db)
+            look = Look(step=step, accuracy=found.accuracy, margin=found.margin, chance=found.chance, worse_db=worse_db)
             self.looks.add(look)
-            if self.looks.best(self.preference.most_worse_db) == look:
+            if self.looks.best(self.preference) == look:
                 for name, value in self.best.items():
                     value.copy_(self.state.parameters[name])
         self.watcher.measured(step, {"picks_foretold": look.accuracy, "teaching_db": worse_db})
@@ -156,7 +158,9 @@ class _Tuner(Trainer):
     def _measured_before(self) -> tuple[list[list[float]], float]:
         if self._before is None:
             with self.state.as_begun(), arithmetic(self.backbone.device, self.recipe.precision):
-                self._before = self.items.errors(self.unseen_picks), self._teaching_error()
+                # Of the beginning: what is compared is asked the same all the time.
+                self._asked = self.items.asked(self.unseen_picks)
+                self._before = self.items.errors(self._asked), self._teaching_error()
         return self._before
 
     def _teaching_error(self) -> float:
@@ -167,7 +171,7 @@ class _Tuner(Trainer):
     def finish(self, cancel: CancelToken) -> Skill:
         """Release the best step with the version before beside it, or undo it all and say why."""
         self._look_at_picks(is_last=True)
-        chosen = self.looks.best(self.preference.most_worse_db)
+        chosen = self.looks.best(self.preference)
         if self.accelerator.is_main_process:
             with self._harmless("writing the report of the picks"), self._evaluating():
                 self._report(chosen, cancel)
@@ -184,12 +188,13 @@ class _Tuner(Trainer):
 
     def card(self) -> SkillCard:
         """That of the skill before, with how it was tuned."""
-        old, chosen = self.begun_from.card, self.looks.best(self.preference.most_worse_db)
+        old, chosen = self.begun_from.card, self.looks.best(self.preference)
         assert chosen is not None, "a run that is undone has no card"
         picks = {
             "learned": len(self.learned_picks),
             "held_out": len(self.unseen_picks),
             "foretold": round(chosen.accuracy, 4),
+            "chance": round(chosen.chance, 4),
             "teaching_db": round(chosen.worse_db, 4),
         }
         return old.model_copy(
@@ -220,10 +225,13 @@ def _digest(example: Example) -> str:
 
 
 def _undone(looks: Sequence[Look], preference: Preference, start: Skill, report: Path) -> str:
-    best = max(looks, key=lambda look: look.accuracy, default=None)
+    best = max(looks, key=lambda look: look.margin, default=None)
     why = "no step was taken"
-    if best is not None and best.accuracy <= 0.5:
-        why = f"held-out picks are foretold in {best.accuracy:.0%} of cases at best, no better than chance"
+    if best is not None and best.chance > preference.most_chance:
+        why = (
+            f"held-out picks are foretold in {best.accuracy:.0%} of cases at best, which is no better than chance: as "
+            f"much comes of nothing in {best.chance:.0%} of cases"
+        )
     elif best is not None:
         least = min(look.worse_db for look in looks)
         why = (

@@ -10,10 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from triptych.flow import velocity
 from triptych.models.backbone import Backbone
 from triptych.page import Page
-from triptych.training.objective import FlowMatching, Item, counted, noised, stacked, velocities
+from triptych.training.objective import FlowMatching, Item, counted, noised, right_velocity, stacked, velocities
 from triptych.training.prepare import Setting
 from triptych.training.recipe import LossSpace, Preference, PreferenceKind
 
@@ -84,14 +83,18 @@ class Preferences:
             clean.append(torch.stack(rejected).to(kept)[:, None])
             own = [item.noise if item.rejected_noise is None else item.rejected_noise for item in group]
             noises.append(torch.stack(own).to(kept))
-        # One pass for both: they share levels, words and references.
-        noisy = torch.cat([noised(group, *both, t) for both in zip(clean, noises, strict=True)], dim=1)
-        asked, levels = noisy.to(self.backbone.dtype), torch.cat([t] * len(clean), dim=1)
+        levels = torch.cat([t] * len(clean), dim=1)
         # First, for it changes the weights in place and back, which a graph would not survive.
         with self.as_begun(), torch.no_grad():
+            noisy = [noised(self.backbone, group, *both, t) for both in zip(clean, noises, strict=True)]
+            # One pass for both: they share levels, words and references.
+            asked = torch.cat(noisy, dim=1).to(self.backbone.dtype)
             before = velocities(self.backbone, group, asked, levels).float()
         now = velocities(self.backbone, group, asked, levels).float()
-        targets = [velocity(*both) for both in zip(clean, noises, strict=True)]
+        targets = [
+            right_velocity(group, right, noise, asked_of, t)
+            for right, noise, asked_of in zip(clean, noises, noisy, strict=True)
+        ]
         return self._compared(group, t, now.chunk(len(clean), 1), before.chunk(len(clean), 1), targets).mean(dim=1)
 
     def _compared(
