@@ -24,8 +24,8 @@ from triptych.training.variants import item_seed, page_sha256
 
 __all__ = ["Example", "Judged", "Mixed", "PickItems", "example_of", "split_examples"]
 
-_LEAST_HELD_OUT = 5
-"""Fewer cannot be told from chance: all of five on one side is one in 32."""
+_LEAST_HELD_OUT = 6
+"""Fewer cannot be told from chance: all of six on one side is one in 64."""
 _MEASURED_DRAWS = 8
 
 
