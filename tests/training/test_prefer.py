@@ -259,7 +259,7 @@ def test_looks_choose_the_best_that_does_no_harm_and_end_after_patience():
 def test_looks_that_may_be_chance_are_not_released_and_do_not_end_a_training_that_gains():
     looks = Looks()
     for step in (10, 20, 30):
-        looks.add(look(step, step, 0.0, chance=0.4))
+        looks.add(look(step, 0.1 * step, 0.0, chance=0.4))
 
     assert looks.best(Preference()) is None
     assert not looks.have_ended(Preference(patience=2), since=0)
