@@ -54,6 +54,19 @@ def test_train_dry_run_of_a_shipped_recipe_needs_no_weights(triptych, tmp_path, 
     assert not (tmp_path / "s.run").exists()
 
 
+def test_train_on_base_is_a_plan_for_the_distilled_sibling(triptych, pageset, tmp_path):
+    common = ("train", pageset, "--out", tmp_path / "s.safetensors", "--recipe", "flux2-klein", "--dry-run")
+
+    plain = triptych(*common, "--backbone", "FLUX.2-klein-4B")
+    on_base = triptych(*common, "--backbone", "FLUX.2-klein-4B", "--train-on", "base")
+    of_none = triptych(*common, "--backbone", "pocket", "--train-on", "base")
+
+    assert plain.exit_code == on_base.exit_code == 0, plain.stderr + on_base.stderr
+    assert "--train-on base" in plain.stderr and "--train-on" not in on_base.stderr
+    assert "trained on black-forest-labs/FLUX.2-klein-base-4B" in " ".join(on_base.stderr.split())
+    assert of_none.exit_code == 2 and "pocket is not known as one" in " ".join(of_none.stderr.split())
+
+
 @pytest.mark.parametrize(("change", "said"), [("batch=[1", "not valid YAML"), ("watch={a: 1, a: 2}", "duplicate key")])
 def test_train_with_a_change_that_is_no_yaml_names_it(triptych, pageset, tmp_path, change, said):
     result = triptych("train", pageset, "--set", change, "--out", tmp_path / "skill.safetensors")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from triptych.models.catalog import SHIPPED, known_card
+from triptych.models.catalog import CHECKPOINTS, SHIPPED, find_checkpoint, known_card
 from triptych.models.pocket import save_pocket
 from triptych.models.pocket.backbone import pocket_card
 from triptych.models.pocket.files import pocket_config, shipped_pocket
@@ -30,3 +30,12 @@ def test_known_card_by_the_end_of_a_hub_name():
     card = known_card("FLUX.2-klein-4B")
     assert card is not None
     assert card.name == "black-forest-labs/FLUX.2-klein-4B"
+
+
+def test_undistilled_checkpoints_are_known_and_of_one_network_with_theirs():
+    distilled = [checkpoint for checkpoint in CHECKPOINTS if checkpoint.undistilled]
+    assert {each.card.name.rpartition("/")[2] for each in distilled} >= {"FLUX.2-klein-4B", "FLUX.1-schnell"}
+    for each in distilled:
+        base = find_checkpoint(each.undistilled)
+        assert base is not None and base.shape == each.shape and base.card.family == each.card.family
+        assert base.card.steps > each.card.steps and not base.undistilled

@@ -4,6 +4,7 @@ import pytest
 
 from tiny_training import disc, made_page, recipe
 from triptych.data.pagesets import METADATA, save_pageset
+from triptych.models.catalog import known_card
 from triptych.page import Page, condition, slot
 from triptych.training.preflight import Severity, preflight
 
@@ -82,3 +83,11 @@ def test_preflight_answer_of_another_shape_is_warned_of_once(tmp_path):
     assert len(warnings) == 1
     assert "line 2: a condition of 128x128 and an answer of 160x128 px" in warnings[0]
     assert "2 of 3 pages" in warnings[0]
+
+
+def test_preflight_advises_the_base_of_a_distilled_backbone(folder):
+    distilled = recipe(backbone="FLUX.2-klein-4B")
+    (said,) = _texts(preflight(folder, distilled, card=known_card("FLUX.2-klein-4B")))
+    assert "4 steps" in said and "FLUX.2-klein-base-4B (--train-on base)" in said
+    assert not preflight(folder, recipe(backbone="FLUX.2-klein-base-4B"), card=known_card("FLUX.2-klein-base-4B"))
+    assert not preflight(folder, distilled.model_copy(update={"guided": 3.0}), card=known_card("FLUX.2-klein-4B"))

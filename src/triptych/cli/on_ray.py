@@ -24,6 +24,8 @@ from triptych.sampling.units import Unit
 __all__ = ["Cluster", "Job", "Tries", "Worker", "joined"]
 
 _LOCAL = "local"
+_STARTS = 3
+"""Of a cluster of this machine alone."""
 _TRIES = 3
 """Of a unit whose worker was lost each time: Ray itself would go on without end."""
 
@@ -181,25 +183,9 @@ def joined(address: str, workers: int | None) -> Iterator[Cluster]:
 
     Without `workers` there is one a GPU; on a cluster without any, one a core. Raises ClusterError.
     """
-    # Ray tells its makers how it is used, unless it is told not to.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    _join(address, max(os.cpu_count() or 1, workers or 1) if address == _LOCAL else None)
     import ray
 
-    is_local = address == _LOCAL
-    cores = max(os.cpu_count() or 1, workers or 1) if is_local else None
-    try:
-        ray.init(
-            address,
-            num_cpus=cores,
-            include_dashboard=False if is_local else None,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-        )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ClusterError(
-            f"no Ray cluster was joined at {address!r}: {error} Name a running one's address, such as auto or "
-            f"head:6379, or {_LOCAL} for this machine alone."
-        ) from error
     try:
         _be_quiet()
         # Ray tells of lost workers on stdout, where only results belong.
@@ -207,6 +193,27 @@ def joined(address: str, workers: int | None) -> Iterator[Cluster]:
             yield _sized(ray.cluster_resources(), workers)
     finally:
         ray.shutdown()
+
+
+def _join(address: str, cores: int | None) -> None:
+    """Join a cluster, or with `cores` begin one. Raises ClusterError."""
+    # Ray tells its makers how it is used, unless it is told not to.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    begins = {"num_cpus": cores, "include_dashboard": False} if cores else {}
+    for left in reversed(range(_STARTS if cores else 1)):
+        try:
+            ray.init(address, **begins, logging_level=logging.ERROR, log_to_driver=False)
+            return
+        # It raises plain ones too: where a start takes more than the half minute that it waits, as on a busy machine.
+        except Exception as error:
+            ray.shutdown()
+            if not left:
+                raise ClusterError(
+                    f"no Ray cluster was joined at {address!r}: {error} Name a running one's address, such as auto or "
+                    f"head:6379, or {_LOCAL} for this machine alone."
+                ) from error
 
 
 def _sized(resources: Mapping[str, float], workers: int | None) -> Cluster:

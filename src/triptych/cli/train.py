@@ -31,6 +31,14 @@ _Changes = Annotated[
 _HeldOut = Annotated[Path | None, typer.Option(metavar="DIR", help="A page set to measure and show, not to train on.")]
 _Steps = Annotated[int | None, typer.Option(min=1, help="Steps; by default the recipe's.")]
 _Backbone = Annotated[str | None, typer.Option(metavar="NAME", help="Default: the recipe's.")]
+_TrainOn = Annotated[
+    str | None,
+    typer.Option(
+        "--train-on",
+        metavar="NAME",
+        help="For a backbone of few steps: train on what it was distilled from, by that name or as base.",
+    ),
+]
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only look for problems and say what the training will need; train nothing.")
 ]
@@ -71,6 +79,7 @@ def train_skill(
     held_out: _HeldOut = None,
     steps: _Steps = None,
     backbone: _Backbone = None,
+    train_on: _TrainOn = None,
     changes: _Changes = None,
     start: _From = None,
     prefer: _Prefer = None,
@@ -98,10 +107,13 @@ def train_skill(
       triptych train outlines --out outline.safetensors --resume
       triptych train outlines --out outline.safetensors --more-steps 100
       triptych train outlines --out outline.safetensors --dry-run
+      triptych train outlines --out outline.safetensors --recipe flux2-klein --backbone FLUX.2-klein-4B --train-on base
       triptych train --prefer out --from outline.safetensors --out better.safetensors
       triptych train --prefer out --from outline.safetensors --out better.safetensors --objective dpo --pages outlines
     """
     asked = _asked(changes, steps, backbone)
+    if train_on is not None:
+        asked["backbone"] = _undistilled(train_on, asked.get("backbone"))
     if recipe is None and (resume or more_steps):
         from triptych.training.claim import begun_with
 
@@ -201,6 +213,21 @@ def _look_ahead(pageset: Path, recipe: "Recipe", held_out: Path | None) -> None:
         raise TrainingError(f"{errors} of the problems above must be mended before {pageset} can be trained on.")
     if need := need_of(recipe, load_pageset(pageset)):
         console.say(f"{recipe.steps} steps: {need.text(operations_per_second(best_device()))}")
+
+
+def _undistilled(train_on: str, backbone: object) -> str:
+    """What a skill for `backbone` is trained on; says that it is for both."""
+    from triptych.models.catalog import find_known
+
+    known = find_known(str(backbone)) if backbone is not None else None
+    if known is None or not known.undistilled:
+        named = "name it by --backbone" if backbone is None else f"{backbone} is not known as one"
+        raise typer.BadParameter(
+            f"belongs to a backbone that was distilled to a few steps; {named}.", param_hint="--train-on"
+        )
+    chosen = known.undistilled if train_on == "base" else train_on
+    console.say(f"trained on {chosen}, and samples are of it; use the skill with {known.card.name} or with both.")
+    return chosen
 
 
 def _asked(changes: list[str] | None, steps: int | None, backbone: str | None) -> dict[str, object]:

@@ -46,6 +46,9 @@ class Checkpoint:
     shape: Shape
     gated: bool = True
     """The licence must be accepted on the Hub before the weights can be fetched."""
+    undistilled: str = ""
+    """For one that was distilled to a few steps: the checkpoint of the same network that was not. Skills are trained on
+    that one, and fit both."""
     cached: bool = False
     """Conditions are read once, as the weights were trained, and their keys and values kept."""
 

@@ -39,9 +39,9 @@ def need_of(recipe: Recipe, pages: Sequence[Page]) -> Need | None:
     """Estimated from the catalogue's sizes; None for a backbone that is not in it.
 
     Operations: two a weight and token forwards, two backwards (frozen weights have no gradient of their own), two
-    more where activations are recomputed. Memory, where all parts stay on the device: the weights, the adapter
-    with its optimizer, and activations of one draw of one page, or of the whole batch on the pocket, which takes it at
-    once.
+    more where activations are recomputed, and two where pages are also read without their words. Memory, where all
+    parts stay on the device: the weights, the adapter with its optimizer, and activations of one draw of one page, or
+    of the whole batch on the pocket, which takes it at once.
     """
     known = find_known(recipe.backbone)
     if known is None:
@@ -57,7 +57,7 @@ def need_of(recipe: Recipe, pages: Sequence[Page]) -> Need | None:
     drawn = slots * a_panel + text
     seen = recipe.batch * recipe.accumulation
     tokens = seen * (given + drawn * recipe.draws) if small else seen * recipe.draws * (given + drawn)
-    passes = 6 if recipe.gradient_checkpointing else 4
+    passes = (6 if recipe.gradient_checkpointing else 4) + (2 if recipe.guided else 0)
     weights = shape.transformer * 1e9
     bits = Quantise(recipe.quantised.value).bits if recipe.quantised else (32.0 if small else 16.0)
     adapter = 1.6 * recipe.adapter.rank * weights / shape.width

@@ -12,6 +12,7 @@ from triptych.data.pagesets import METADATA, pageset_problems
 from triptych.data.validation import find_leaks, find_problems
 from triptych.errors import PromptError, TriptychError
 from triptych.models.backbone import Card
+from triptych.models.catalog import find_known
 from triptych.page import Page, Role
 from triptych.prompts import find_template, write_prompt
 from triptych.training.recipe import Recipe
@@ -183,6 +184,14 @@ def _about_recipe(lines: Sequence[_Line], recipe: Recipe, card: Card | None) -> 
     if card and recipe.conditioning and recipe.conditioning not in card.conditionings:
         known = ", ".join(way.value for way in card.conditionings)
         yield _error("recipe key conditioning", f"{card.name} cannot {recipe.conditioning.value!r}; it can {known}")
+    known = find_known(recipe.backbone)
+    if known and known.undistilled and recipe.guided is None:
+        name = known.card.name
+        yield _warning(
+            "recipe key backbone",
+            f"{name} was distilled to {known.card.steps} steps, and a skill trained on it blurs it. Train on "
+            f"{known.undistilled} (--train-on base) and use the skill with {name}, or set guided to 3",
+        )
     if card and recipe.guidance is not None and card.guidance is None:
         yield _error("recipe key guidance", f"{card.name} takes none. Leave it out")
 

@@ -204,6 +204,9 @@ class Recipe(_Strict):
     optimizer: OptimizerRecipe = OptimizerRecipe()
     levels: Levels = Levels()
     loss: LossSpace = LossSpace.VELOCITY
+    guided: float | None = Field(default=None, gt=1)
+    """Scale of the contrastive guidance loss: answers are moved away from what the backbone makes of the page without
+    words, as guidance would move them. For backbones that have it distilled; None learns answers as they are."""
     decoder_weights: bool = False
     """Weigh channels by how much each moves the decoded picture."""
     canvas_loss: bool = False
@@ -227,6 +230,8 @@ class Recipe(_Strict):
     def _check(self) -> "Recipe":
         if (warmup := self.optimizer.warmup) > self.steps:
             raise ValueError(f"optimizer.warmup is {warmup}, more than the {self.steps} steps of the whole training")
+        if self.guided is not None and self.preference is not None:
+            raise ValueError("guided and preference are two ways to learn; leave one of them out")
         for key, values, least in (
             ("slot_weights", self.slot_weights, 0),
             ("sides_px", self.sides_px, 16),
@@ -239,7 +244,9 @@ class Recipe(_Strict):
     def deciding(self) -> dict[str, Any]:
         """What decides the weights, as plain values: a run may only be resumed with the same."""
         plain = self.model_dump(mode="json", exclude={"watch", "title", "description", "licence"})
-        return plain if self.preference else {key: value for key, value in plain.items() if key != "preference"}
+        # Younger keys: a run that began before them goes on.
+        left_out = {key for key in ("guided", "preference") if getattr(self, key) is None}
+        return {key: value for key, value in plain.items() if key not in left_out}
 
 
 def recipe_names() -> tuple[str, ...]:

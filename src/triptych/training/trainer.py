@@ -31,8 +31,9 @@ from triptych.training.channels import backbone_weights
 from triptych.training.checkpoint import Identity, newest_checkpoint
 from triptych.training.claim import CHECKPOINTS, note_pages, run_folder
 from triptych.training.core import Core
+from triptych.training.guided import Guided
 from triptych.training.measure import held_out_loss
-from triptych.training.objective import FlowMatching, group_items
+from triptych.training.objective import FlowMatching, Objective, group_items
 from triptych.training.optimizers import make_optimizer, rate_share, span_of
 from triptych.training.preferences import Preferences
 from triptych.training.preflight import page_problems
@@ -80,11 +81,7 @@ class Trainer:
             space=recipe.loss,
             channel_weights=backbone_weights(backbone) if recipe.decoder_weights else None,
         )
-        self.learned = (
-            Preferences(flow=self.objective, preference=recipe.preference, as_begun=lambda: self.state.as_begun())
-            if recipe.preference
-            else self.objective
-        )
+        self.learned = self._learned()
         self.batches = Batches(self.pages, recipe, backbone, self.learned)
         self.identity = Identity(
             recipe=recipe.deciding() | ({"start": skill_sha256(start)} if start else {}),
@@ -93,6 +90,14 @@ class Trainer:
             pages_per_step=recipe.batch * recipe.accumulation * self.accelerator.num_processes,
         )
         self.watcher = Watcher(self.folder, recipe, on_event, is_main=self.accelerator.is_main_process)
+
+    def _learned(self) -> Objective:
+        """What the recipe makes of flow matching."""
+        if (preference := self.recipe.preference) is not None:
+            return Preferences(flow=self.objective, preference=preference, as_begun=lambda: self.state.as_begun())
+        if self.recipe.guided is not None:
+            return Guided(flow=self.objective, scale=self.recipe.guided)
+        return self.objective
 
     @contextmanager
     def adapted(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from triptych.images import opaque
 from triptych.page import Page, Panel, Role
 from triptych.training.recipe import Recipe, Variety
 
-__all__ = ["item_seed", "page_sha256", "pages_sha256", "prepared_by", "varied"]
+__all__ = ["item_seed", "page_sha256", "pages_sha256", "prepared_by", "varied", "wordless"]
 
 
 def item_seed(*parts: int | str) -> int:
@@ -55,7 +55,7 @@ def varied(page: Page, pool: Sequence[Page], variety: Variety, seed: int) -> Pag
     page = replace(page, panels=tuple(kept))
     shots = min(chance.choice(variety.shots), len(pool))
     page = page.with_context(*chance.sample(list(pool), shots))
-    return _wordless(page) if chance.random() < variety.instruction_dropout else page
+    return wordless(page) if chance.random() < variety.instruction_dropout else page
 
 
 def _with_slots(page: Page, slots: set[int]) -> Page:
@@ -70,7 +70,9 @@ def _with_slots(page: Page, slots: set[int]) -> Page:
     return replace(page, panels=tuple(panels))
 
 
-def _wordless(page: Page) -> Page:
+def wordless(page: Page) -> Page:
+    """The page, and its examples, with all words left out."""
+
     def silent(source: Page) -> Page:
         return replace(source, overview="", panels=tuple(replace(panel, instruction="") for panel in source.panels))
 

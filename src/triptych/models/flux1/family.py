@@ -61,7 +61,10 @@ FLUX1 = Family(
     page="flux1.md",
     code="triptych.models.flux1.building:flux1",
     pipelines=("FluxPipeline",),
-    checkpoints=tuple(Checkpoint(card=card, pipeline="FluxPipeline", shape=_SHAPE) for card in (_DEV, _SCHNELL)),
+    checkpoints=(
+        Checkpoint(card=_DEV, pipeline="FluxPipeline", shape=_SHAPE),
+        Checkpoint(card=_SCHNELL, pipeline="FluxPipeline", shape=_SHAPE, undistilled=_DEV.name),
+    ),
     resembles=_is_guided_alike,
     layers=LAYERS,
     step_caches=_CACHES,

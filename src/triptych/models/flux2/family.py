@@ -41,8 +41,8 @@ def _is_distilled_alike(card: Card, index: Mapping[str, Any], transformer: Mappi
     return index.get("_class_name") == "Flux2Pipeline" or (card.negative is None) is bool(index.get("is_distilled"))
 
 
-def _klein(card: Card, shape: Shape, *, gated: bool) -> Checkpoint:
-    return Checkpoint(card=card, pipeline="Flux2KleinPipeline", shape=shape, gated=gated)
+def _klein(card: Card, shape: Shape, *, gated: bool, undistilled: str = "") -> Checkpoint:
+    return Checkpoint(card=card, pipeline="Flux2KleinPipeline", shape=shape, gated=gated, undistilled=undistilled)
 
 
 FLUX2 = Family(
@@ -52,9 +52,9 @@ FLUX2 = Family(
     pipelines=("Flux2Pipeline", "Flux2KleinPipeline"),
     checkpoints=(
         Checkpoint(card=_DEV, pipeline="Flux2Pipeline", shape=_LARGE),
-        _klein(_4B, _SMALL, gated=False),
+        _klein(_4B, _SMALL, gated=False, undistilled=_BASE_4B.name),
         _klein(_BASE_4B, _SMALL, gated=False),
-        _klein(_9B, _MIDDLE, gated=True),
+        _klein(_9B, _MIDDLE, gated=True, undistilled=_BASE_9B.name),
         _klein(_BASE_9B, _MIDDLE, gated=True),
     ),
     resembles=_is_distilled_alike,

@@ -9,6 +9,7 @@ __all__ = ["SD3_5"]
 
 _LARGE = Shape(transformer=8.06, text=5.58, codec=0.084, width=2432, double_blocks=38, single_blocks=0)
 _MEDIUM = Shape(transformer=2.24, text=5.58, codec=0.084, width=1536, double_blocks=24, single_blocks=0)
+_PIPELINE = "StableDiffusion3Pipeline"
 _OWNER = "stabilityai/stable-diffusion-3.5-"
 _CARD = Card(
     name=_OWNER + "large",
@@ -30,10 +31,11 @@ SD3_5 = Family(
     name="sd3",
     page="sd3.md",
     code="triptych.models.sd3.building:sd3",
-    pipelines=("StableDiffusion3Pipeline",),
-    checkpoints=tuple(
-        Checkpoint(card=card, pipeline="StableDiffusion3Pipeline", shape=shape)
-        for card, shape in ((_CARD, _LARGE), (_TURBO, _LARGE), (_MEDIUM_CARD, _MEDIUM))
+    pipelines=(_PIPELINE,),
+    checkpoints=(
+        Checkpoint(card=_CARD, pipeline=_PIPELINE, shape=_LARGE),
+        Checkpoint(card=_TURBO, pipeline=_PIPELINE, shape=_LARGE, undistilled=_CARD.name),
+        Checkpoint(card=_MEDIUM_CARD, pipeline=_PIPELINE, shape=_MEDIUM),
     ),
     architecture="stable-diffusion-v3.5",
     base_model="SD 3.5",
