@@ -98,6 +98,7 @@ def test_page_workflow_classifier_free_guidance_has_a_second_prompt():
     [
         (PAGE, "FLUX.2-klein-4B", {"conditioning": Conditioning.REFERENCE}, "one slot a run; the page has 2"),
         (ONE, "Qwen-Image-2.1", {}, "no workflow of ComfyUI"),
+        (ONE, "pocket", {}, "pocket is of the family pocket, for which there is no workflow of ComfyUI"),
         (ONE, "FLUX.1-dev", {"conditioning": Conditioning.FILL}, "cannot take conditions by 'fill'"),
         (
             replace(PAGE, panels=(*PAGE.panels[:2], slot(size_px=(512, 512)))),

@@ -11,7 +11,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from triptych.events import Event, Phase, Step, Warning
 
-__all__ = ["advance", "complain", "counted", "follow", "out", "progress", "remarks", "say", "table", "working"]
+__all__ = [
+    "advance",
+    "complain",
+    "counted",
+    "follow",
+    "out",
+    "progress",
+    "remarks",
+    "said_once",
+    "say",
+    "table",
+    "working",
+]
 
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -49,6 +61,33 @@ def say(text: str) -> None:
 class _Remarks(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         say(record.getMessage())
+
+
+class _Once(logging.Filter):
+    """Lets each text through once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        is_new = text not in self._seen
+        self._seen.add(text)
+        return is_new
+
+
+@contextmanager
+def said_once() -> Iterator[None]:
+    """Inside the `with`, what modules log is said once, however often they log it."""
+    once, handlers = _Once(), logging.getLogger("triptych").handlers
+    for handler in handlers:
+        handler.addFilter(once)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(once)
 
 
 def remarks() -> logging.Handler:

@@ -165,18 +165,20 @@ def _reader(
 def _awaited(read: "Callable[[], LazyPages]", every_s: float = 1.0) -> "LazyPages":
     """The pages, as soon as nothing is missing; what is missing is said each time it changes."""
     told = ""
-    while True:
-        try:
-            pages = read()
-            missing = f"{len(pages.unlabelled)} texts: {', '.join(pages.unlabelled[:5])}" if pages.unlabelled else ""
-        except SourceError as error:
-            pages, missing = None, str(error)
-        if pages is not None and not missing:
-            return pages
-        if missing != told:
-            console.say(f"waiting for {missing}")
-            told = missing
-        time.sleep(every_s)
+    with console.said_once():
+        while True:
+            try:
+                pages = read()
+                bare = pages.unlabelled
+                missing = f"{console.counted(len(bare), 'text')} missing: {', '.join(bare[:5])}" if bare else ""
+            except SourceError as error:
+                pages, missing = None, str(error)
+            if pages is not None and not missing:
+                return pages
+            if missing != told:
+                console.say(f"waiting: {missing}")
+                told = missing
+            time.sleep(every_s)
 
 
 def _role(name: str) -> Role:

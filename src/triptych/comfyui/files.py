@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from triptych.errors import BackboneError
 from triptych.models.backbone import Card
-from triptych.models.catalog import CHECKPOINTS, find_checkpoint
+from triptych.models.catalog import CHECKPOINTS, find_known
 
 __all__ = ["FAMILIES", "Files", "card_for", "files_of"]
 
@@ -68,7 +68,7 @@ def card_for(backbone: str, family: str = "") -> Card:
 
     Raises BackboneError for one of which nothing is known.
     """
-    if (known := find_checkpoint(backbone)) is not None:
+    if (known := find_known(backbone)) is not None:
         return known.card
     kin = next((checkpoint.card for checkpoint in CHECKPOINTS if checkpoint.card.family == family), None)
     if kin is None:
