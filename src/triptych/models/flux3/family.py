@@ -41,7 +41,7 @@ FLUX3 = Family(
     code="triptych.models.flux3.building:flux3",
     pipelines=("Flux3ModularPipeline", "Flux3DistilledModularPipeline"),
     checkpoints=(
-        Checkpoint(card=_KLEIN, pipeline="Flux3DistilledModularPipeline", shape=_SHAPE),
+        Checkpoint(card=_KLEIN, pipeline="Flux3DistilledModularPipeline", shape=_SHAPE, undistilled=_BASE.name),
         Checkpoint(card=_BASE, pipeline="Flux3ModularPipeline", shape=_SHAPE),
     ),
     resembles=_is_distilled_alike,
