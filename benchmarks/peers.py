@@ -70,7 +70,7 @@ class Clock:
 
 
 def ours(backbone: LatentBackbone, page: Page, steps: int, clock: Clock) -> None:
-    backbone.shared.encodings.clear()
+    backbone.shared.forget()
     generate(backbone, page, steps=steps, guidance=backbone.card.guidance, on_step=clock.tick)
 
 
@@ -85,7 +85,7 @@ def stock(family: Family, backbone: LatentBackbone, page: Page, steps: int, cloc
 def difference(family: Family, backbone: LatentBackbone, page: Page, steps: int, clock: Clock) -> str:
     """Of the two sides' pictures in [0, 1], where they do the same work."""
     theirs = stock(family, backbone, page, steps, clock)
-    backbone.shared.encodings.clear()
+    backbone.shared.forget()
     mine = filled(backbone, page, backbone.card.native, steps=steps, guidance=backbone.card.guidance)
     if len(page.slots) > 1 and not family.whole_canvas:
         return "other work: jointly"

@@ -97,7 +97,7 @@ def main() -> None:
     measured = Setting(conditioning=Conditioning.REPAINT)
 
     def from_canvas(page: Page) -> Prepared:
-        backbone.shared.encodings.clear()
+        backbone.shared.forget()
         # Trained on the whole canvas, measured on the slots: only the latter can be compared with ours.
         return prepare_page(backbone, page, measured if page in held_out else whole)
 

@@ -33,8 +33,7 @@ def names(texts: list[str]) -> list[str]:
 
 
 def resolved(python: Path, extras: list[str]) -> list[str]:
-    """Every distribution with its version: the lowest of those that pyproject names. uv does in a minute what pip
-    does not in an hour."""
+    """Every distribution with its version: the lowest of those that pyproject names."""
     asked = [part for extra in extras for part in ("--extra", extra)]
     command = [python, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--resolution"]
     found = subprocess.run(
@@ -53,11 +52,13 @@ def main() -> None:
     python = FOLDER / "bin" / "python"
     if "--keep" not in sys.argv:
         venv.create(FOLDER, clear=True, with_pip=True)
-        install = [python, "-m", "pip", "install", "--quiet"]
-        subprocess.run([*install, "uv"], check=True)
+        # uv does in a minute what pip does not in an hour.
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], check=True)
         wanted = FOLDER / "requirements.txt"
         wanted.write_text("\n".join(resolved(python, list(extras))))
-        subprocess.run([*install, "--no-deps", "--requirement", wanted], check=True)
+        subprocess.run(
+            [python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--no-deps", "-r", wanted], check=True
+        )
     report = FOLDER / "tests.txt"
     paths = {"PYTHONPATH": str(ROOT / "src"), "PATH": f"{python.parent}:/usr/bin:/bin", "HOME": str(FOLDER)}
     command = [python, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile", "--tb=line", "-rfE", *arguments]

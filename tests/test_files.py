@@ -172,7 +172,7 @@ def test_write_atomic_interrupted_leaves_nothing(tmp_path: Path, monkeypatch: py
 
 def test_write_atomic_of_a_new_file_never_replaces_one(tmp_path: Path) -> None:
     write_atomic(tmp_path / "a", b"first", is_new=True)
-    with pytest.raises(TakenError, match="is there already"):
+    with pytest.raises(TakenError, match="already exists"):
         write_atomic(tmp_path / "a", b"second", is_new=True)
     assert (tmp_path / "a").read_bytes() == b"first"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
@@ -204,7 +204,7 @@ def test_new_folder_replaces_only_what_it_was_told_of(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "holiday.jpg").touch()
     for replaces in (None, "metadata.jsonl"):
-        with pytest.raises(TakenError, match="is there already"), new_folder(tmp_path / "set", replaces=replaces):
+        with pytest.raises(TakenError, match="already exists"), new_folder(tmp_path / "set", replaces=replaces):
             pass
     (tmp_path / "set" / "metadata.jsonl").touch()
     with new_folder(tmp_path / "set", replaces="metadata.jsonl") as folder:

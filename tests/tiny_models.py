@@ -196,12 +196,12 @@ def klein(
     )
 
 
-def mistral() -> MistralForCausalLM:
+def mistral(layers: int = 4) -> MistralForCausalLM:
     config = MistralConfig(
         vocab_size=64,
         hidden_size=16,
         intermediate_size=32,
-        num_hidden_layers=4,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         num_key_value_heads=1,
         head_dim=8,

@@ -1,4 +1,4 @@
-"""Web addresses that stand in the place of a backbone's name: `http://host:port/v1#model`."""
+"""Web addresses in the place of a backbone's name: `http://host:port/v1#model`."""
 
 import ipaddress
 from dataclasses import dataclass

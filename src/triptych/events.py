@@ -92,7 +92,7 @@ class CancelToken:
             raise Cancelled("cancelled.")
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Block until the token is cancelled or the time is over; tells whether it is cancelled."""
+        """Block until the token is cancelled or the time is over; returns whether it is cancelled."""
         return self._event.wait(timeout_s)
 
 

@@ -212,7 +212,7 @@ def write_atomic(path: str | Path, data: bytes | bytearray | memoryview, *, is_n
 
     Missing folders are made. On any failure, Ctrl-C included, `path` is as it was and nothing is left beside it.
     Raises OutputError where the folder cannot be written or the disk is full, and with `is_new` TakenError where
-    `path` is there already, however late it came.
+    `path` already exists, however late it came.
     """
     path = Path(path)
     try:
@@ -241,11 +241,11 @@ def _put_new(temporary: Path, path: Path) -> None:
     try:
         path.hardlink_to(temporary)
     except FileExistsError:
-        raise TakenError(f"{path} is there already. Choose another name.") from None
+        raise TakenError(f"{path} already exists. Choose another name.") from None
     except OSError:
         # A file system without hard links: a short moment is left in which another may take the name.
         if path.exists():
-            raise TakenError(f"{path} is there already. Choose another name.") from None
+            raise TakenError(f"{path} already exists. Choose another name.") from None
         temporary.replace(path)
     else:
         temporary.unlink()
@@ -292,9 +292,9 @@ def _check_free(folder: Path, replaces: str | None, instead: str) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if replaces is None:
-        raise TakenError(f"{folder} is there already and not empty. Choose another folder or {instead}.")
+        raise TakenError(f"{folder} already exists and is not empty. Choose another folder or {instead}.")
     if not (folder / replaces).is_file():
-        raise TakenError(f"{folder} is there already and holds no {replaces}; only what was written so is replaced.")
+        raise TakenError(f"{folder} already exists and holds no {replaces}; only what was written so is replaced.")
 
 
 def _unwritable(path: Path, error: Exception) -> OutputError:

@@ -58,7 +58,7 @@ def test_batch_makes_every_result_once_and_says_which_is_whose(triptych, request
     assert len(list((out / "inputs").iterdir())) == 2
     before = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
     second = triptych("batch", requests, "--out", out)
-    assert second.exit_code == 0 and second.stdout == "" and "6 there already" in second.stderr
+    assert second.exit_code == 0 and second.stdout == "" and "6 already made" in second.stderr
     assert {path: path.stat().st_mtime_ns for path in out.glob("*.png")} == before
     lost = next(out.glob("*.png"))
     lost.unlink()

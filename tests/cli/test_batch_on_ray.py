@@ -65,7 +65,7 @@ def test_batch_on_ray_with_a_worker_killed_has_the_pictures_of_one_process(tript
     assert _pixels(made) == _pixels(tmp_path / "alone") and len(_pixels(made)) == len(WORDS)
     assert sorted(Path(line).name for line in out.split()) == sorted(_pixels(made))
     again = triptych("batch", requests, "--out", made, "--ray", "local")
-    assert again.exit_code == 1 and "20 there already" in again.stderr and not again.stdout
+    assert again.exit_code == 1 and "20 already made" in again.stderr and not again.stdout
 
 
 def test_batch_on_ray_names_a_cluster_that_is_not_there(triptych, requests, tmp_path):

@@ -176,7 +176,7 @@ def test_build_into_a_folder_that_is_there_needs_overwrite(triptych, tmp_path):
     assert triptych(*arguments).exit_code == 0
     before = (tmp_path / "set" / "metadata.jsonl").read_bytes()
     refused = triptych(*arguments, "--seed", 1)
-    assert refused.exit_code == 2 and "is there already" in refused.stderr and "--overwrite" in refused.stderr
+    assert refused.exit_code == 2 and "already exists" in refused.stderr and "--overwrite" in refused.stderr
     assert (tmp_path / "set" / "metadata.jsonl").read_bytes() == before
     assert triptych(*arguments, "--seed", 1, "--overwrite").exit_code == 0
     assert (tmp_path / "set" / "metadata.jsonl").read_bytes() != before

@@ -17,4 +17,4 @@ def test_run_ctrl_c_while_importing_is_one_line_and_130(monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         run()
     assert ended.value.code == 130
-    assert capsys.readouterr().err == "error: stopped by Ctrl-C; nothing was begun.\n"
+    assert capsys.readouterr().err == "error: stopped by Ctrl-C; nothing was started.\n"

@@ -79,7 +79,7 @@ def test_generate_never_writes_over_a_picture_unless_asked(triptych, pocket_file
     first = Path(made("a red fox").stdout.strip())
     fox = first.read_bytes()
     other = made("a blue cat")
-    assert "page-seed0 is there already; this is page-seed0-run2" in other.stderr
+    assert "page-seed0 already exists; this is page-seed0-run2" in other.stderr
     assert _names(tmp_path / "out") == ["page-seed0-1.png", "page-seed0-run2-1.png"]
     assert first.read_bytes() == fox
     again = made("a red fox")

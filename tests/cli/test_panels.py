@@ -63,8 +63,8 @@ def test_take_panels_behind_two_dashes_leaves_everything():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--role", "edit"], "belongs behind"),
-        (["--as", "text", "--slot"], "belongs behind"),
+        (["--role", "edit"], "belongs after"),
+        (["--as", "text", "--slot"], "belongs after"),
         (["--condition"], "needs a value"),
         (["--condition", "--slot"], "needs a value"),
         (["--condition", "a.png", "--role", "slot"], "one of subject, edit, control, example"),

@@ -137,7 +137,7 @@ def test_skills_export_with_a_card_where_a_readme_is_writes_nothing(triptych, sk
 
     result = triptych("skills", "export", skill_file, "--out", readme.with_name("lora.safetensors"), "--card")
 
-    assert result.exit_code == 2 and "README.md is there already" in result.stderr
+    assert result.exit_code == 2 and "README.md already exists" in result.stderr
     assert [path.name for path in readme.parent.iterdir()] == ["README.md"]
     assert readme.read_text() == "mine"
 
@@ -220,7 +220,7 @@ def test_train_prefer_says_what_is_missing(triptych, turned, pageset, tmp_path):
     assert "belong to --prefer" in triptych("train", pageset, *out, "--objective", "dpo").stderr
     assert "preference.kind" in triptych(*prefer, "--from", turned, "--objective", "ppo").stderr
     (tmp_path / "turned.run" / "pages.json").unlink()
-    assert "Name their page set by --pages" in triptych(*prefer, "--from", turned).stderr
+    assert "Name their page set with --pages" in triptych(*prefer, "--from", turned).stderr
     few = (tmp_path / "picks" / "picks.jsonl").read_text(encoding="utf-8").splitlines()[:14]
     (tmp_path / "picks" / "picks.jsonl").write_text("\n".join(few) + "\n", encoding="utf-8")
     refused = triptych(*prefer, "--from", turned, "--pages", pageset)

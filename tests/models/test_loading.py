@@ -125,7 +125,6 @@ def test_load_folder_of_vision_language_families_equals_the_same_parts_in_memory
 
 
 def test_load_int8_weights_change_the_picture_little(klein_folder):
-    pytest.importorskip("torchao")
     exact = load(klein_folder, ON_CPU)
     small = load(klein_folder, LoadOptions(device="cpu", dtype=torch.float32, quantise=Quantise.INT8))
     assert type(small.transformer.proj_out.weight) is not type(exact.transformer.proj_out.weight)
@@ -135,7 +134,6 @@ def test_load_int8_weights_change_the_picture_little(klein_folder):
 
 @pytest.mark.parametrize("kind", [Quantise.INT8, Quantise.FP8])
 def test_load_weights_in_eight_bits_take_a_skill_and_give_it_back(klein_folder, kind):
-    pytest.importorskip("torchao")
     exact = load(klein_folder, ON_CPU)
     small = load(klein_folder, LoadOptions(device="cpu", dtype=torch.float32, quantise=kind))
     skill, pictures = random_skill(exact), []
@@ -148,7 +146,6 @@ def test_load_weights_in_eight_bits_take_a_skill_and_give_it_back(klein_folder, 
 
 
 def test_train_on_weights_in_eight_bits_learns_nearly_the_same_skill(klein_folder, tmp_path):
-    pytest.importorskip("torchao")
     skills = []
     for kind in (Quantise.NONE, Quantise.INT8):
         backbone = load(klein_folder, LoadOptions(device="cpu", dtype=torch.float32, quantise=kind))

@@ -212,7 +212,7 @@ def test_check_tells_twins_contradictions_other_models_and_skills(tmp_path, star
     told = "\n".join(map(str, checked.problems))
 
     assert "2 of its results look alike and are judged differently" in told and "--sample" in told
-    assert "one and the same picture is kept and rejected" in told
+    assert "the same picture is both kept and rejected" in told
     assert "is of the model 'flux', the skill of 'pocket'" in told
     assert "1 are of results made without the skill 'start'" in told
     assert len(checked.examples) == 1

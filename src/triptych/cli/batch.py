@@ -103,7 +103,7 @@ def batch(
     index = "index.jsonl" if count == 1 else f"index-{number}-of-{count}.jsonl"
     write_atomic(out / index, _index(units, {unit.name for unit in mine}).encode())
     missing = [unit for unit in mine if not unit.is_made(out)]
-    console.say(f"{len(mine)} results, {len(mine) - len(missing)} there already")
+    console.say(f"{len(mine)} results, {len(mine) - len(missing)} already made")
     making = _Making(out=out, keep=Keep.NOWHERE if no_inputs else Keep.BESIDE, step_cache=step_cache)
     _follow(making.here(missing) if ray is None else making.on_ray(missing, ray, workers), len(missing), out, failed)
     failed.tell()
@@ -173,7 +173,7 @@ class _Failures:
     reasons: dict[int, str] = field(default_factory=dict)
 
     def keep_share(self, number: int, count: int) -> None:
-        """Lines that are no requests belong to every shard alike; each is told by one."""
+        """Lines that are not requests belong to every shard alike; each is reported by one."""
         lines = sorted(self.reasons)[number - 1 :: count]
         self.reasons = {line: self.reasons[line] for line in lines}
 
@@ -196,7 +196,7 @@ class _Failures:
 
 
 def _listed(path: Path, changes: dict[str, object], failed: _Failures) -> list[Unit]:
-    """Every unit; lines that are no requests are failures. Raises RequestError where there is none at all."""
+    """Every unit; lines that are not requests are failures. Raises RequestError where no line is one."""
     sources = _pageset(path) if path.is_dir() else read_requests(path)
     units: list[Unit] = []
     with console.progress("reading", total=len(sources)) as bar:

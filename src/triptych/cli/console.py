@@ -35,7 +35,7 @@ def out(text: str, to: TextIO | None = None) -> None:
     try:
         print(text, file=stream)
     except UnicodeEncodeError:
-        # A terminal or a pipe in ASCII: the letters that it lacks are spelt out.
+        # A terminal or a pipe in ASCII: letters that it lacks are escaped.
         encoding = stream.encoding or "ascii"
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 

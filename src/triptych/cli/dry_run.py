@@ -1,4 +1,4 @@
-"""`triptych generate --dry-run`: what a page would cost, from steps really made or, before a fetch, from sizes."""
+"""`triptych generate --dry-run`: what a page would cost, measured over two steps or, before a download, computed."""
 
 import sys
 import time
@@ -32,8 +32,8 @@ __all__ = ["print_plan"]
 def print_plan(request: Request) -> None:
     """Print layout, prompt, tokens, and the memory and time to expect.
 
-    A backbone that is known by name and not here as a folder is not loaded, since that could fetch it; a server is not
-    asked.
+    A backbone that is known by name and not here as a folder is not loaded, since that could download it; a server is
+    not asked.
     """
     name = request.backbone
     if is_address(name):
@@ -90,7 +90,7 @@ def _measured(request: Request, engine: tt.Engine) -> Iterator[str]:
     yield from _head(request, working, backbone.card)
     given, made = _picture_tokens(working, backbone.card, request.conditioning)
     yield f"tokens: {text} of text, {given} of conditions, {made} of slots"
-    # The first step pays for what is done once, the second is what every further one costs.
+    # The first step pays for what is done once, the second is what each further one costs.
     marks = [time.perf_counter()]
     with console.working("trying two steps"):
         for event in engine.stream(replace(request, steps=2, number=1)):

@@ -14,5 +14,5 @@ def run() -> None:
 
         start()
     except KeyboardInterrupt:
-        print("error: stopped by Ctrl-C; nothing was begun.", file=sys.stderr)
+        print("error: stopped by Ctrl-C; nothing was started.", file=sys.stderr)
         raise SystemExit(_INTERRUPTED) from None

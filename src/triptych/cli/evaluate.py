@@ -77,7 +77,7 @@ def evaluate(
         pages = load_pageset(pageset)
     else:
         pages = load_suite(pageset, trust_rules=trust_rules)
-        # A mistyped row is told of before the model is loaded.
+        # A mistyped row is reported before the model is loaded.
         pages.only(chosen)
     with console.working(f"loading {backbone}"):
         model, adapter = options.open_engine(backbone), options.read_skills(skill)
@@ -137,7 +137,7 @@ def tracked() -> "Iterator[Callable[[Event[Scores]], None]]":
 
 
 def report_scores(scores: "Scores") -> None:
-    """Write what came of a run, and say which goals were met and where the files are."""
+    """Write the results of a run, and say which goals were met and where the files are."""
     from triptych.evaluation.markdown import write_markdown
     from triptych.evaluation.report import write_contact_sheet, write_report
 
@@ -183,5 +183,5 @@ def shot_numbers(text: str) -> tuple[int, ...]:
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a list of numbers. Write 0,1,3.", param_hint="--shots") from None
     if found[0] < 0 or found[-1] > 8:
-        raise typer.BadParameter(f"{text!r}: 0 to 8 examples can be asked.", param_hint="--shots")
+        raise typer.BadParameter(f"{text!r}: ask for 0 to 8 examples.", param_hint="--shots")
     return found

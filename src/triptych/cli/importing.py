@@ -125,7 +125,7 @@ def _save(pages: "LazyPages", folders: list[Path], format: str, license: str, ou
 def _reader(
     folders: list[Path], format: str, wording: "Wording", *, role: str, given: int, cells: tuple[int, int]
 ) -> "Callable[[int, int, str | None], Callable[[], LazyPages]]":
-    """What reads the folders, once it is told of gutters, strips and a template."""
+    """What reads the folders, given gutters, strips and a template."""
     from triptych.data.importing import composites, numbered_sets, pairs
     from triptych.data.interchange import find_format
 
@@ -163,7 +163,7 @@ def _reader(
 
 
 def _awaited(read: "Callable[[], LazyPages]", every_s: float = 1.0) -> "LazyPages":
-    """The pages, as soon as nothing is missing; what is missing is said each time it changes."""
+    """The pages, as soon as nothing is missing; what is missing is reported whenever it changes."""
     told = ""
     with console.said_once():
         while True:
@@ -184,7 +184,7 @@ def _awaited(read: "Callable[[], LazyPages]", every_s: float = 1.0) -> "LazyPage
 def _role(name: str) -> Role:
     known = [role.value for role in Role if role is not Role.SLOT]
     if name not in known:
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}.", param_hint="--role")
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(known)}.", param_hint="--role")
     return Role(name)
 
 

@@ -61,7 +61,7 @@ class _Edge(TyperGroup):
             complain(f"this command needs the package {error.name}: pip install 'triptych[{extra}]'.")
             raise typer.Exit(_ERROR) from error
         except (Cancelled, KeyboardInterrupt):
-            complain("stopped by Ctrl-C; files that were finished are whole, nothing else was written.")
+            complain("stopped by Ctrl-C; finished files are complete, nothing else was written.")
             raise typer.Exit(_INTERRUPTED) from None
 
 

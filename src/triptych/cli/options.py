@@ -107,7 +107,7 @@ def load_options(step_cache: str | None) -> "LoadOptions | None":
 
     known = [one.value for one in StepCache]
     if step_cache not in known:
-        raise typer.BadParameter(f"{step_cache!r} is none of {', '.join(known)}.", param_hint="--step-cache")
+        raise typer.BadParameter(f"{step_cache!r} is not one of {', '.join(known)}.", param_hint="--step-cache")
     return LoadOptions(step_cache=StepCache(step_cache))
 
 
@@ -137,7 +137,7 @@ def parse_conditioning(text: str | None) -> Conditioning | None:
         return None
     ways = [way.value for way in Conditioning]
     if text not in ways:
-        raise typer.BadParameter(f"{text!r} is none of {', '.join(ways)}.", param_hint="--conditioning")
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(ways)}.", param_hint="--conditioning")
     return Conditioning(text)
 
 

@@ -30,7 +30,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing f
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make `folder` and prove that it can be written, before hours are spent on what goes there.
+    """Make `folder` and prove that it can be written, before hours are spent on what is to go there.
 
     Temporary files that killed runs left there are removed.
     """
@@ -44,28 +44,28 @@ def prepare_folder(folder: Path) -> None:
 
 
 def claim(path: Path, *, overwrite: bool, option: str = "--out") -> None:
-    """Raise OutputError where `path` is there already and may not be replaced, before work is spent on it."""
+    """Raise OutputError where `path` already exists and may not be replaced, before work is spent on it."""
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} is there already. Choose another {option}, or replace it with --overwrite.")
+        raise OutputError(f"{path} already exists. Choose another {option}, or replace it with --overwrite.")
 
 
 def write_results(
     folder: Path, stem: str, endings: Mapping[str, bytes], *, overwrite: bool = False
 ) -> tuple[Path, ...]:
-    """Write files named `stem` and an ending, all or none, under a free name where one of them is there already.
+    """Write files named `stem` and an ending, all or none, under a free name where one of them already exists.
 
-    The free name is said. The very same bytes are not written a second time.
+    The free name is printed. The very same bytes are not written twice.
     """
     for tag in itertools.chain([""], (f"-run{number}" for number in itertools.count(2))):
         files = {f"{stem}{tag}{ending}": data for ending, data in endings.items()}
         paths = tuple(folder / name for name in files)
         if not overwrite and all(path.is_file() and path.read_bytes() == files[path.name] for path in paths):
-            console.say(f"{paths[0]} is there already, with the same bytes.")
+            console.say(f"{paths[0]} already exists, with the same bytes.")
             return paths
         with contextlib.suppress(TakenError):
             write_group(folder, files, overwrite=overwrite)
             if tag:
-                console.say(f"{stem} is there already; this is {stem}{tag}. --overwrite replaces files.")
+                console.say(f"{stem} already exists; this is {stem}{tag}. --overwrite replaces files.")
             return paths
     raise AssertionError("names do not end")
 
@@ -73,14 +73,14 @@ def write_results(
 def write_group(folder: Path, files: Mapping[str, bytes], *, overwrite: bool = False) -> list[Path]:
     """Write files by name. If one fails, or Ctrl-C comes, those that were new are removed again.
 
-    Raises TakenError for a name that is there already.
+    Raises TakenError for a name that already exists.
     """
     written: list[Path] = []
     new: list[Path] = []
     try:
         for name in files:
             if not overwrite and (folder / name).exists():
-                raise TakenError(f"{folder / name} is there already. Choose another --out, or add --overwrite.")
+                raise TakenError(f"{folder / name} already exists. Choose another --out, or add --overwrite.")
         for name, data in files.items():
             path = folder / name
             if not path.exists():
@@ -97,7 +97,7 @@ def write_group(folder: Path, files: Mapping[str, bytes], *, overwrite: bool = F
 
 
 def keep_inputs(folder: Path, files: Mapping[str, bytes], *, quiet: bool = False) -> None:
-    """Write the pictures that were given, by names that hold their digests; those that are there stay as they are."""
+    """Write the pictures that were given, by names that hold their digests; existing ones stay as they are."""
     for name, data in files.items():
         if not (folder / name).exists():
             write_atomic(folder / name, data)
@@ -112,7 +112,7 @@ def _remove(paths: list[Path]) -> None:
 
 
 def free_path(path: Path, *, overwrite: bool = False) -> Path:
-    """`path`, or where it is there already, a free name beside it."""
+    """`path`, or where it already exists, a free name beside it."""
     if overwrite or not path.exists():
         return path
     names = (path.with_name(f"{path.stem}-run{number}{path.suffix}") for number in itertools.count(2))

@@ -1,4 +1,4 @@
-"""Panels on the command line: `--condition FILE [TEXT]` and `--slot [TEXT]`, in the order in which they stand."""
+"""Panels on the command line: `--condition FILE [TEXT]` and `--slot [TEXT]`, in their order."""
 
 import json
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class PanelArgument:
 
     @property
     def word(self) -> str:
-        """The panel as one word of a command line; `panel_from_word` gives it back."""
+        """The panel as one word of a command line; `panel_from_word` reads it back."""
         return json.dumps([None if self.file is None else str(self.file), self.text, self.role.value])
 
 
@@ -78,7 +78,7 @@ def take_panels(args: Sequence[str]) -> tuple[tuple[PanelArgument, ...], list[st
             else:
                 panels.append(_opened(name, value, value if name == "--slot" else ""))
         elif not panels:
-            raise typer.BadParameter(f"{name} belongs behind the --condition or --slot that it tells about.")
+            raise typer.BadParameter(f"{name} belongs after the --condition or --slot that it describes.")
         else:
             panels[-1] = _told(panels[-1], name, value)
     return tuple(panels), rest
@@ -107,5 +107,5 @@ def read_panels(arguments: Sequence[PanelArgument]) -> tuple[Panel, ...]:
             image = load_image(argument.file, panel=number)
             panels.append(condition(image, argument.text, role=argument.role))
     if panels and not any(panel.is_slot for panel in panels):
-        raise PageError("the page has no slot; add --slot for each picture that is wanted.")
+        raise PageError("the page has no slot; add --slot for each picture that you want.")
     return tuple(panels)

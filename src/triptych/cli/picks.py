@@ -90,7 +90,7 @@ def show(place: _Place, name: _Id) -> None:
 def export(place: _Place, out: _Out) -> None:
     """Write picks as pairs that `datasets.load_dataset` reads: prompt, chosen, rejected, and how both were made.
 
-    Each kept result stands against each rejected one of its request, one row per slot.
+    Each kept result is paired with each rejected one of its request, one row per slot.
 
     \b
     Example:

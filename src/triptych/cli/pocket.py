@@ -182,7 +182,7 @@ def pretrain_pocket(
 
 
 def finish_pocket(
-    start: Annotated[Path, typer.Argument(metavar="POCKET", help="A pocket file whose transformer is trained.")],
+    start: Annotated[Path, typer.Argument(metavar="POCKET", help="A pocket file with a trained transformer.")],
     run: _Run,
     recipe: Annotated[
         str, typer.Option("--recipe", metavar="NAME", help="Whose pages; shipped or a YAML file.")
@@ -244,4 +244,4 @@ def _precision(dtype: str) -> "Precision":
         return Precision(dtype)
     except ValueError:
         known = ", ".join(Precision)
-        raise typer.BadParameter(f"{dtype!r} is no arithmetic; choose {known}.", param_hint="--dtype") from None
+        raise typer.BadParameter(f"{dtype!r} is not a precision; choose {known}.", param_hint="--dtype") from None

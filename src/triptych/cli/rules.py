@@ -51,7 +51,7 @@ def list_rules() -> None:
 
 
 def show(rule: _RuleName, out: _Sheet = None, source: SourceName = "shapes", seed: _Seed = 0) -> None:
-    """Tell what a rule does and how it is said; with --out, draw twelve pages of it.
+    """Say what a rule does and how it is worded; with --out, draw twelve pages of it.
 
     \b
     Examples:

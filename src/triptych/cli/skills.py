@@ -158,7 +158,7 @@ def export(
 
 
 def _gallery(pictures: Sequence[Path]) -> dict[str, tuple[str, bytes]]:
-    """Words and bytes of each picture by its name in the gallery. Raises ImageError for one that does not tell them."""
+    """Words and bytes of each picture by its name in the gallery. Raises ImageError where it records none."""
     from triptych.sampling.record import without_inputs
 
     return {f"images/{number}.png": without_inputs(path) for number, path in enumerate(pictures, 1)}

@@ -69,7 +69,7 @@ def studio(
 
 
 def _say(text: str) -> None:
-    # At once, also where another program reads the address.
+    # Flushed at once, as another program may read the address.
     print(text, flush=True)
 
 

@@ -97,7 +97,7 @@ def train_skill(
     warm-up is shortened by the same share.
 
     With --prefer a skill is tuned to your picks (`triptych pick`), 15 or more, beside the pages that taught it. The
-    training ends by how well held-out picks are foretold. The version before stands beside FILE as FILE-before; where
+    training ends by how well held-out picks are predicted. The version before is kept beside FILE as FILE-before; where
     the skill does not get better, or teaching pages get worse, nothing is written. picks.md in FILE.run shows both.
 
     \b
@@ -122,7 +122,7 @@ def train_skill(
         from triptych.cli.tuning import tune
 
         if pageset is not None:
-            raise typer.BadParameter(f"with --prefer name the pages that taught the skill by --pages {pageset}.")
+            raise typer.BadParameter(f"with --prefer name the pages that taught the skill with --pages {pageset}.")
         return tune(
             prefer,
             start,
@@ -138,7 +138,7 @@ def train_skill(
             dry_run=dry_run,
         )
     if pageset is None:
-        raise typer.BadParameter("name a page set to learn from, or picks by --prefer.", param_hint="PAGESET")
+        raise typer.BadParameter("name a page set to learn from, or picks with --prefer.", param_hint="PAGESET")
     if pages is not None or objective is not None:
         raise typer.BadParameter("--pages and --objective belong to --prefer.")
     from triptych.training.recipe import load_recipe
@@ -174,7 +174,7 @@ def _train(
     from triptych.training.loop import train
 
     check_name(out)
-    begun = load_skill(start) if start else None
+    base = load_skill(start) if start else None
     check_out(out, resume=resume or more_steps > 0, overwrite=overwrite)
     _look_ahead(pageset, chosen, held_out)
     if dry_run:
@@ -193,13 +193,13 @@ def _train(
             resume=resume,
             more_steps=more_steps,
             overwrite=overwrite,
-            start=begun,
+            start=base,
             on_event=teller,
         )
 
 
 def _look_ahead(pageset: Path, recipe: "Recipe", held_out: Path | None) -> None:
-    """Tell every problem and the need. Raises TrainingError where a problem forbids training."""
+    """Print every problem, and what the training needs. Raises TrainingError where a problem forbids training."""
     from triptych.data.pagesets import load_pageset
     from triptych.models.catalog import known_card
     from triptych.models.hardware import best_device, operations_per_second
@@ -210,7 +210,7 @@ def _look_ahead(pageset: Path, recipe: "Recipe", held_out: Path | None) -> None:
     for problem in problems:
         console.say(str(problem))
     if errors := sum(problem.severity is Severity.ERROR for problem in problems):
-        raise TrainingError(f"{errors} of the problems above must be mended before {pageset} can be trained on.")
+        raise TrainingError(f"{errors} of the problems above must be fixed before {pageset} can be trained on.")
     if need := need_of(recipe, load_pageset(pageset)):
         console.say(f"{recipe.steps} steps: {need.text(operations_per_second(best_device()))}")
 

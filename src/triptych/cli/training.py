@@ -59,7 +59,7 @@ def saying_where(again: str) -> "Iterator[None]":
 
 @contextmanager
 def telling(out: Path, steps: int) -> "Iterator[Callable[[Event[Skill]], None]]":
-    """Show a run to `out` while it lasts; at its end, or where it is stopped, say what is there."""
+    """Show a run to `out` while it lasts; at its end, or where it is stopped, say what was written."""
     from triptych.training.claim import run_folder
 
     with console.progress("training", total=steps) as bar, saying_where("the same command with --resume"):
@@ -89,7 +89,7 @@ class _Teller:
 
     def _show(self, reached: Step) -> None:
         if reached.step > self._told:
-            # Of one step it tells little: it depends on the noise levels that were drawn.
+            # For one step it says little: it depends on the noise levels that were drawn.
             self._losses.append(reached.measures["loss"])
         unseen = f", held out {reached.measures['held_out_loss']:.4f}" if "held_out_loss" in reached.measures else ""
         if "picks_foretold" in reached.measures:

@@ -47,15 +47,15 @@ def tune(
 
     check_name(out)
     if start is None:
-        raise typer.BadParameter("picks tune a skill: name it by --from SKILL.", param_hint="--from")
+        raise typer.BadParameter("picks tune a skill: name it with --from SKILL.", param_hint="--from")
     check_out(out, resume=resume or more_steps > 0, overwrite=overwrite)
-    begun, picks = load_skill(start), load_picks(place)
+    base, picks = load_skill(start), load_picks(place)
     changes = {**asked, **({"preference.kind": objective} if objective else {})}
-    chosen = tuning_recipe(begun, recipe, changes)
-    taught = _teaching_pages(start, begun, pages, chosen)
+    chosen = tuning_recipe(base, recipe, changes)
+    taught = _teaching_pages(start, base, pages, chosen)
     # Few picks are refused before a large model is loaded; what is of the wrong size shows only after that.
     card = known_card(chosen.backbone)
-    checked = check_picks(picks, begun.card, card, chosen) if card else None
+    checked = check_picks(picks, base.card, card, chosen) if card else None
     _tell(checked, len(picks), taught)
     if dry_run:
         return
@@ -63,7 +63,7 @@ def tune(
     with console.working(f"loading {chosen.backbone}"):
         loaded = loaded_for(chosen, taught)
     if checked is None or loaded.card != card:
-        checked = check_picks(picks, begun.card, loaded.card, chosen)
+        checked = check_picks(picks, base.card, loaded.card, chosen)
         _tell(checked, len(picks), taught)
     with telling(out, chosen.steps) as teller:
         prefer(
@@ -72,7 +72,7 @@ def tune(
             out,
             chosen,
             loaded,
-            start=begun,
+            start=base,
             held_out=load_pageset(held_out) if held_out else (),
             resume=resume,
             more_steps=more_steps,
@@ -100,12 +100,10 @@ def _teaching_pages(start: Path, skill: "Skill", pages: Path | None, recipe: "Re
     folder = pages or noted_pages(start)
     if folder is None:
         raise TrainingError(
-            f"it is not known which pages taught {start}: one half of what is learned are these, so that the skill "
-            "does not forget them. Name their page set by --pages."
+            f"which pages taught {start} is not known; they are one half of every batch, so that the skill "
+            "does not forget them. Name their page set with --pages."
         )
     found = load_pageset(folder)
     if not taught_by(skill, found, recipe):
-        console.say(
-            f"warning: {folder} is not, or no longer, the page set that taught {start}; it is used all the same."
-        )
+        console.say(f"warning: {folder} is not, or no longer, the page set that taught {start}; it is used anyway.")
     return found

@@ -163,9 +163,9 @@ def cobsat(
     steps: options.Steps = None,
     seed: options.Seed = 0,
 ) -> None:
-    """CoBSAT: pictures that show both what the words name and what only the examples tell, by a judge.
+    """CoBSAT: pictures that show both what the words name and what only the examples show, by a judge.
 
-    Beside it stand the judge's ceiling, on the benchmark's own pictures, and a copied example.
+    Beside it are the judge's ceiling, on the benchmark's own pictures, and a copied example.
 
     \b
     Examples:
@@ -287,7 +287,7 @@ def _test_time_training(model: "Backbone", out: Path, steps: int) -> "Callable[[
 
 
 def _told(out: Path, figures: "Mapping[str, Estimate]", **facts: object) -> None:
-    """Write `scores.json` and say the figures."""
+    """Write `scores.json` and print the figures."""
     data = {"figures": {name: asdict(estimate) for name, estimate in figures.items()}, **facts}
     write_atomic(out / "scores.json", (json.dumps(data, indent=1) + "\n").encode())
     rows = [(name, f"{found.mean:.3f}", f"{found.low:.3f} to {found.high:.3f}") for name, found in figures.items()]

@@ -114,7 +114,7 @@ def render_clip_art(
     """Render the drawings of `packages` into `out/clipart.npy` and `.json` unless they are there; returns how many.
 
     Left out: SVG drawings that say they are not in the public domain, those that cover less than 8% of their square,
-    and copies of a drawing that is there already.
+    and copies of a drawing that already exists.
     """
     names_path = out / "clipart.json"
     if names_path.exists():

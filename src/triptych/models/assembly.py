@@ -57,7 +57,7 @@ def _family(source: str, index: Mapping[str, Any]) -> Family:
         meant = f" Nearest is {near[0]}, of another network." if near else ""
         raise BackboneError(
             f"{source} is a {pipeline or 'checkpoint of no pipeline'}; known are: {', '.join(known)}.{meant} "
-            "CONTRIBUTING tells how a new family is added."
+            "CONTRIBUTING says how a new family is added."
         )
     return family
 

@@ -1,4 +1,4 @@
-"""The families that there are, and the checkpoints that are known by name."""
+"""The families of backbones, and the checkpoints known by name."""
 
 from contextlib import suppress
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which file weights came from, told by a sample of its bytes: checkpoints have gigabytes."""
+"""Which file weights came from, from a sample of its bytes: checkpoints have gigabytes."""
 
 import hashlib
 from pathlib import Path
@@ -17,7 +17,7 @@ def file_fingerprint(path: Path) -> str:
     digest = hashlib.sha256(str(size).encode())
     with path.open("rb") as file:
         for number in range(_BLOCKS):
-            # Both ends are read: names and shapes stand at the beginning.
+            # Both ends are read: names and shapes are at the beginning.
             place = number * _BLOCK_BYTES
             if size > _BLOCKS * _BLOCK_BYTES:
                 place = number * (size - _BLOCK_BYTES) // (_BLOCKS - 1)

@@ -59,7 +59,7 @@ class LatentBackbone(ABC):
         return next(kinds)
 
     def set_relief(self, rungs: Sequence[Callable[[], str]]) -> None:
-        """What to do when memory runs out, the mildest first; each tells what it did."""
+        """What to do when memory runs out, the mildest first; each says what it did."""
         self._rungs = list(rungs)
 
     def relieve(self) -> str | None:

@@ -1,4 +1,4 @@
-"""`generate` and `iterate`: an engine's work said in keywords, for pages and a loaded backbone."""
+"""`generate` and `iterate`: an engine's work as keyword arguments, for pages and a loaded backbone."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import overload
@@ -69,8 +69,8 @@ def generate(
     the list. `steps`, `conditioning` and `guidance` are the backbone's own where None. `size_px` is the width and
     height of slots that ask for none, or one number: the side of the square whose area panels are worked at. `skill`
     is a skill, its file, several of these, or skills with weights; the backbone is left as it was. `on_step` is called
-    after every solver step; what it raises ends the run. Where memory runs out the backbone makes itself smaller and
-    the page is made again; `Result.notes` tells. Raises what `Engine.generate` raises.
+    after every solver step; what it raises ends the run. Where memory runs out the page is made again with
+    less, and `Result.notes` says how. Raises what `Engine.generate` raises.
     """
     pages = [page] if isinstance(page, Page) else list(page)
     requests = [
@@ -84,7 +84,7 @@ def generate(
 
     with _engine(backbone) as engine:
         if on_step is not None and not engine.shows_previews:
-            raise BackboneError(f"{engine.card.name} shows no pictures before they are done. Leave on_step out.")
+            raise BackboneError(f"{engine.card.name} cannot show pictures before they are finished. Leave on_step out.")
         results = engine.generate(requests, skill=skill, cancel=cancel, on_event=hear)
     return results[0] if isinstance(page, Page) else results
 

@@ -110,7 +110,7 @@ class Engine:
         """What happens, as it happens: phases, steps with a preview each, warnings, and `Done` with the results.
 
         Between two events the engine is free for others. Where memory runs out the page is made again with less, and
-        its steps are told again. Errors are those of `generate`.
+        its steps are reported again. Errors are those of `generate`.
         """
         return self._events(self._jobs(requests, skill), cancel or CancelToken(), taken=False)
 
@@ -139,7 +139,7 @@ class Engine:
                             yield event
             except BatchTooLargeError:
                 half = len(indices) // 2
-                _log.warning("memory ran out with %d pages at once; they are made %d at once", len(indices), half)
+                _log.warning("memory ran out with %d pages at once; making %d at once", len(indices), half)
                 queue.extendleft((indices[half:], indices[:half]))
         yield Done(result=tuple(results[index] for index in range(len(jobs))))
 

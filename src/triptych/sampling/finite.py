@@ -1,4 +1,4 @@
-"""Refuse pictures that are not numbers: without this check they would be saved as black."""
+"""Refuse pictures whose values are not numbers: without this check they would be saved as black."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

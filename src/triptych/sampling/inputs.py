@@ -1,4 +1,4 @@
-"""The pictures that a request was given: named by digest in what is made of them, and kept beside it as they were."""
+"""The pictures that a request was given: named by digest in what is made from them, and kept beside it as they were."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ from triptych.originals import remember
 __all__ = ["FOLDER", "InputEntry", "Inputs", "Keep", "MissingInputsError", "find_inputs", "named_images", "reference"]
 
 FOLDER = "inputs"
-"""Of the input pictures, beside what was made of them."""
+"""Of the input pictures, beside what was made from them."""
 
 _REFERENCE = re.compile(r"sha256:([0-9a-f]{64})")
 _ENDINGS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "DIB": ".dib", "TIFF": ".tif"}
@@ -47,7 +47,7 @@ class InputEntry(BaseModel):
 
 
 class MissingInputsError(ImageError):
-    """Pictures that something was made from are not where they were sought; `missing` tells which."""
+    """Pictures that something was made from are not where they were sought; `missing` says which."""
 
     def __init__(self, name: str, missing: str, places: Sequence[Path]) -> None:
         sought = ", ".join(dict.fromkeys(map(str, places)))

@@ -1,4 +1,4 @@
-"""What a generated PNG says of itself: all that is needed to make its pixels again, in one text chunk."""
+"""What a generated PNG says about itself: all that is needed to make its pixels again, in one text chunk."""
 
 import json
 import re

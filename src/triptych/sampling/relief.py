@@ -1,4 +1,4 @@
-"""Out of memory: step down a ladder, tell what was done, and end in an error that says what to try."""
+"""Out of memory: step down a ladder, say what was done, and end in an error that says what to try."""
 
 import gc
 import logging
@@ -24,7 +24,7 @@ _SAID = (
     "CUDA driver error: out of memory",
     "MPS backend out of memory",
 )
-"""Told by a bare RuntimeError: torch's allocator on the CPU, NVIDIA's libraries, the driver itself, and Apple's."""
+"""In a bare RuntimeError: torch's allocator on the CPU, NVIDIA's libraries, the driver itself, and Apple's."""
 _log = logging.getLogger(__name__)
 
 
@@ -35,9 +35,9 @@ class BatchTooLargeError(Exception):
 def run_relieved(
     backbone: Backbone, requests: Sequence[Request], worn: Worn | None, cancel: CancelToken
 ) -> Iterator[Phase | Step | Preview | Warning | Done[tuple[Result, ...]]]:
-    """As `run`, begun again with less memory after memory ran out; what was done comes as a warning.
+    """As `run`, started again with less memory when memory runs out; what was done comes as a warning.
 
-    The mildest relief, to drop what was kept of earlier requests, goes without saying.
+    The mildest relief, to drop what was kept of earlier requests, is not reported.
 
     Raises BatchTooLargeError for more than one page, and BackboneError where nothing is left but to ask for less.
     """

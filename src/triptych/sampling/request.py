@@ -78,7 +78,7 @@ class Request:
         if self.size_px == 0 or min(sides) < 1:
             raise LayoutError(f"size_px is {self.size_px}; sides must be at least 1 px.")
         if is_address(self.backbone):
-            # A request is written into files and pictures: an address that may not stand there is refused here.
+            # A request is written into files and pictures: an address that may not be written there is refused here.
             read_address(self.backbone)
         slots = len(self.page.slots)
         for use in self.skills:
@@ -115,7 +115,7 @@ class Request:
     def record(self, encode: Callable[[Image], str] | None = None) -> dict[str, Any]:
         """The request as plain JSON data: its published form.
 
-        Pictures are inside in base64, or are what `encode` makes of them, such as a name that `from_record`
+        Pictures are included in base64, or as what `encode` makes of them, such as a name that `from_record`
         can resolve.
         """
         return {

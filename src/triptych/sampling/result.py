@@ -30,7 +30,7 @@ class Timings:
 class Result:
     """The slots' pictures, in order.
 
-    `request` asks for this one result and leaves nothing to the backbone, but what a server decides and does not tell;
+    `request` asks for this one result and leaves nothing open, except what a server decides and does not say;
     its page is the page as it was asked, the conditions being the user's own pixels.
     """
 
@@ -44,7 +44,7 @@ class Result:
     weights: str | None = None
     """As in `Card`: which file made it, where the request's name of the backbone is not enough."""
     notes: tuple[str, ...] = ()
-    """What was done on the way: because memory ran out, or because a server works otherwise."""
+    """What was done on the way: because memory ran out, or because a server works differently."""
 
     @property
     def page(self) -> Page:
@@ -56,7 +56,7 @@ class Result:
 
     @property
     def steps(self) -> int | None:
-        """None where a server decided and did not tell."""
+        """None where a server decided and did not say."""
         return self.request.steps
 
     @property

@@ -1,4 +1,4 @@
-"""From what a request or a caller says of skills to an adapter that can be put on."""
+"""From what a request or a caller says about skills to an adapter that can be put on."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence

@@ -63,7 +63,7 @@ def read_requests(path: Path) -> list[Source]:
     text = read_text(path, error=RequestError)
     sources = [Source(line=number, read=_reader(path, number, line)) for number, line in text_lines(text)]
     if not sources:
-        raise RequestError(f"{path} has no requests; write one a line.")
+        raise RequestError(f"{path} has no requests; write one per line.")
     return sources
 
 
@@ -114,7 +114,7 @@ def _what_is_read(page: Page, record: dict[str, Any]) -> list[Any]:
 
 
 def shard_of(units: Sequence[Unit], number: int, count: int) -> list[Unit]:
-    """The units of one shard (from 1) of `count`, those that read the same side by side; equal names stand once.
+    """The units of one shard (from 1) of `count`, those that read the same side by side; equal names appear once.
 
     Every shard sees the same order, so together they are all units, and as few contexts as can be are read twice.
     """

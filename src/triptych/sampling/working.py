@@ -16,7 +16,7 @@ __all__ = ["layout_key", "restore", "wanted_sizes", "working_page"]
 
 
 def wanted_sizes(page: Page, card: Card, size_px: Size | int | None) -> tuple[Size | None, ...]:
-    """Width and height asked of each slot: its own, else its answer's, else `size_px`; None where nothing was asked.
+    """Width and height asked for each slot: its own, else its answer's, else `size_px`; None where nothing was asked.
 
     A backbone of a fixed side cannot work at another: there one number is the side of a square that pictures fit in.
     """

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: one file each, written whole, with what they may be resumed with."""
+"""Checkpoints of a run: one file each, written whole, and what must match for a run to be resumed."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -44,8 +44,8 @@ class Identity:
         if changed:
             more = f" and {len(changed) - 6} more" if len(changed) > 6 else ""
             raise TrainingError(
-                f"the run cannot be resumed, for it would not be the same run: changed {', '.join(changed[:6])}{more}. "
-                "Change it back, or begin another run."
+                f"the run cannot be resumed, because it would not be the same run: "
+                f"changed {', '.join(changed[:6])}{more}. Change it back, or start another run."
             )
 
 

@@ -1,4 +1,4 @@
-"""Who may write to a run: one process at a time, and never over a finished skill without being asked."""
+"""Who may write to a run: one process at a time, and never over a finished skill unless asked to."""
 
 import contextlib
 import json
@@ -72,13 +72,13 @@ def check_out(out: Path, *, resume: bool, overwrite: bool) -> None:
             "--more-steps, start over with --overwrite, or choose another --out."
         )
     if checkpoint is None and out.exists():
-        raise TrainingError(f"{out} is there already. Choose another --out, or replace it with --overwrite.")
+        raise TrainingError(f"{out} already exists. Choose another --out, or replace it with --overwrite.")
 
 
 def _instead(out: Path) -> str:
     """What to do where a run cannot be continued."""
     begin = "Leave out --resume and --more-steps to begin"
-    return f"{begin}, with --from {out} and another --out to go on from that skill." if out.exists() else f"{begin}."
+    return f"{begin}, with --from {out} and another --out to continue from that skill." if out.exists() else f"{begin}."
 
 
 def begun_with(out: Path) -> dict[str, Any]:

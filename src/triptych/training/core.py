@@ -22,7 +22,7 @@ __all__ = ["Core", "Taken"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A step that was taken: the count so far, and what to tell of it."""
+    """A step that was taken: the count so far, and what to report of it."""
 
     step: int
     loss: float | None
@@ -33,7 +33,7 @@ class Taken:
 
 @dataclass(frozen=True, kw_only=True)
 class Core:
-    """Takes steps on a state: of a skill, of the pocket, of its codec. What is learned, it is told by `losses`.
+    """Takes steps on a state: of a skill, of the pocket, of its codec. `losses` says what is learned.
 
     `losses(step)` yields the parts of a step's loss, each with its graph; they are added. It must depend on the step
     alone, so that a resumed run sees what the run left alone would have seen.
@@ -53,7 +53,7 @@ class Core:
     most_bad_steps: int
 
     def run(self, cancel: CancelToken) -> Iterator[Taken]:
-        """Take all steps that are left; the caller looks, saves and tells in between.
+        """Take all steps that are left; the caller looks, saves and reports in between.
 
         Raises Cancelled after the step in which `cancel` was, in all processes after the same one, and TrainingError
         after too many steps in a row that are not finite.
@@ -84,7 +84,7 @@ class Core:
         return write_checkpoint(self.folder, self.state.checkpoint(self.identity), keep=self.keep)
 
     def _step(self, rate: float, cancel: CancelToken) -> float | None:
-        """One optimizer step and its loss; None where it was not finite, and all is as before but the count."""
+        """One optimizer step and its loss; None where it was not finite, and everything but the count is as before."""
         state = self.state
         for optimizer in state.optimizers.values():
             optimizer.zero_grad()
@@ -131,7 +131,7 @@ class Core:
         if self.accelerator.num_processes == 1:
             return
         for value in self.state.parameters.values():
-            # A process whose batch did not touch it still answers for it.
+            # A process whose batch did not touch it still takes part.
             value.grad = torch.zeros_like(value) if value.grad is None else value.grad
         gradients = [value.grad for value in self.state.parameters.values() if value.grad is not None]
         # Those of blocks that are lent to the device are in main memory.

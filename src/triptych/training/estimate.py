@@ -38,7 +38,7 @@ class Need:
 def need_of(recipe: Recipe, pages: Sequence[Page]) -> Need | None:
     """Estimated from the catalogue's sizes; None for a backbone that is not in it.
 
-    Operations: two a weight and token forwards, two backwards (frozen weights have no gradient of their own), two
+    Operations per weight and token: two forwards, two backwards (frozen weights have no gradient of their own), two
     more where activations are recomputed, and two where pages are also read without their words. Memory, where all
     parts stay on the device: the weights, the adapter with its optimizer, and activations of one draw of one page, or
     of the whole batch on the pocket, which takes it at once.

@@ -1,4 +1,4 @@
-"""Training of a skill: `train` takes pages and a recipe and gives a skill file."""
+"""Training of a skill: `train` takes pages and a recipe and writes a skill file."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -41,7 +41,7 @@ def train(
 
     `on_event` hears steps with their losses, warnings, and the skill when it is done; what it raises ends the run.
     `cancel`, from any thread, and Ctrl-C on the main one end the step, save a checkpoint and raise Stopped, which is
-    Cancelled. Raises TrainingError for a run that is there already or still running, a changed recipe or page set, and
+    Cancelled. Raises TrainingError for a run that already exists or is still running, a changed recipe or page set, and
     losses that stay NaN or infinite.
     """
     out = Path(out)

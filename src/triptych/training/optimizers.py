@@ -84,7 +84,7 @@ def show_average(optimizer: Optimizer, *, shown: bool) -> None:
 
 
 def flat_state(optimizer: Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The whole state: tensors by name, and the rest as values that JSON keeps exactly."""
+    """The whole state: tensors by name, and the rest as values that JSON preserves exactly."""
     state = optimizer.state_dict()
     tensors: dict[str, Tensor] = {}
     values: dict[str, Any] = {"groups": state["param_groups"], "state": {}}

@@ -1,4 +1,4 @@
-"""What can be known of picks before they are learned: contradictions, equal pictures, other models; too few of them."""
+"""What is known about picks before they are learned: contradictions, equal pictures, other models; too few of them."""
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,13 +20,13 @@ from triptych.training.recipe import PreferenceKind, Recipe
 __all__ = ["Checked", "check_picks"]
 
 _SAME = 0.004
-"""Root mean square difference, of pictures from 0 to 1, below which nobody tells two results apart."""
+"""Root mean square difference, of pictures from 0 to 1, below which nobody can tell two results apart."""
 _JUDGED = (Verdict.KEPT, Verdict.REJECTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """Picks that can be learned, and what is to be known of the others."""
+    """Picks that can be learned, and what to know about the others."""
 
     examples: tuple[Example, ...]
     problems: tuple[Problem, ...]
@@ -37,8 +37,8 @@ class Checked:
             lost = given - len(self.examples)
             left_out = f" ({lost} of {given} are left out, see above)" if lost else ""
             raise TrainingError(
-                f"{len(self.examples)} picks can be learned from{left_out}; it takes {LEAST_PICKS}, each of another "
-                "page or setting: with fewer, what is held out cannot tell a taste from chance. "
+                f"{len(self.examples)} picks can be learned from{left_out}; it takes {LEAST_PICKS}, each of a "
+                "different page or setting: with fewer, what is held out cannot tell a taste from chance. "
                 f"Pick {LEAST_PICKS - len(self.examples)} more."
             )
 
@@ -46,7 +46,7 @@ class Checked:
 def check_picks(picks: Sequence[Pick], skill: SkillCard, card: Card, recipe: Recipe) -> Checked:
     """Every pick that can be learned by the recipe, and every problem; nothing is loaded but pictures.
 
-    Left out are picks of another model, results of which the opposite is said elsewhere, results that look alike and
+    Left out are picks of another model, results judged the other way elsewhere, results that look alike and
     are judged differently, and for `dpo` picks without a pair.
     """
     problems: list[Problem] = []
@@ -83,9 +83,7 @@ def _readable(
             problems.append(_warning(where, f"cannot be used: {error}"))
     if others:
         problems.append(
-            _warning(
-                "picks", f"{others} are of results made without the skill {skill.name!r}; they are learned all the same"
-            )
+            _warning("picks", f"{others} are of results made without the skill {skill.name!r}; they are learned anyway")
         )
 
 
@@ -95,11 +93,11 @@ def _without_contradictions(examples: list[Example], problems: list[Problem]) ->
     for example in examples:
         for result in example.of(*_JUDGED):
             said.setdefault((example.page_key, _key(result)), {})[result.verdict] = example.pick_id[:8]
-    # Twins within one pick are told as such.
+    # Twins within one pick are reported as such.
     both = {key: where for key, where in said.items() if len(set(where.values())) > 1}
     for where in both.values():
         names = " and ".join(dict.fromkeys(where[verdict] for verdict in _JUDGED))
-        problems.append(_warning(f"picks {names}", "one and the same picture is kept and rejected; it is left out"))
+        problems.append(_warning(f"picks {names}", "the same picture is both kept and rejected; it is left out"))
     cleaned = []
     for example in examples:
         results = tuple(one for one in example.results if (example.page_key, _key(one)) not in both)

@@ -1,4 +1,4 @@
-"""What can be known to go wrong before any model is loaded: all of it at once, each with where to mend it."""
+"""What can be known to go wrong before any model is loaded: all of it at once, each with where to fix it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing to mend: where it is, what it is and what to do."""
+    """One thing to fix: where it is, what it is and what to do."""
 
     severity: Severity
     where: str
@@ -98,7 +98,7 @@ def _readable(folder: str | Path, found: list[Problem]) -> list[_Line]:
 
 def _about_pages(lines: Sequence[_Line]) -> Iterator[Problem]:
     if len(lines) == 0:
-        yield _error("page set", "no page of it can be read")
+        yield _error("page set", "none of its pages can be read")
         return
     aspects = [_aspect(line.page) for line in lines]
     middle = float(np.median(aspects))
@@ -112,7 +112,7 @@ def _about_pages(lines: Sequence[_Line]) -> Iterator[Problem]:
 
 
 def _about_pairs(lines: Sequence[_Line]) -> Iterator[Problem]:
-    """An answer of another shape than its condition is cropped or scaled against it: edges no longer meet."""
+    """An answer whose shape differs from its condition's is cropped or scaled against it: edges no longer meet."""
     apart: list[tuple[_Line, tuple[int, int], tuple[int, int]]] = []
     for line in lines:
         sources = [panel for panel in line.page.conditions if panel.role in (Role.EDIT, Role.CONTROL)]
@@ -127,7 +127,7 @@ def _about_pairs(lines: Sequence[_Line]) -> Iterator[Problem]:
                 break
     if apart:
         line, one, other = apart[0]
-        more = f"; so it is on {len(apart)} of {len(lines)} pages" if len(apart) > 1 else ""
+        more = f"; the same on {len(apart)} of {len(lines)} pages" if len(apart) > 1 else ""
         sizes = f"{one[0]}x{one[1]} and an answer of {other[0]}x{other[1]} px"
         yield _warning(line.where, f"a condition of {sizes} differ in shape{more}. Crop both alike")
 
@@ -141,7 +141,7 @@ def _about_prompts(lines: Sequence[_Line], recipe: Recipe, card: Card | None) ->
             continue
         if card is None:
             continue
-        # Pocket reads each text for itself, the others the prompt as a whole.
+        # The pocket reads each text by itself, the others the prompt as a whole.
         texts = [part.text for part in prompt.parts] if card.family == "pocket" else [prompt.text]
         words = max((len(text.split()) for text in texts), default=0)
         if words > card.max_text_tokens:
@@ -183,7 +183,10 @@ def _about_recipe(lines: Sequence[_Line], recipe: Recipe, card: Card | None) -> 
         yield _error("recipe key slot_weights", f"{len(recipe.slot_weights)} weights, but pages have {slots} slots")
     if card and recipe.conditioning and recipe.conditioning not in card.conditionings:
         known = ", ".join(way.value for way in card.conditionings)
-        yield _error("recipe key conditioning", f"{card.name} cannot {recipe.conditioning.value!r}; it can {known}")
+        yield _error(
+            "recipe key conditioning",
+            f"{card.name} takes no conditions by {recipe.conditioning.value!r}; only by {known}",
+        )
     known = find_known(recipe.backbone)
     if known and known.undistilled and recipe.guided is None:
         name = known.card.name
@@ -193,7 +196,7 @@ def _about_recipe(lines: Sequence[_Line], recipe: Recipe, card: Card | None) -> 
             f"{known.undistilled} (--train-on base) and use the skill with {name}, or set guided to 3",
         )
     if card and recipe.guidance is not None and card.guidance is None:
-        yield _error("recipe key guidance", f"{card.name} takes none. Leave it out")
+        yield _error("recipe key guidance", f"{card.name} takes no guidance. Leave it out")
 
 
 def _has_fixed_tags(name: str) -> bool:

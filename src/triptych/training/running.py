@@ -17,7 +17,7 @@ class Stopped(Cancelled):
     """A training was cancelled; its step was ended and saved."""
 
     def __init__(self, checkpoint: Path | None) -> None:
-        super().__init__(f"cancelled; {checkpoint} is the place to go on from.")
+        super().__init__(f"cancelled; resume from {checkpoint}.")
         self.checkpoint = checkpoint
         """None in the processes that do not save."""
 
@@ -32,7 +32,7 @@ def arithmetic(device: torch.device, precision: Precision) -> torch.autocast | n
 def accelerator_on(device: str | None) -> tuple[Accelerator, torch.device]:
     """What joins the processes of `accelerate launch`, and the device of this one: `device`, or None for the fastest.
 
-    Raises TrainingError for a device that is not there.
+    Raises TrainingError for a device that does not exist.
     """
     if device is None:
         accelerator = Accelerator()

@@ -1,4 +1,4 @@
-"""What a training changes: weights, optimizers, moving average, and how they are saved and put back."""
+"""What a training changes: weights, optimizers, moving average, and how they are saved and restored."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -62,7 +62,7 @@ class TrainingState:
 
     @torch.no_grad()
     def undo(self) -> None:
-        """Be as at the last `remember`, bit for bit."""
+        """Return to the last `remember`, bit for bit."""
         self._put(_part(self._kept, _WEIGHTS))
         for name, optimizer in self.optimizers.items():
             load_flat_state(optimizer, _part(self._kept, name), self._values[name])
@@ -140,7 +140,7 @@ class TrainingState:
         return Checkpoint(step=self.step, tensors=flat, identity=identity, values=values | {"spans": self.spans})
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Be as at `checkpoint`."""
+        """Return to `checkpoint`."""
         self.step = checkpoint.step
         self.spans = list(checkpoint.values.get("spans", self.spans))
         # As skills named their weights at first.

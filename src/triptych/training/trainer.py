@@ -71,7 +71,7 @@ class Trainer:
         self.held_out = [prepared_by(page, recipe) for page in held_out]
         if not self.pages or not all(page.is_answered for page in self.pages):
             raise TrainingError("training needs pages, and an answer in every slot of them.")
-        # Before the adapter is there: it would change the names and the samples of the weights.
+        # Before the adapter is added: it would change the names and the samples of the weights.
         self.cache = PageCache(backbone, self.folder / "cache")
         self.objective = FlowMatching(
             backbone=backbone,
@@ -210,7 +210,7 @@ class Trainer:
             return {name: value.detach().cpu().clone() for name, value in self.state.parameters.items()}
 
     def card(self) -> SkillCard:
-        """What the skill says of itself."""
+        """What the skill says about itself."""
         steps, date = self.state.steps, datetime.date.today()
         return card_of(self.out.stem, self.pages, self.recipe, self.backbone.card, date, steps=steps)
 
@@ -278,7 +278,7 @@ class Trainer:
 
     @contextmanager
     def _harmless(self, doing: str) -> Iterator[None]:
-        """What fails inside the `with` is told, and the training goes on: the weights do not depend on it."""
+        """What fails inside the `with` is reported, and training continues: the weights do not depend on it."""
         try:
             yield
         # Memory that runs out is a RuntimeError in torch.

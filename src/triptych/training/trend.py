@@ -1,4 +1,4 @@
-"""Losses that go the wrong way, told from the scatter of single steps."""
+"""Losses that go the wrong way, distinguished from the scatter of single steps."""
 
 from collections.abc import Sequence
 from math import exp, log
@@ -10,7 +10,7 @@ _WINDOW = 20
 """Steps in a mean, of logarithms: the loss of one step depends on the noise levels that were drawn."""
 _RISE = 1.5
 _ERRORS = 5.0
-"""Standard errors of a rise that is told: many windows are compared with the lowest of them."""
+"""Standard errors of a rise that is reported: many windows are compared with the lowest of them."""
 _TINY = 1e-12
 _UNSEEN_RISE = 1.15
 
@@ -43,7 +43,7 @@ class Trend:
         )
 
     def held_out(self, step: int, loss: float) -> str | None:
-        """The same for a held-out loss: it rises where the pages are learned by heart."""
+        """The same for a held-out loss: it rises where the pages are memorised."""
         self._unseen.append((step, loss))
         at, best = min(self._unseen, key=lambda one: one[1])
         worse = [one for when, one in self._unseen if when > at]
@@ -52,7 +52,7 @@ class Trend:
         self._told.add("held out")
         return (
             f"step {step}: the held-out loss was lowest at step {at} ({best:.4f}) and is {loss:.4f} now: more steps "
-            "learn the pages by heart. Train for fewer steps, or on more pages."
+            "only memorise the pages. Train for fewer steps, or on more pages."
         )
 
 

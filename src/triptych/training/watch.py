@@ -1,4 +1,4 @@
-"""What one sees of a run: progress, held-out loss, a growing contact sheet, warnings, and a summary at the end."""
+"""What is shown of a run: progress, held-out loss, a growing contact sheet, warnings, and a summary at the end."""
 
 import importlib.util
 import json
@@ -70,7 +70,7 @@ class Watcher:
             self.note(said)
 
     def measured(self, step: int, measures: Mapping[str, float]) -> None:
-        """Tell what else was measured at a step."""
+        """Report what else was measured at a step."""
         self._last = replace(self._last, measures={**self._last.measures, **measures})
         self._log({"step": step, **measures})
         self._tell(self._last)
@@ -116,7 +116,7 @@ class Watcher:
         write_atomic(self._folder / "summary.md", summary_text(skill, rows).encode())
 
     def rows(self) -> list[dict[str, Any]]:
-        """The log so far, in the order of steps; what a killed run had done beyond its last checkpoint stands once."""
+        """The log so far, in the order of steps; what a killed run had done beyond its last checkpoint appears once."""
         rows: dict[tuple[object, ...], dict[str, Any]] = {}
         path = self._folder / "log.jsonl"
         for line in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():

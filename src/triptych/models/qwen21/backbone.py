@@ -58,8 +58,8 @@ class Qwen21Text(VisionText):
         sight = self.see(images, resize=False)
         seen = " ".join(f"<image{number}>{marks}" for number, marks in enumerate(sight.marks, 1))
         states, places = self.read(_TEMPLATE.format(seen + text), sight)
-        told = len(self.tokenizer(_SYSTEM)["input_ids"])
-        return states[told:], places[told:]
+        before = len(self.tokenizer(_SYSTEM)["input_ids"])
+        return states[before:], places[before:]
 
 
 class Qwen21(LatentBackbone):
@@ -147,7 +147,7 @@ class Qwen21(LatentBackbone):
         cache: QwenImage21KVCache | None = None,
         mode: str | None = None,
     ) -> Tensor:
-        """Text, conditions inside it, and one picture behind it, whose velocity is given back."""
+        """Text, conditions inside it, and one picture behind it, whose velocity is returned."""
         batch = len(latents)
         grids = (*(conditions.grids if conditions else ()), wide)
         pictures = (text.positions[:, 0] > 0).to(latents.device)

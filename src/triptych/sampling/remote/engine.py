@@ -56,7 +56,7 @@ class RemoteEngine:
         """Nothing is held."""
 
     def settled(self, request: Request) -> Request:
-        """The request as it is recorded; what the server decides and does not tell stays None."""
+        """The request as it is recorded; what the server decides and does not say stays None."""
         for use in request.skills:
             _refuse_file(use, str(self._server.address))
         if self._server.is_described:
@@ -139,7 +139,7 @@ class RemoteEngine:
         yield Done(result=tuple(results))
 
     def _news(self, plans: list[tuple[Request, Request, tuple[Call, ...]]]) -> list[str]:
-        """What is to be known of the server, each once."""
+        """What the user should know about the server, each once."""
         address, kind = self._server.address, self._server.kind
         news = []
         if not address.is_here:

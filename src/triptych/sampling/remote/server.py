@@ -79,9 +79,9 @@ class Server:
         texts = [each.get("b64_json") for each in data or () if isinstance(each, dict)]
         pictures = [text for text in texts if isinstance(text, str) and text]
         if len(pictures) != count:
-            told = " It sent addresses of pictures, which are not followed." if texts and not pictures else ""
+            links = " It sent addresses of pictures, which are not followed." if texts and not pictures else ""
             raise BackboneError(
-                f"{self.address} answered with {len(pictures)} pictures where {count} were asked.{told} Its answer "
+                f"{self.address} answered with {len(pictures)} pictures where {count} were asked.{links} Its answer "
                 f"begins {json.dumps(reply)[:200]!r}."
             )
         layered = self.is_described and self.card.layered
@@ -91,7 +91,7 @@ class Server:
                 for text in pictures
             ]
         except (binascii.Error, ValueError, ImageError) as error:
-            raise BackboneError(f"{self.address} answered with something that is no picture: {error}.") from error
+            raise BackboneError(f"{self.address} answered with something that is not a picture: {error}.") from error
 
     def _entries(self) -> dict[str, dict[str, Any]]:
         reply = self._asked(lambda: self._client.models.with_raw_response.list())
