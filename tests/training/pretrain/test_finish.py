@@ -93,6 +93,20 @@ def test_decoder_learns_to_take_away_errors_that_change_from_patch_to_patch() ->
     assert after.mean() < 0.7 * before.mean()
 
 
+def test_error_that_steps_between_patches_counts_more_than_one_that_is_even() -> None:
+    torch.manual_seed(0)
+    pictures = torch.rand(1, 3, 64, 64) - 0.5
+    codec = KltCodec(channels=768, width=16, encoder_blocks=0, decoder_blocks=0)
+    codec.start(torch.rand(16, 3, 64, 64))
+    signs = torch.tensor([1.0, -1.0]).repeat(2)
+    board = torch.outer(signs, signs).repeat_interleave(16, 0).repeat_interleave(16, 1)
+    (even, even_error), (stepping, stepping_error) = (
+        finish_loss(codec, codec.encode(pictures + 0.1 * wrong), pictures) for wrong in (torch.ones(64, 64), board)
+    )
+    torch.testing.assert_close(even_error, stepping_error, atol=1e-5, rtol=1e-3)
+    assert stepping > even + 0.5
+
+
 def test_finish_trains_the_decoder_alone(start: Path, tmp_path: Path) -> None:
     _finish(start, tmp_path / "run", steps=4)
     before, after = pocket_weights(start), pocket_weights(tmp_path / "run" / "pocket.safetensors")

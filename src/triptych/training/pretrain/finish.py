@@ -37,6 +37,8 @@ __all__ = ["finish_decoder", "finish_loss"]
 _LEARNING_RATE = 1e-3
 _WARMUP = 30
 _EMA = 0.99
+_SEAMS = 4.0
+"""Weight of errors in the steps from one patch to the next: a small share of squared error, and what the eye sees."""
 _CLEAN_SHARE = 0.25
 """Of answers that are decoded from their own tokens: a decoder must go on reading pictures that are certain."""
 
@@ -46,10 +48,18 @@ def finish_loss(
     tokens: Float[Tensor, "answers tokens channels"],
     pictures: Float[Tensor, "answers 3 height width"],
 ) -> tuple[Tensor, Tensor]:
-    """Mean logarithm of each answer's squared error, as in `codec_loss`, and each answer's error."""
+    """Mean logarithm of each answer's squared error, as in `codec_loss`, seams beside it; and each answer's error."""
     decoded = codec.decode(tokens, rows=pictures.shape[2] // codec.factor).float()
-    errors = (decoded - pictures).square().mean(dim=(1, 2, 3))
-    return torch.log(errors + EASY).mean(), errors.detach()
+    wrong = decoded - pictures
+    errors = wrong.square().mean(dim=(1, 2, 3))
+    return torch.log(errors + _SEAMS * _seams(wrong, codec.factor) + EASY).mean(), errors.detach()
+
+
+def _seams(wrong: Float[Tensor, "answers 3 height width"], side_px: int) -> Float[Tensor, " answers"]:
+    """Mean squared error of the steps across the borders of patches, a share of all pixels."""
+    across = wrong.diff(dim=3)[..., side_px - 1 :: side_px].square().sum(dim=(1, 2, 3))
+    down = wrong.diff(dim=2)[..., side_px - 1 :: side_px, :].square().sum(dim=(1, 2, 3))
+    return (across + down) / wrong[0].numel()
 
 
 def _answers(network: PocketNetwork, batch: PageBatch, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
