@@ -35,9 +35,11 @@ def test_demo_pictures_are_of_objects_held_out_from_training(style):
     assert all(is_held_out(name) for name in names)
 
 
-def test_exhibits_have_the_four_kinds_of_pages():
-    style, rule, story, panels = exhibits()
+def test_exhibits_have_the_five_kinds_of_pages():
+    photographs, style, rule, story, panels = exhibits()
 
+    assert [exhibit.backbone for exhibit in exhibits()] == ["pocket-2", *["pocket"] * 4]
+    assert all(page.context or page.panels[-1].instruction for page in photographs.pages)
     assert {len(page.context) for page in style.pages} == {3}
     assert not any(panel.instruction for page in (*style.pages, *rule.pages) for panel in page.all_panels)
     assert len(story.pages[0].slots) == 3

@@ -15,6 +15,10 @@ from triptych.cli.output import prepare_folder, write_results
 __all__ = ["add_to"]
 
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for demo.html; made if missing.")]
+_Backbone = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Make every page with this model; by default with the package's own two."),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,11 +28,11 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     out: _Out = Path("demo-out"),
-    backbone: options.BackboneName = "pocket",
+    backbone: _Backbone = None,
     seed: options.Seed = 7,
     steps: options.Steps = None,
 ) -> None:
-    """Show what it does, from pictures in the package: a style, a rule, a storyboard, one instruction per panel.
+    """Show what it does, from pictures in the package: filters on photographs, a style, a rule, a storyboard.
 
     Writes one HTML page with inputs, outputs, prompts and timings. Takes under two minutes on two cores, and no
     network.
@@ -43,22 +47,25 @@ def demo(
 
     began = time.perf_counter()
     prepare_folder(out)
-    with console.working(f"loading {backbone}"):
-        engine = tt.Engine(tt.load(backbone))
-    loading_s = time.perf_counter() - began
-    card, device = engine.backbone.card, engine.backbone.device
     found = exhibits()
+    with console.working("loading"):
+        names = dict.fromkeys(backbone or each.backbone for each in found)
+        engines = {name: tt.Engine(tt.load(name)) for name in names}
+    loading_s = time.perf_counter() - began
     shown: list[Shown] = []
     with console.progress("pages", total=sum(len(exhibit.pages) for exhibit in found)) as bar:
         for exhibit in found:
-            results = []
+            engine, results = engines[backbone or exhibit.backbone], []
             for page in exhibit.pages:
-                results += engine.generate(tt.Request(page=page, seed=seed, steps=steps))
+                results += engine.generate(
+                    tt.Request(page=page, seed=seed, steps=steps, size_px=_side_px(page, engine))
+                )
                 bar.advance(bar.task_ids[0])
             shown.append(Shown(exhibit=exhibit, results=tuple(results)))
+    device = engine.backbone.device
     facts = (
-        ("model", card.name),
-        ("steps", str(steps or card.steps)),
+        ("models" if len(names) > 1 else "model", ", ".join(engine.backbone.card.name for engine in engines.values())),
+        *((("steps", str(steps)),) if steps else ()),
         ("seed", str(seed)),
         ("machine", f"{platform.machine()}, {os.cpu_count()} cores, no GPU" if device.type == "cpu" else "GPU"),
         ("loading", f"{loading_s:.1f} s"),
@@ -70,3 +77,10 @@ def demo(
     console.say(
         f"{pictures} pictures in {sum(s.seconds for s in shown):.1f} s; all took {time.perf_counter() - began:.1f} s"
     )
+
+
+def _side_px(page: tt.Page, engine: tt.Engine) -> int | None:
+    """The side of the page's answers, where the model has a choice and is not at home in larger ones."""
+    answer, card = page.slots[0].answer, engine.backbone.card
+    assert answer is not None, "the demo's pages are finished"
+    return None if card.fixed_side or card.side_px > answer.width else answer.width

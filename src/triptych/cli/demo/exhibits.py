@@ -1,4 +1,4 @@
-"""The pages of the demo, made of objects that the pocket backbone never saw in training."""
+"""The pages of the demo, made of pictures that the pocket backbones never saw in training."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -7,6 +7,7 @@ from random import Random
 
 from PIL import Image
 
+from triptych.cli.demo.photographs import photographs
 from triptych.data.drawing import PALE, Look, blank, clear, fitted, place
 from triptych.data.rules import Change, find_rule
 from triptych.data.scenes import Framing, Light, Shot, Side, compose_shot
@@ -25,11 +26,13 @@ class Exhibit:
     title: str
     lead: str
     pages: tuple[Page, ...]
+    backbone: str = "pocket"
+    """Which of the package's makes it, unless one is named."""
 
 
 def exhibits() -> tuple[Exhibit, ...]:
     """The demo, in the order in which it is shown."""
-    return (_style(), _rule(), _storyboard(), _per_panel())
+    return (_photographs(), _style(), _rule(), _storyboard(), _per_panel())
 
 
 @cache
@@ -47,6 +50,16 @@ def _look(name: str, colour: str, *, style: str = "noto", share: float = 0.72) -
 
 def _shown(before: Image.Image, after: Image.Image, words: str = "") -> Page:
     return Page(panels=(condition(before, role=Role.EDIT), slot(words, answer=after)))
+
+
+def _photographs() -> Exhibit:
+    return Exhibit(
+        title="Photographs",
+        lead="A filter from one finished example, a mirror image from one example, grain taken away by words. "
+        "The model has seen none of these photographs, nor this filter.",
+        pages=photographs(),
+        backbone="pocket-2",
+    )
 
 
 def _style() -> Exhibit:
