@@ -37,7 +37,7 @@ def test_guided_target_is_the_answer_moved_away_from_the_page_without_words(pock
     with torch.no_grad():
         losses = guided.losses(items)
         clean, noise, t = stacked(pocket, plain)
-        noisy = noised(plain, clean, noise, t)
+        noisy = noised(pocket, plain, clean, noise, t)
         bare = [flow.prepare(wordless(made_page(number)), SETTING, seed=number) for number in range(2)]
         unsaid, said = (velocities(pocket, pages, noisy, t) for pages in (bare, plain))
         right = unsaid + 3 * (velocity(clean, noise) - unsaid)

@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from triptych.flow import data_from_velocity, velocity
+from triptych.flow import data_from_velocity
 from triptych.models.backbone import Backbone
 from triptych.page import Page
-from triptych.training.objective import FlowMatching, Item, counted, noised, stacked, velocities
+from triptych.training.objective import FlowMatching, Item, ask, counted, right_velocity, velocities
 from triptych.training.prepare import Prepared, Setting
 from triptych.training.recipe import LossSpace
 from triptych.training.variants import wordless
@@ -56,16 +56,13 @@ class Guided:
         return torch.stack([next(of_guided if isinstance(item, GuidedItem) else of_plain) for item in group])
 
     def _losses(self, items: Sequence[GuidedItem]) -> Float[Tensor, " items"]:
-        backbone = self.flow.backbone
-        clean, noise, t = stacked(backbone, items)
-        noisy = noised(items, clean, noise, t)
-        asked = noisy.to(backbone.dtype)
+        backbone, asked = self.flow.backbone, ask(self.flow.backbone, items)
+        tokens, t, levels = asked.noisy.to(backbone.dtype), asked.t, asked.t[:, :, None, None]
         with torch.no_grad():
             bare = [Item(page=item.wordless, levels=item.levels, noise=item.noise) for item in items]
-            unsaid = velocities(backbone, bare, asked, t).float()
-            right = torch.lerp(unsaid, velocity(clean, noise), self.scale)
-        predicted = velocities(backbone, items, asked, t).float()
+            unsaid = velocities(backbone, bare, tokens, t).float()
+            right = torch.lerp(unsaid, right_velocity(items, asked.clean, asked.noise, asked.noisy, t), self.scale)
+        predicted = velocities(backbone, items, tokens, t).float()
         if self.flow.space is LossSpace.DATA:
-            levels = t[:, :, None, None]
-            predicted, right = (data_from_velocity(noisy, each, levels) for each in (predicted, right))
+            predicted, right = (data_from_velocity(asked.noisy, each, levels) for each in (predicted, right))
         return counted(items, (predicted - right).square(), self.flow.channel_weights).mean(dim=1)
