@@ -12,6 +12,7 @@ from triptych.models.qwen.backbone import QwenEditText
 from triptych.models.qwen21.backbone import Qwen21Text
 from triptych.models.qwen_layered.backbone import QwenLayeredText
 from triptych.models.sd3.backbone import SD3Text
+from triptych.models.z_image.text import ZImageText
 
 
 def stock(backbone: LatentBackbone, kind: type, **more: object) -> Any:
@@ -49,6 +50,13 @@ def text_parts(text: Any) -> dict[str, object]:
         case Qwen21Text():
             processor = Processor(text.image_processor, text.tokenizer, token_types=True)
             return {"text_encoder": text.encoder, "processor": processor}
+        case ZImageText():
+            return {
+                "text_encoder": text.encoder,
+                "tokenizer": text.tokenizer,
+                "siglip": text.eyes,
+                "siglip_processor": text.image_processor,
+            }
         case QwenLayeredText():
             processor = Processor(text.image_processor, text.tokenizer, token_types=True)
             return {"text_encoder": text.encoder, "tokenizer": text.tokenizer, "processor": processor}

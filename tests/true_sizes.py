@@ -17,6 +17,7 @@ from tiny_flux3 import flux3
 from tiny_models import dev, flux1, klein, sd3
 from tiny_pipelines import text_parts
 from tiny_qwen import qwen21, qwen_edit, qwen_layered
+from tiny_z_image import z_image_omni
 from triptych.models.assembly import assemble
 from triptych.models.backbone import Conditioning
 from triptych.models.catalog import Checkpoint, find_checkpoint
@@ -169,6 +170,25 @@ _QWEN3_VL_4B = {
     },
     "tie_word_embeddings": True,
 }
+_Z_IMAGE = {
+    "in_channels": 16,
+    "dim": 3840,
+    "n_layers": 30,
+    "n_refiner_layers": 2,
+    "n_heads": 30,
+    "n_kv_heads": 30,
+    "cap_feat_dim": 2560,
+    "siglip_feat_dim": 1152,
+    "axes_dims": [32, 48, 48],
+    "axes_lens": [1024, 512, 512],
+}
+_SIGLIP2 = {
+    "hidden_size": 1152,
+    "intermediate_size": 4304,
+    "num_hidden_layers": 27,
+    "num_attention_heads": 16,
+    "num_patches": 256,
+}
 _DERIVED = ("layer_types", "is_gated_act", "dense_act_fn")
 """What transformers' configurations make of the rest."""
 _OF_CLASS: dict[str, Any] = {}
@@ -304,6 +324,13 @@ SIZED = {
         full={"transformer": _OF_CLASS, "vae": _OF_CLASS, "text_encoder": _QWEN3_VL},
         small={},
         defaults=("transformer", "vae"),
+    ),
+    "z-image-omni": Sized(
+        name="Z-Image-Omni-Base",
+        make=z_image_omni,
+        way=Conditioning.REFERENCE,
+        full={"transformer": _Z_IMAGE, "vae": _KL, "text_encoder": _QWEN3_4B, "siglip": _SIGLIP2},
+        small={},
     ),
 }
 

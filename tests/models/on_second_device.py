@@ -20,6 +20,7 @@ from tiny_models import dev, filled, flux1, frozen, klein, picture, sd3
 from tiny_pipelines import text_parts
 from tiny_qwen import qwen21, qwen_edit, qwen_layered
 from tiny_training import random_skill
+from tiny_z_image import z_image_omni
 from triptych.models.adapters import AdapterSpec, Skills, inject
 from triptych.models.backbone import Conditioning
 from triptych.models.family import Shape
@@ -53,6 +54,7 @@ FAMILIES: dict[str, tuple[Callable[[], LatentBackbone], Conditioning]] = {
     "qwen-2511": (lambda: qwen_edit(zero_cond_t=True), Conditioning.REFERENCE),
     "qwen-layered": (qwen_layered, Conditioning.REFERENCE),
     "qwen21": (qwen21, Conditioning.REFERENCE),
+    "z-image-omni": (z_image_omni, Conditioning.REFERENCE),
 }
 QUICK = ("flux2",)
 """The family of the default run; the others run with `-m slow`."""

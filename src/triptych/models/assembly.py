@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 from transformers import AutoTokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 
 from triptych.errors import BackboneError
 from triptych.models.backbone import Card
@@ -117,6 +118,9 @@ def _load_part(
         if name == "processor":
             # Its tokenizer and its part for pictures: the whole has one for videos too, which needs torchvision.
             return tuple(part.from_pretrained(source, **place) for part in (AutoTokenizer, Qwen2VLImageProcessorPil))
+        if name == "siglip_processor":
+            # The one that its class stands for needs torchvision.
+            return Siglip2ImageProcessorPil.from_pretrained(source, **place)
         if name == "tokenizer" and class_name.endswith("Processor"):
             # FLUX.2-dev's: only its tokenizer reads here, and its part for pictures needs torchvision.
             return AutoTokenizer.from_pretrained(source, **place)

@@ -16,6 +16,7 @@ from triptych.models.qwen.family import QWEN
 from triptych.models.qwen21.family import QWEN21
 from triptych.models.qwen_layered.family import QWEN_LAYERED
 from triptych.models.sd3.family import SD3_5
+from triptych.models.z_image.family import Z_IMAGE_OMNI
 
 __all__ = [
     "CHECKPOINTS",
@@ -44,6 +45,7 @@ FAMILIES: tuple[Family, ...] = (
     QWEN21,
     QWEN_LAYERED,
     SD3_5,
+    Z_IMAGE_OMNI,
 )
 """A new family is one folder beside these, and one name here."""
 

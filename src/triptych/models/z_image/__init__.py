@@ -1,0 +1,1 @@
+"""Z-Image's model for pictures with pictures: Omni."""
