@@ -25,6 +25,7 @@ from triptych.models.qwen_layered.backbone import _TEMPLATE, QwenLayered, QwenLa
 from triptych.page import Page, condition, slot
 from triptych.prompts import write_prompt
 from triptych.sampling.encode import encode_picture
+from triptych.sampling.remote.calls import calls_of, card_of, kind_of
 from triptych.sampling.ways import WAYS
 from triptych.sampling.ways.base import slot_noise
 from triptych.sampling.working import working_page
@@ -176,3 +177,12 @@ def test_training_compares_the_whole_and_the_layers_with_their_alpha():
     group_losses(backbone, [item], space=LossSpace.VELOCITY).sum().backward()
     grads = [parameter.grad for name, parameter in learnt.items() if "lora_B" in name]
     assert grads and all(grad is not None and float(grad.abs().max()) > 0 for grad in grads)
+
+
+def test_server_that_fills_slots_one_by_one_is_not_asked_for_layers():
+    card = card_of("http://localhost:8091/v1#Qwen/Qwen-Image-Layered", "Qwen/Qwen-Image-Layered")
+    request = tt.Request(page=page_of((64, 64), 2, "a fox"))
+    with pytest.raises(BackboneError, match="makes all layers together, and vLLM-Omni is asked for one slot a call"):
+        calls_of(request, card, kind_of("vllm"), "Qwen/Qwen-Image-Layered")
+    (whole,) = calls_of(request, card, kind_of("triptych"), "Qwen/Qwen-Image-Layered")
+    assert whole.slots == 2
