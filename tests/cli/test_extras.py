@@ -48,3 +48,10 @@ def test_evaluate_and_train_without_their_extra_say_which_it_is(pocket_file, tmp
     assert result.returncode == 2, result.stderr
     assert f"pip install 'triptych[{extra}]'" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_batch_on_ray_without_its_extra_says_which_it_is(tmp_path):
+    (tmp_path / "requests.jsonl").write_text('{"panels": [{"instruction": "a red fox"}]}\n')
+    result = bare("batch", "requests.jsonl", "--out", "made", "--ray", "local", cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert "pip install 'triptych[ray]'" in result.stderr and "Traceback" not in result.stderr
