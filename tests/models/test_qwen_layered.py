@@ -10,11 +10,13 @@ from diffusers import QwenImageLayeredPipeline
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_layered
 from PIL import Image
 from torch import Tensor
+from typer.testing import CliRunner
 
 import triptych as tt
 from tiny_models import assert_same, filled, picture, solved, start
 from tiny_pipelines import stock
 from tiny_qwen import qwen_layered
+from triptych.cli.main import app
 from triptych.errors import BackboneError, LayoutError
 from triptych.images import load_image, opaque, save_png
 from triptych.models.adapters import AdapterSpec, inject, linear_names
@@ -186,3 +188,22 @@ def test_server_that_fills_slots_one_by_one_is_not_asked_for_layers():
         calls_of(request, card, kind_of("vllm"), "Qwen/Qwen-Image-Layered")
     (whole,) = calls_of(request, card, kind_of("triptych"), "Qwen/Qwen-Image-Layered")
     assert whole.slots == 2
+
+
+def test_layers_are_written_with_alpha_and_replayed_to_the_same_pixels(tmp_path):
+    write_folder(qwen_layered(), tmp_path / "layered")
+    picture(1, 64, 48).save(tmp_path / "given.png")
+    run = CliRunner()
+    asked = ["--condition", str(tmp_path / "given.png"), "--slot", "a fox on the beach", "--slot", "", "--size", "55"]
+    how = ["--backbone", str(tmp_path / "layered"), "--steps", "2", "--guidance", "1", "--out", str(tmp_path / "out")]
+    made = run.invoke(app, ["generate", *asked, *how])
+    assert made.exit_code == 0, made.output
+    layers = sorted((tmp_path / "out").glob("*.png"))
+    assert [load_image(each, keep_alpha=True).getchannel("A").getextrema() != (255, 255) for each in layers] == [
+        True
+    ] * 2
+    again = run.invoke(app, ["replay", *map(str, layers), "--out", str(tmp_path / "again")])
+    assert again.exit_code == 0, again.output
+    for each in layers:
+        twin = load_image(tmp_path / "again" / each.name, keep_alpha=True)
+        assert twin.tobytes() == load_image(each, keep_alpha=True).tobytes()
