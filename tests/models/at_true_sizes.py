@@ -176,7 +176,8 @@ def learned(backbone: Backbone, out: Path) -> torch.Tensor:
         draws=1,
         sides_px=(SIDE_PX,),
         precision="bf16" if IS_FULL else "fp32",
-        gradient_checkpointing=True,
+        # Blocks are computed again by the gradient's own thread, in which the second device does not look.
+        gradient_checkpointing=DEVICE != "far",
         optimizer={"learning_rate": 1e-3},
     )
     skill = train([ANSWERED], out, plan, backbone)
