@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 from transformers import AutoTokenizer
+from transformers.models.glm_image.image_processing_pil_glm_image import GlmImageImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 
@@ -27,6 +28,8 @@ __all__ = ["assemble", "load_parts", "refuse_index"]
 _LIBRARIES = ("diffusers", "transformers")
 _SCHEDULER = "FlowMatchEulerDiscreteScheduler"
 _SAFE = {"use_safetensors": True}
+_EYES: Mapping[str, Any] = {"GlmImageProcessor": GlmImageImageProcessorPil}
+"""Parts for pictures that are not Qwen2-VL's, by the processor that they belong to."""
 _UNUSED = (
     "safety_checker",
     "feature_extractor",
@@ -117,7 +120,8 @@ def _load_part(
     try:
         if name == "processor":
             # Its tokenizer and its part for pictures: the whole has one for videos too, which needs torchvision.
-            return tuple(part.from_pretrained(source, **place) for part in (AutoTokenizer, Qwen2VLImageProcessorPil))
+            eyes = _EYES.get(class_name, Qwen2VLImageProcessorPil)
+            return tuple(part.from_pretrained(source, **place) for part in (AutoTokenizer, eyes))
         if name == "siglip_processor":
             # The one that its class stands for needs torchvision.
             return Siglip2ImageProcessorPil.from_pretrained(source, **place)

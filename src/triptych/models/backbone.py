@@ -26,6 +26,7 @@ __all__ = [
     "Conditioning",
     "Conditions",
     "Context",
+    "Drafts",
     "EncodesMasks",
     "Grid",
     "Keeps",
@@ -135,23 +136,26 @@ class Text:
     positions: Float[Tensor, "length axes"]
     pooled: Float[Tensor, "batch pooled"] | None = None
     mask: Tensor | None = None
+    seen: Tensor | None = None
+    """Discrete tokens of the pictures that the text encoder looked at, one behind the other."""
 
     def repeated(self, count: int) -> "Text":
         """Every row `count` times, next to each other."""
         embeds, *others = (
             None if rows is None else rows.repeat_interleave(count, dim=0)
-            for rows in (self.embeds, self.pooled, self.mask)
+            for rows in (self.embeds, self.pooled, self.mask, self.seen)
         )
         assert embeds is not None, "there is a text in every page"
-        return replace(self, embeds=embeds, pooled=others[0], mask=others[1])
+        return replace(self, embeds=embeds, pooled=others[0], mask=others[1], seen=others[2])
 
     def row(self, index: int) -> "Text":
         """The text of one page."""
         embeds, *others = (
-            None if rows is None else rows[index : index + 1] for rows in (self.embeds, self.pooled, self.mask)
+            None if rows is None else rows[index : index + 1]
+            for rows in (self.embeds, self.pooled, self.mask, self.seen)
         )
         assert embeds is not None, "there is a text in every page"
-        return replace(self, embeds=embeds, pooled=others[0], mask=others[1])
+        return replace(self, embeds=embeds, pooled=others[0], mask=others[1], seen=others[2])
 
 
 class Keeps(StrEnum):
@@ -182,6 +186,8 @@ class Context:
     memory: Float[Tensor, "batch blocks 2 kept heads width"] | None = None
     """Keys and values in every block, where the backbone keeps them."""
     guidance: float | None = None
+    draft: Tensor | None = None
+    """Discrete tokens of the targets, where a language model drafts them before the first step."""
     negative: "Context | None" = None
     """What the second pass of classifier-free guidance reads, present only where `guidance` asks for it."""
 
@@ -193,6 +199,7 @@ class Context:
             text=self.text.repeated(count),
             conditions=conditions and replace(conditions, tokens=conditions.tokens.repeat_interleave(count, dim=0)),
             memory=None if self.memory is None else self.memory.repeat_interleave(count, dim=0),
+            draft=None if self.draft is None else self.draft.repeat_interleave(count, dim=0),
             negative=self.negative and self.negative.repeated(count),
         )
 
@@ -306,6 +313,25 @@ class ReadsConditions(Protocol):
         self, prompts: Sequence[Prompt], frames: Sequence[int], images: Sequence[Sequence[Image]]
     ) -> Text:
         """As `Backbone.encode_prompts`; `images` holds the conditions of each page, in order."""
+        ...
+
+
+@runtime_checkable
+class Drafts(Backbone, Protocol):
+    """A backbone whose language model drafts the slots of a page before the first step (GLM-Image)."""
+
+    def draft(
+        self,
+        prompts: Sequence[Prompt],
+        images: Sequence[Sequence[Image]],
+        grids: tuple[Grid, ...],
+        seeds: Sequence[int],
+    ) -> Tensor:
+        """Discrete tokens of the targets, one row a page, drawn from its own seed alone."""
+        ...
+
+    def drafted(self, answers: Sequence[Image], grids: tuple[Grid, ...]) -> Tensor:
+        """What a draft of exactly these pictures would be, as one row: for training."""
         ...
 
 

@@ -9,6 +9,7 @@ from triptych.models.family import Checkpoint, Family, Shape
 from triptych.models.flux1.family import FLUX1, FLUX1_FILL, KONTEXT
 from triptych.models.flux2.family import FLUX2, FLUX2_KV
 from triptych.models.flux3.family import FLUX3
+from triptych.models.glm_image.family import GLM_IMAGE
 from triptych.models.pocket.backbone import pocket_card
 from triptych.models.pocket.family import POCKET
 from triptych.models.pocket.files import pocket_config
@@ -41,6 +42,7 @@ FAMILIES: tuple[Family, ...] = (
     FLUX2,
     FLUX2_KV,
     FLUX3,
+    GLM_IMAGE,
     QWEN,
     QWEN21,
     QWEN_LAYERED,

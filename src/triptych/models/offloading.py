@@ -10,7 +10,7 @@ from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_mod
 from accelerate.utils import send_to_device
 from torch import Tensor, nn
 
-__all__ = ["bring_back", "lend_blocks", "outer_blocks", "take_turns"]
+__all__ = ["bring_back", "call_up", "lend_blocks", "outer_blocks", "take_turns"]
 
 _FORWARD = "_triptych_own_forward"
 
@@ -38,6 +38,13 @@ def take_turns(modules: Iterable[nn.Module], device: torch.device) -> None:
     for module in circle:
         module.to("cpu")
         add_hook_to_module(module, _Turn(circle, device))
+
+
+def call_up(module: nn.Module) -> None:
+    """Bring a part that takes turns onto the device now: for what is done with it otherwise than by calling it."""
+    hook = getattr(module, "_hf_hook", None)
+    if isinstance(hook, _Turn):
+        hook.pre_forward(module)
 
 
 def lend_blocks(module: nn.Module, device: torch.device) -> None:

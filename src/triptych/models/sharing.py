@@ -140,5 +140,15 @@ class Shared:
 
 
 def _bytes(value: Tensor | Text) -> int:
-    tensors = [value] if isinstance(value, Tensor) else [value.embeds, value.positions, value.pooled, value.mask]
+    tensors = (
+        [value]
+        if isinstance(value, Tensor)
+        else [
+            value.embeds,
+            value.positions,
+            value.pooled,
+            value.mask,
+            value.seen,
+        ]
+    )
     return sum(tensor.nbytes for tensor in tensors if tensor is not None)

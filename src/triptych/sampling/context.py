@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from triptych.models.backbone import Adapter, Backbone, Conditions, Context, Keeps, Text
+from triptych.models.backbone import Adapter, Backbone, Conditions, Context, Drafts, Keeps, Text
 from triptych.models.reading import read
 from triptych.page import Page
-from triptych.sampling.encode import encode_text, text_keys
+from triptych.sampling.encode import draft_of, encode_text, text_keys
 from triptych.sampling.ways.base import Plan
 
 __all__ = ["ReadBatch", "read_batch"]
@@ -54,6 +54,8 @@ def read_batch(
 
     kept = None if backbone.shared.is_changing else remember
     context = read(backbone, text, plan.conditions, guidance=guidance, negative=negative, remember=kept)
+    if isinstance(backbone, Drafts):
+        context = replace(context, draft=draft_of(backbone, pages, plan.targets.grids, plan.seeds))
     if context.memory is None or kept is None:
         tokens = plan.conditions.tokens.shape[1] if plan.conditions else 0
         return ReadBatch(context=context, tokens=tokens, cached=(0,) * len(pages))

@@ -10,12 +10,12 @@ from PIL.Image import Image
 from torch import Tensor
 
 from triptych.images import opaque
-from triptych.models.backbone import Backbone, Grid, ReadsConditions, Text, frames
+from triptych.models.backbone import Backbone, Drafts, Grid, ReadsConditions, Text, frames
 from triptych.naming import named_prompt
 from triptych.page import Page
 from triptych.prompts import Prompt, write_prompt
 
-__all__ = ["encode_picture", "encode_text", "grid_of", "picture_key", "pixels", "text_keys"]
+__all__ = ["draft_of", "encode_picture", "encode_text", "grid_of", "picture_key", "pixels", "text_keys"]
 
 
 def pixels(image: Image) -> Float[Tensor, "1 colours height width"]:
@@ -72,6 +72,21 @@ def encode_text(backbone: Backbone, pages: Sequence[Page], *, negative: bool = F
     value = backbone.shared.encodings.get(("text", keys), encode)
     assert isinstance(value, Text)
     return value
+
+
+def draft_of(backbone: Drafts, pages: Sequence[Page], grids: tuple[Grid, ...], seeds: Sequence[int]) -> Tensor:
+    """What the backbone's language model drafts of the targets, once for a page and a seed."""
+    rows = []
+    for page, seed, said in zip(pages, seeds, text_keys(backbone, pages), strict=True):
+        prompt, seen = _prompt(backbone, page, False), _pictures(page)
+
+        def afresh(prompt: Prompt = prompt, seen: list[Image] = seen, seed: int = seed) -> Tensor:
+            return backbone.draft([prompt], [seen], grids, [seed])
+
+        value = backbone.shared.encodings.get(("draft", said, grids, seed), afresh)
+        assert isinstance(value, Tensor)
+        rows.append(value)
+    return torch.cat(rows)
 
 
 def _prompt(backbone: Backbone, page: Page, negative: bool) -> Prompt:

@@ -126,6 +126,8 @@ def _tensors(prepared: Prepared) -> dict[str, Tensor]:
         "text.positions": text.positions,
         "text.pooled": text.pooled,
         "text.mask": text.mask,
+        "text.seen": text.seen,
+        "draft": prepared.draft,
     }
     return {name: tensor for name, tensor in named.items() if tensor is not None}
 
@@ -150,7 +152,13 @@ def _unflat(tensors: dict[str, Tensor], facts: dict) -> Prepared:
         grids = tuple(Grid(**grid) for grid in facts["conditions"])
         conditions = Conditions(tokens=tensors["conditions"], grids=grids)
     return Prepared(
-        text=Text(embeds=text["embeds"], positions=text["positions"], pooled=text.get("pooled"), mask=text.get("mask")),
+        text=Text(
+            embeds=text["embeds"],
+            positions=text["positions"],
+            pooled=text.get("pooled"),
+            mask=text.get("mask"),
+            seen=text.get("seen"),
+        ),
         conditions=conditions,
         guidance=facts["guidance"],
         targets=Targets(grids=tuple(Grid(**grid) for grid in facts["targets"]), extra=tensors.get("extra")),
@@ -160,4 +168,5 @@ def _unflat(tensors: dict[str, Tensor], facts: dict) -> Prepared:
         frames=tuple(facts["frames"]),
         memory=tensors.get("memory"),
         known=tensors.get("known"),
+        draft=tensors.get("draft"),
     )

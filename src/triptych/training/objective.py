@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from triptych.flow import data_from_velocity, interpolate, logit_normal, velocity, velocity_from_data
-from triptych.models.backbone import Backbone, Keeps
+from triptych.models.backbone import Backbone, Keeps, ReadsConditions
 from triptych.page import Page
 from triptych.training.prepare import Prepared, Setting, join
 from triptych.training.recipe import Levels, LossSpace
@@ -107,8 +107,10 @@ def draw_item(page: Prepared, *, draws: int, levels: Levels, seed: int, bend: fl
 
 
 def group_items(backbone: Backbone, items: Sequence[Item]) -> Iterator[list[Item]]:
-    """Items that go through the network together: pages of one shape on the pocket and its kin, else each alone."""
-    if backbone.keeps is not Keeps.CONDITIONS:
+    """Items that go through the network together: pages of one shape on the pocket and its kin, else each alone.
+
+    Where pictures stand in what the text encoder read, texts cannot be put together again from words."""
+    if backbone.keeps is not Keeps.CONDITIONS or isinstance(backbone, ReadsConditions):
         yield from ([item] for item in items)
         return
     groups: dict[object, list[Item]] = {}

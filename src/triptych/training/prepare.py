@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from triptych.conditioning import Conditioning
-from triptych.models.backbone import Backbone, Conditions, Context, Keeps, Targets, Text, frames
+from triptych.models.backbone import Backbone, Conditions, Context, Drafts, Keeps, Targets, Text, frames
 from triptych.models.reading import read
 from triptych.page import Page
 from triptych.prompts import Prompt, write_prompt
@@ -47,6 +47,8 @@ class Prepared:
     """Keys and values of the conditions, where the recipe leaves their path as it was."""
     known: Float[Tensor, "1 target 1"] | None = None
     """1 on the tokens that get no noise, where the backbone sees a canvas so."""
+    draft: Tensor | None = None
+    """Of the answers, where a language model drafts the slots."""
 
     @property
     def shape(self) -> tuple[object, ...]:
@@ -78,6 +80,7 @@ def prepare_page(backbone: Backbone, page: Page, setting: Setting) -> Prepared:
         frames=frames(working),
         memory=memory,
         known=plan.known.keep if plan.known is not None and plan.known.clean else None,
+        draft=backbone.drafted(answers, plan.targets.grids) if isinstance(backbone, Drafts) else None,
     )
 
 
@@ -93,10 +96,11 @@ def join(backbone: Backbone, pages: Sequence[Prepared]) -> tuple[Context, Target
             conditions = replace(conditions, tokens=_cat([page.conditions.tokens for page in pages if page.conditions]))
         if targets.extra is not None:
             targets = replace(targets, extra=_cat([page.targets.extra for page in pages]))
+    draft = None if first.draft is None else _cat([page.draft for page in pages])
     if first.memory is None:
-        return read(backbone, text, conditions, guidance=first.guidance), targets
+        return replace(read(backbone, text, conditions, guidance=first.guidance), draft=draft), targets
     memory = _cat([page.memory for page in pages])
-    return Context(text=text, conditions=conditions, memory=memory, guidance=first.guidance), targets
+    return Context(text=text, conditions=conditions, memory=memory, guidance=first.guidance, draft=draft), targets
 
 
 def _cat_text(texts: Sequence[Text]) -> Text | None:

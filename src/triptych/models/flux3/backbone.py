@@ -16,6 +16,7 @@ from triptych.models.codecs import Flux2Codec
 from triptych.models.latent import LatentBackbone, guided, positions
 from triptych.models.text import refuse_truncation
 from triptych.models.vision_text import padded
+from triptych.models.windows import Rows, by_length
 from triptych.prompts import Prompt
 
 __all__ = ["Flux3", "Flux3Text"]
@@ -110,21 +111,13 @@ class Flux3(LatentBackbone):
         self, tokens: Tensor, levels: Mapping[str, Tensor], read: Context, grids: tuple[Grid, ...]
     ) -> Float[Tensor, "batch target channels"]:
         """Rows whose windows have one length go through the transformer together: it sees whatever fills them."""
-        text, given = read.text, read.conditions
-        if text.mask is None:
-            return self._alike(tokens, levels, text, given, grids)
-        lengths, made = text.mask.sum(dim=1).tolist(), {}
-        for length in dict.fromkeys(lengths):
-            rows = torch.tensor([row for row, other in enumerate(lengths) if other == length])
-            velocity = self._alike(
-                tokens[rows],
-                {name: level[rows] for name, level in levels.items()},
-                Text(embeds=text.embeds[rows, :length], positions=text.positions[:length]),
-                given and replace(given, tokens=given.tokens[rows]),
-                grids,
-            )
-            made |= dict(zip(rows.tolist(), velocity.unbind(), strict=True))
-        return torch.stack([made[row] for row in range(len(tokens))])
+        given = read.conditions
+
+        def run(rows: Rows, text: Text) -> Tensor:
+            own = given and replace(given, tokens=given.tokens[rows])
+            return self._alike(tokens[rows], {name: t[rows] for name, t in levels.items()}, text, own, grids)
+
+        return by_length(read.text, run)
 
     def _alike(
         self,

@@ -56,6 +56,8 @@ class Plan:
     seen: tuple[Hashable, ...] = ()
     """For each page, the content of its `conditions`."""
     known: Known | None = None
+    seeds: tuple[int, ...] = ()
+    """Of each page, where more than noise is drawn from it."""
     spaced_for: int | None = None
     """How many tokens the noise levels are spaced for; None for all that are made."""
 

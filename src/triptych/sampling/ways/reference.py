@@ -38,6 +38,7 @@ class Reference:
             seen=tuple(tuple(map(picture_key, images)) for images in pictures),
             targets=Targets(grids=(*hidden, *slots)),
             noise=torch.cat(noises, dim=1),
+            seeds=tuple(seeds),
             cuts=tuple(Cut(target=len(hidden) + index) for index in range(len(slots))),
             spaced_for=slots[0].tokens if hidden else None,
         )
