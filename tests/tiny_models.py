@@ -28,13 +28,13 @@ from transformers import (
     T5EncoderModel,
 )
 
-from triptych.models.backbone import Backbone, Card, Conditioning, Grid
+from triptych.models.backbone import Backbone, Card, Conditioning, Drafts, Grid
 from triptych.models.flux1.backbone import Flux1, Flux1Text
 from triptych.models.flux2.backbone import Flux2, MistralText, QwenText, References
 from triptych.models.reading import read
 from triptych.models.sd3.backbone import SD3, SD3Text
 from triptych.page import Page
-from triptych.sampling.encode import encode_text
+from triptych.sampling.encode import draft_of, encode_text
 from triptych.sampling.solvers import Reached, denoise
 from triptych.sampling.ways import WAYS
 from triptych.sampling.ways.base import Plan, slot_noise
@@ -306,6 +306,8 @@ def solved(backbone: Backbone, page: Page, plan: Plan, *, steps: int = 3, guidan
     """The end of a working page."""
     negative = encode_text(backbone, [page], negative=True) if backbone.card.negative is not None else None
     context = read(backbone, encode_text(backbone, [page]), plan.conditions, guidance=guidance, negative=negative)
+    if isinstance(backbone, Drafts):
+        context = replace(context, draft=draft_of(backbone, [page], plan.targets.grids, plan.seeds))
     *_, last = denoise(
         lambda tokens, t, toward: backbone.velocity(
             tokens,

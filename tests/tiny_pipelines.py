@@ -7,6 +7,7 @@ from torch import nn
 
 from tiny_qwen import Processor
 from triptych.models.flux1.backbone import Flux1Text
+from triptych.models.glm_image.reading import GlmText
 from triptych.models.latent import LatentBackbone
 from triptych.models.qwen.backbone import QwenEditText
 from triptych.models.qwen21.backbone import Qwen21Text
@@ -46,6 +47,13 @@ def text_parts(text: Any) -> dict[str, object]:
                 "tokenizer_2": text.clip_tokenizers[1],
                 "text_encoder_3": text.t5,
                 "tokenizer_3": text.t5_tokenizer,
+            }
+        case GlmText():
+            return {
+                "text_encoder": text.glyphs,
+                "tokenizer": text.glyph_tokenizer,
+                "vision_language_encoder": text.drafter,
+                "processor": (text.tokenizer, text.image_processor),
             }
         case Qwen21Text():
             processor = Processor(text.image_processor, text.tokenizer, token_types=True)

@@ -14,6 +14,7 @@ from diffusers.configuration_utils import ConfigMixin
 from torch import nn
 
 from tiny_flux3 import flux3
+from tiny_glm import glm_image
 from tiny_models import dev, flux1, klein, sd3
 from tiny_pipelines import text_parts
 from tiny_qwen import qwen21, qwen_edit, qwen_layered
@@ -93,6 +94,33 @@ _T5_XXL = {
     "num_layers": 24,
     "num_heads": 64,
     "feed_forward_proj": "gated-gelu",
+}
+_BYT5_SMALL = {
+    "d_model": 1472,
+    "d_ff": 3584,
+    "d_kv": 64,
+    "num_layers": 12,
+    "num_heads": 6,
+    "feed_forward_proj": "gated-gelu",
+}
+_GLM_DRAFTER = {
+    "text_config": {
+        "vocab_size": 168064,
+        "hidden_size": 4096,
+        "intermediate_size": 13696,
+        "num_hidden_layers": 40,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 2,
+        "vision_vocab_size": 16512,
+    },
+    "vision_config": {
+        "depth": 40,
+        "hidden_size": 1536,
+        "num_heads": 16,
+        "intermediate_size": 6144,
+        "image_size": 2048,
+    },
+    "vq_config": {"embed_dim": 2048, "num_embeddings": 16384, "latent_channels": 1536},
 }
 _FLUX1_PARTS: Changes = {"transformer": _FLUX1, "vae": _KL, "text_encoder": _CLIP_L, "text_encoder_2": _T5_XXL}
 _KLEIN_PARTS: Changes = {"transformer": _KLEIN, "vae": _FLUX2_VAE, "text_encoder": _QWEN3_4B}
@@ -264,6 +292,28 @@ SIZED = {
             "text_encoder": _QWEN3_VL_4B,
         },
         small={"text_encoder": {"text_config": {"num_hidden_layers": 33}}, "transformer": {"joint_attention_dim": 128}},
+    ),
+    "glm-image": Sized(
+        name="GLM-Image",
+        make=glm_image,
+        way=Conditioning.REFERENCE,
+        full={
+            "transformer": {
+                "in_channels": 16,
+                "out_channels": 16,
+                "num_layers": 30,
+                "attention_head_dim": 128,
+                "num_attention_heads": 32,
+                "text_embed_dim": 1472,
+                "time_embed_dim": 512,
+                "condition_dim": 256,
+                "prior_vq_quantizer_codebook_size": 16384,
+            },
+            "vae": _KL | {"latents_mean": None, "latents_std": None},
+            "text_encoder": _BYT5_SMALL,
+            "vision_language_encoder": _GLM_DRAFTER,
+        },
+        small={},
     ),
     "flux1": Sized(name="FLUX.1-dev", make=lambda: flux1(Flux1), way=Conditioning.REPAINT, full=_FLUX1_PARTS, small={}),
     "kontext": Sized(

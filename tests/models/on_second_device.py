@@ -16,6 +16,7 @@ from torch import nn
 
 from second_device import Meter, MixedDevicesError, second_device
 from tiny_flux3 import flux3
+from tiny_glm import glm_image
 from tiny_models import dev, filled, flux1, frozen, klein, picture, sd3
 from tiny_pipelines import text_parts
 from tiny_qwen import qwen21, qwen_edit, qwen_layered
@@ -49,6 +50,7 @@ FAMILIES: dict[str, tuple[Callable[[], LatentBackbone], Conditioning]] = {
     "flux2-kv": (lambda: klein(References.ALONE), Conditioning.REFERENCE),
     "flux3": (flux3, Conditioning.REFERENCE),
     "flux3-distilled": (lambda: flux3(distilled=True), Conditioning.REFERENCE),
+    "glm-image": (glm_image, Conditioning.REFERENCE),
     "sd3": (sd3, Conditioning.REPAINT),
     "qwen": (qwen_edit, Conditioning.REFERENCE),
     "qwen-2511": (lambda: qwen_edit(zero_cond_t=True), Conditioning.REFERENCE),

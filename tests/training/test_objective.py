@@ -134,7 +134,7 @@ def test_open_page_below_the_bend_is_asked_as_sampling_asks():
     plan = WAYS[Conditioning.REFERENCE].plan(backbone, [working_page(page.without_answers(), backbone.card, None)], [5])
     item = replace(item, levels=torch.tensor([1.0, 0.4]), noise=plan.noise.expand(2, -1, -1))
 
-    def velocity(tokens, t):
+    def velocity(tokens, t, _):
         return velocities(backbone, [item], tokens[None], torch.tensor([[t]]))[0]
 
     with torch.no_grad():

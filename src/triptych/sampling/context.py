@@ -49,7 +49,10 @@ def read_batch(
         if backbone.keeps is Keeps.PROMPT:
             said = text_keys(backbone, pages, negative=words is negative)
             keys = [(common, each, own) for each, own in zip(seen, said, strict=True)]
-        found[:], memory = _remembered(backbone, words, conditions, keys, guidance)
+        before, memory = _remembered(backbone, words, conditions, keys, guidance)
+        if backbone.keeps is not Keeps.CONDITIONS or not found:
+            # Both passes of guidance read the same conditions: the second finds what the first has just read.
+            found[:] = before
         return memory
 
     kept = None if backbone.shared.is_changing else remember

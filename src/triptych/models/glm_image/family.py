@@ -19,7 +19,7 @@ _CARD = Card(
     licence="MIT",
     picture_name=PICTURE_NAME,
 )
-_SHAPE = Shape(transformer=7.0, text=9.0, codec=0.084, width=2560, double_blocks=30, single_blocks=0)
+_SHAPE = Shape(transformer=6.93, text=10.33, codec=0.084, width=4096, double_blocks=30, single_blocks=0)
 
 GLM_IMAGE = Family(
     name="glm-image",
