@@ -103,8 +103,8 @@ class GlmImage(LatentBackbone):
             nothing = text.embeds[:, :0]
             t = torch.zeros(len(part), device=self.device)
             self._run(join_latents(part, grid), t, nothing, own, torch.zeros_like(own, dtype=torch.bool), cache)
-        pairs = [torch.stack((layer.k_caches[0], layer.v_caches[0]), dim=1) for layer in cache.caches]
-        return torch.stack(pairs, dim=1)
+        layers = [(*layer.k_caches, *layer.v_caches) for layer in cache.caches]
+        return torch.stack([torch.stack([kept for kept in pair if kept is not None], dim=1) for pair in layers], dim=1)
 
     def velocity(
         self,
