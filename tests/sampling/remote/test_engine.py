@@ -114,7 +114,7 @@ def test_what_has_no_field_is_refused_before_any_call(more, said):
 def test_what_belongs_to_this_machine_is_refused_before_any_call():
     with ImageServer("vllm") as server:
         engine = tt.open_engine(server.url)
-        with pytest.raises(BackboneError, match="before they are done"):
+        with pytest.raises(BackboneError, match="before they are finished"):
             tt.generate(engine, WORDS, on_step=print)
         with pytest.raises(BackboneError, match="loaded here"):
             engine.generate(tt.Request(page=WORDS), skill=tt.load_skill(shipped_skills()[0]))
@@ -140,7 +140,7 @@ def test_what_belongs_to_this_machine_is_refused_before_any_call():
         (RedirectResponse("http://example.com/v1"), "not followed", 1),
         (JSONResponse({"data": []}), "0 pictures where 1", 1),
         (JSONResponse({"data": [{"url": "http://example.com/a.png"}]}), "addresses of pictures", 1),
-        (JSONResponse({"data": [{"b64_json": "bm8="}]}), "no picture", 1),
+        (JSONResponse({"data": [{"b64_json": "bm8="}]}), "not a picture", 1),
         (JSONResponse("hello"), "0 pictures", 1),
         (pictures((64, 200)), "64x200 px where 96x64", 1),
     ],
