@@ -16,7 +16,7 @@ _CARD = Card(
     guidance=5.0,
     negative="",
     max_text_tokens=512,
-    licence="Apache-2.0",
+    licence="not public yet",
 )
 # Text: Qwen3-4B, and the eyes beside it.
 _SHAPE = Shape(transformer=6.52, text=4.45, codec=0.084, width=3840, double_blocks=0, single_blocks=36)
