@@ -62,7 +62,7 @@ def demo(
                 )
                 bar.advance(bar.task_ids[0])
             shown.append(Shown(exhibit=exhibit, results=tuple(results)))
-    device = engine.backbone.device
+    device = next(iter(engines.values())).backbone.device
     facts = (
         ("models" if len(names) > 1 else "model", ", ".join(engine.backbone.card.name for engine in engines.values())),
         *((("steps", str(steps)),) if steps else ()),
