@@ -69,10 +69,14 @@ def lend_blocks(module: nn.Module, device: torch.device) -> None:
 
 
 def outer_blocks(module: nn.Module) -> list[nn.Module]:
-    """The members of the outermost lists of modules, which is where networks keep their repeated blocks."""
+    """The members of the outermost lists of modules of one class, which is where networks keep their repeated blocks.
+
+    A list of unlike layers is itself a part of the network, such as a feed-forward outside of the blocks.
+    """
     found: list[nn.Module] = []
     for child in module.children():
-        found += list(child) if isinstance(child, nn.ModuleList) else outer_blocks(child)
+        repeats = isinstance(child, nn.ModuleList) and len({type(each) for each in child}) == 1
+        found += list(child.children()) if repeats else outer_blocks(child)
     return found
 
 
