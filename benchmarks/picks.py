@@ -24,8 +24,8 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+from picks_tastes import KINDS, TASTES, values_of
 from PIL import Image
-from scipy import ndimage
 
 import triptych as tt
 from triptych.conditioning import Reading
@@ -56,96 +56,6 @@ _THUMB_PX = 96
 _SHEET_PICTURES = 12
 _TAUGHT, _MORE, _ASKED, _UNSEEN = 1, 2, 3, 4
 """Seeds of the page sets."""
-
-
-def _values(picture: Image.Image) -> np.ndarray:
-    return np.asarray(picture.convert("RGB"), dtype=np.float32) / 255
-
-
-def _ground(values: np.ndarray) -> np.ndarray:
-    """The colour that most of the border has."""
-    border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
-    return np.median(border, axis=0)
-
-
-def _subject(values: np.ndarray) -> np.ndarray:
-    """Where the picture is not ground."""
-    return np.abs(values - _ground(values)).max(axis=-1) > 0.15
-
-
-def warmer(values: np.ndarray) -> float:
-    """More red than blue."""
-    return float((values[..., 0] - values[..., 2]).mean())
-
-
-def thicker(values: np.ndarray) -> float:
-    """Dark area over its edge: how thick dark lines are."""
-    dark = values.mean(axis=-1) < 0.35
-    edge = dark & ~ndimage.binary_erosion(dark)
-    return float(dark.sum() / max(1, edge.sum()))
-
-
-def larger(values: np.ndarray) -> float:
-    """Share of the picture that the subject takes."""
-    return float(_subject(values).mean())
-
-
-def left(values: np.ndarray) -> float:
-    """The subject's weight lies left of its middle, as a head that looks there."""
-    columns = np.nonzero(_subject(values))[1]
-    return 0.0 if not len(columns) else float((columns.min() + columns.max()) / 2 - columns.mean())
-
-
-def fewer(values: np.ndarray) -> float:
-    """Fewer parts that do not touch, specks not counted; of equals, the one with less in it."""
-    parts, count = ndimage.label(_subject(values))
-    sizes = np.bincount(parts.ravel())[1 : count + 1]
-    return -float((sizes > 20).sum()) - float(_subject(values).mean())
-
-
-def flat(values: np.ndarray) -> float:
-    """Of two styles, shaded and flat, the flat: little changes within the subject."""
-    inside = ndimage.binary_erosion(_subject(values), iterations=2)
-    grey = values.mean(axis=-1)
-    slopes = np.hypot(ndimage.sobel(grey, 0), ndimage.sobel(grey, 1))
-    return -float(slopes[inside].mean()) if inside.any() else -1.0
-
-
-def darker(values: np.ndarray) -> float:
-    """Less light."""
-    return -float(values.mean())
-
-
-def colourful(values: np.ndarray) -> float:
-    """Stronger colours."""
-    return float((values.max(axis=-1) - values.min(axis=-1)).mean())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """A kind of page: its rules take turns, its objects are of these styles."""
-
-    rules: tuple[str, ...]
-    styles: tuple[str, ...]
-
-
-_EMOJI = ("noto", "fluent-emoji", "fluent-emoji-flat", "fluent-emoji-3d")
-KINDS = {
-    "control": Kind(rules=("lines-to-object", "silhouette-to-object"), styles=_EMOJI),
-    "words": Kind(rules=("text-to-picture",), styles=_EMOJI),
-    "icons": Kind(rules=("text-to-picture",), styles=("icon-park", "ph-bold", "ph-fill")),
-}
-TASTES: dict[str, tuple[str, Callable[[np.ndarray], float]]] = {
-    "warmer": ("control", warmer),
-    "colourful": ("control", colourful),
-    "darker": ("control", darker),
-    "flat": ("control", flat),
-    "larger": ("words", larger),
-    "fewer": ("words", fewer),
-    "left": ("words", left),
-    "thicker": ("icons", thicker),
-}
-"""For each taste, the kind of page it is asked on, and the number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +150,9 @@ class Bench:
         means = [result.images[0] for result in Engine(self.backbone).generate(requests, skill=skill)]
         answers = [page.slots[0].answer for page in self.unseen]
         pairs = zip(means, answers, strict=True)
-        return samples, fmean(psnr(_values(one.resize(right.size)), _values(right)) for one, right in pairs if right)
+        return samples, fmean(
+            psnr(values_of(one.resize(right.size)), values_of(right)) for one, right in pairs if right
+        )
 
     def plainly(self, pages: Sequence[Page], out: Path) -> Skill:
         """The skill trained on pages as ever, for as many steps."""
@@ -253,7 +165,7 @@ def pick(bench: Bench, taste: Callable[[np.ndarray], float], folder: Path) -> No
     """Pick from every page that is asked as somebody with the taste would."""
     made, shown = bench.candidates, []
     for place in range(0, len(made), SHOWN):
-        results = sorted(made[place : place + SHOWN], key=lambda result: taste(_values(result.images[0])))
+        results = sorted(made[place : place + SHOWN], key=lambda result: taste(values_of(result.images[0])))
         verdicts = [Verdict.REJECTED, *[Verdict.UNSEEN] * (SHOWN - 2), Verdict.KEPT]
         shown += [replace(result, verdict=verdict) for result, verdict in zip(results, verdicts, strict=True)]
     add_picks(folder, shown, made_by="benchmarks/picks.py")
@@ -288,7 +200,7 @@ def measure(bench: Bench, name: str, path: Path) -> None:
         pick(bench, taste, folder / "picks")
     found = read_json(path) if path.is_file() else {"taste": name, "picks": bench.asked.picks, "ways": {}}
     pictures, quality = bench.before
-    before, rows = [taste(_values(picture)) for picture in pictures], [pictures]
+    before, rows = [taste(values_of(picture)) for picture in pictures], [pictures]
     for way in bench.asked.ways.split(","):
         if way in found["ways"]:
             continue
@@ -298,7 +210,7 @@ def measure(bench: Bench, name: str, path: Path) -> None:
         else:
             skill, note = tuned(bench, way, folder / "picks", folder)
             samples, after_quality = bench.shown_and_scored(skill)
-        after = [taste(_values(picture)) for picture in samples]
+        after = [taste(values_of(picture)) for picture in samples]
         wins = sum(1.0 if new > old else 0.5 if new == old else 0.0 for old, new in zip(before, after, strict=True))
         rate = wilson(wins, len(before))
         found["ways"][way] = {
@@ -345,7 +257,7 @@ def table(folder: Path) -> str:
 
 def main() -> None:
     """See the module."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--backbone", default="pocket-2", help="a pocket with the sample mode")
     parser.add_argument("--sprites", type=Path, help="rendered by `triptych pocket sprites`")
     parser.add_argument("--out", type=Path, required=True, help="folder of the figures, one file a taste")
