@@ -209,7 +209,7 @@ def measure(bench: Bench, name: str, path: Path) -> None:
             samples, after_quality = bench.by_more_pages
         else:
             skill, note = tuned(bench, way, folder / "picks", folder)
-            samples, after_quality = bench.shown_and_scored(skill)
+            samples, after_quality = bench.before if skill is bench.start else bench.shown_and_scored(skill)
         after = [taste(values_of(picture)) for picture in samples]
         wins = sum(1.0 if new > old else 0.5 if new == old else 0.0 for old, new in zip(before, after, strict=True))
         rate = wilson(wins, len(before))
@@ -264,10 +264,10 @@ def main() -> None:
     parser.add_argument("--tastes", default=",".join(TASTES))
     parser.add_argument("--picks", type=int, default=40)
     parser.add_argument("--taught", type=int, default=10)
-    parser.add_argument("--unseen", type=int, default=32, help="pages that nobody picked from")
+    parser.add_argument("--unseen", type=int, default=24, help="pages that nobody picked from")
     parser.add_argument("--seeds", type=int, default=2, help="samples of each of them")
     parser.add_argument("--start-steps", type=int, default=30)
-    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON", help="change the recipe")
     parser.add_argument("--table", action="store_true", help="print what is measured and measure nothing")

@@ -94,14 +94,14 @@ def example_of(pick: Pick, card: Card, recipe: Recipe) -> Example:
 
 
 def split_examples(examples: Sequence[Example], share: float) -> tuple[list[Example], list[Example]]:
-    """Those to learn and those held out: a share, chosen by the hash of the page, so that no page is in both."""
+    """Those to learn and those held out: at least a share, by the hash of the page, so that no page is in both."""
 
     def place(example: Example) -> float:
         digest = hashlib.sha256(f"held out/{example.page_key}".encode()).digest()
         return int.from_bytes(digest[:8], "big") / 2**64
 
     places = sorted({place(example) for example in examples})
-    held = {one for one in places if one < share} | set(places[:_LEAST_HELD_OUT])
+    held = {one for one in places if one < share} | set(places[: max(_LEAST_HELD_OUT, round(share * len(places)))])
     return (
         [example for example in examples if place(example) not in held],
         [example for example in examples if place(example) in held],

@@ -145,7 +145,7 @@ class Preference(_Strict):
     """Steps between two looks at the held-out picks."""
     patience: int = Field(default=3, ge=1)
     """Looks in a row that may be worse than the best before the training ends."""
-    most_chance: float = Field(default=0.05, gt=0, le=1)
+    most_chance: float = Field(default=0.1, gt=0, le=1)
     """How likely by chance the held-out picks may be foretold as well as they are."""
     most_worse_db: float = Field(default=0.5, gt=0)
     """How much the error on held-out teaching pages may rise."""
