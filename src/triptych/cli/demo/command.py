@@ -79,7 +79,7 @@ def demo(
     )
 
 
-def _side_px(page: tt.Page, engine: tt.Engine) -> int | None:
+def _side_px(page: "tt.Page", engine: "tt.Engine") -> int | None:
     """The side of the page's answers, where the model has a choice and is not at home in larger ones."""
     answer, card = page.slots[0].answer, engine.backbone.card
     assert answer is not None, "the demo's pages are finished"
