@@ -110,12 +110,13 @@ def test_pretrain_stopped_by_ctrl_c_says_where_it_goes_on(
 ) -> None:
     recipe, run = tmp_path / "recipe.yaml", tmp_path / "run"
     recipe.write_text(RECIPE % 60)
+    from triptych.events import CancelToken
     from triptych.training.core import Core
 
     step = Core._step
 
-    def pressed(core: Core, rate: float) -> float | None:
-        loss = step(core, rate)
+    def pressed(core: Core, rate: float, cancel: CancelToken) -> float | None:
+        loss = step(core, rate, cancel)
         if core.state.step == 2:
             signal.raise_signal(signal.SIGINT)
         return loss

@@ -58,7 +58,7 @@ def files_of(card: Card) -> Files:
     if card.family not in _BY_FAMILY:
         raise BackboneError(
             f"{card.name} is of the family {card.family}, for which there is no workflow of ComfyUI. "
-            f"There are workflows for {', '.join(FAMILIES)}."
+            f"There are workflows for {', '.join(FAMILIES)}; name a backbone of these with --backbone."
         )
     return _BY_NAME.get(card.name.lower().rpartition("/")[2]) or _BY_NAME[_BY_FAMILY[card.family]]
 
