@@ -66,6 +66,7 @@ def evaluate(
       triptych evaluate pocket --count 50 --rows storyboard,held-out-rules
     """
     from triptych.data.pagesets import load_pageset
+    from triptych.evaluation.records import RunFolder
     from triptych.evaluation.run import evaluate as score
     from triptych.evaluation.suites import load_suite
 
@@ -79,6 +80,8 @@ def evaluate(
         pages = load_suite(pageset, trust_rules=trust_rules)
         # A mistyped row is reported before the model is loaded.
         pages.only(chosen)
+    # So is a folder of something else, before anything is read.
+    RunFolder(out).check_free()
     with console.working(f"loading {backbone}"):
         model, adapter = options.open_engine(backbone), options.read_skills(skill)
     with tracked() as on_event, ctrl_c_cancels(CancelToken()) as cancel:

@@ -90,9 +90,7 @@ class RunFolder:
         for folder in (self.path, *(self.path / name for name in _FOLDERS)):
             remove_leftovers(folder)
         if not file.exists():
-            # Empty folders are those of a run that was killed before its first file.
-            if any(not path.is_dir() for path in self.path.rglob("*")):
-                raise OutputError(f"{self.path} holds other files and no evaluation. Choose another folder.")
+            self.check_free()
             try:
                 for name in _FOLDERS:
                     (self.path / name).mkdir(parents=True, exist_ok=True)
@@ -106,6 +104,14 @@ class RunFolder:
             raise OutputError(
                 f"{self.path} holds another run: it differs in {', '.join(differ)}. Choose another folder or remove it."
             )
+
+    def check_free(self) -> None:
+        """Raise OutputError where the folder holds other files, and no run that could go on."""
+        if (self.path / "settings.json").exists():
+            return
+        # Empty folders are those of a run that was killed before its first file.
+        if any(not path.is_dir() for path in self.path.rglob("*")):
+            raise OutputError(f"{self.path} holds other files and no evaluation. Choose another folder.")
 
     def settings(self) -> Settings:
         """Of the run in the folder. Raises SourceError where there is none."""

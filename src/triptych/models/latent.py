@@ -11,6 +11,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from diffusers.models.cache_utils import CacheMixin
 from jaxtyping import Float
+from PIL.Image import Image
 from torch import Tensor, nn
 
 from triptych.models.backbone import Card, Conditions, Context, Grid, Keeps, Targets, Text
@@ -18,7 +19,16 @@ from triptych.models.codecs import Codec
 from triptych.models.sharing import Shared
 from triptych.prompts import Prompt
 
-__all__ = ["LatentBackbone", "all_positions", "distilled_guidance", "guided", "guided_within", "linear_mu", "positions"]
+__all__ = [
+    "LatentBackbone",
+    "SeeingBackbone",
+    "all_positions",
+    "distilled_guidance",
+    "guided",
+    "guided_within",
+    "linear_mu",
+    "positions",
+]
 
 
 class LatentBackbone(ABC):
@@ -134,6 +144,20 @@ class LatentBackbone(ABC):
         scheduler = copy.copy(self._scheduler)
         scheduler.set_timesteps(**how)
         return tuple(scheduler.sigmas.tolist())
+
+
+class SeeingBackbone(LatentBackbone):
+    """One whose text encoder sees the conditions too."""
+
+    def encode_prompts(self, prompts: Sequence[Prompt], frames: Sequence[int]) -> Text:
+        """As `encode_prompts_with_images` for pages without conditions."""
+        return self.encode_prompts_with_images(prompts, frames, [[]] * len(prompts))
+
+    @abstractmethod
+    def encode_prompts_with_images(
+        self, prompts: Sequence[Prompt], frames: Sequence[int], images: Sequence[Sequence[Image]]
+    ) -> Text:
+        """As in `ReadsConditions`."""
 
 
 def guided(context: Context, velocity: Callable[[Context, bool], Tensor]) -> Tensor:

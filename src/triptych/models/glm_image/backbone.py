@@ -14,7 +14,7 @@ from torch import Tensor
 from triptych.models.backbone import Card, Conditions, Context, Grid, Keeps, Targets, Text
 from triptych.models.glm_image.codec import GlmCodec, join_latents, part_latents
 from triptych.models.glm_image.reading import GlmText
-from triptych.models.latent import LatentBackbone, guided
+from triptych.models.latent import SeeingBackbone, guided
 from triptych.models.side_by_side import SideBySide
 from triptych.models.vision_text import padded
 from triptych.models.windows import Rows, by_length
@@ -23,7 +23,7 @@ from triptych.prompts import Prompt
 __all__ = ["GlmImage"]
 
 
-class GlmImage(LatentBackbone):
+class GlmImage(SeeingBackbone):
     """A GLM-Image checkpoint. A token here is four of the transformer's: one that the language model drafts."""
 
     def __init__(
@@ -37,10 +37,6 @@ class GlmImage(LatentBackbone):
     ) -> None:
         super().__init__(card=card, transformer=transformer, codec=GlmCodec(vae), scheduler=scheduler)
         self.text = text
-
-    def encode_prompts(self, prompts: Sequence[Prompt], frames: Sequence[int]) -> Text:
-        """As `encode_prompts_with_images` for pages without conditions."""
-        return self.encode_prompts_with_images(prompts, frames, [[]] * len(prompts))
 
     def encode_prompts_with_images(
         self,

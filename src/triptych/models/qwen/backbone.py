@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase, Qwen2_5_VLForConditionalGenera
 
 from triptych.models.backbone import Card, Context, Grid, Targets, Text
 from triptych.models.codecs import QwenCodec
-from triptych.models.latent import LatentBackbone, guided_within, linear_mu
+from triptych.models.latent import SeeingBackbone, guided_within, linear_mu
 from triptych.models.side_by_side import SideBySide
 from triptych.models.text import refuse_truncation
 from triptych.models.vision_text import VisionText, padded
@@ -71,7 +71,7 @@ class QwenEditText(VisionText):
         return image.resize(size, Image.Resampling.LANCZOS)
 
 
-class QwenEdit(LatentBackbone):
+class QwenEdit(SeeingBackbone):
     """Qwen-Image-Edit, and Plus (2509 and 2511)."""
 
     def __init__(
@@ -85,10 +85,6 @@ class QwenEdit(LatentBackbone):
     ) -> None:
         super().__init__(card=card, transformer=transformer, codec=QwenCodec(vae), scheduler=scheduler)
         self.text = text
-
-    def encode_prompts(self, prompts: Sequence[Prompt], frames: Sequence[int]) -> Text:
-        """As `encode_prompts_with_images` for pages without conditions."""
-        return self.encode_prompts_with_images(prompts, frames, [[]] * len(prompts))
 
     def encode_prompts_with_images(
         self,

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase, Qwen3VLForConditionalGeneratio
 
 from triptych.models.backbone import Card, Conditions, Context, Grid, Keeps, Targets, Text
 from triptych.models.codecs import Qwen21Codec
-from triptych.models.latent import LatentBackbone, guided, linear_mu
+from triptych.models.latent import SeeingBackbone, guided, linear_mu
 from triptych.models.side_by_side import SideBySide
 from triptych.models.text import refuse_truncation
 from triptych.models.vision_text import VisionText, padded
@@ -62,7 +62,7 @@ class Qwen21Text(VisionText):
         return states[before:], places[before:]
 
 
-class Qwen21(LatentBackbone):
+class Qwen21(SeeingBackbone):
     """A Qwen-Image 2.1 checkpoint; `sample_sigmas` are the noise levels that a distilled one was made for."""
 
     def __init__(
@@ -78,10 +78,6 @@ class Qwen21(LatentBackbone):
         super().__init__(card=card, transformer=transformer, codec=Qwen21Codec(vae), scheduler=scheduler)
         self.text = text
         self._sample_sigmas = tuple(sample_sigmas or ())
-
-    def encode_prompts(self, prompts: Sequence[Prompt], frames: Sequence[int]) -> Text:
-        """As `encode_prompts_with_images` for pages without conditions."""
-        return self.encode_prompts_with_images(prompts, frames, [[]] * len(prompts))
 
     def encode_prompts_with_images(
         self,

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from triptych.models.backbone import Card, Context, Targets, Text
 from triptych.models.codecs import QwenLayersCodec
-from triptych.models.latent import LatentBackbone, guided_within
+from triptych.models.latent import SeeingBackbone, guided_within
 from triptych.models.text import refuse_truncation
 from triptych.models.vision_text import PICTURE, Sight, VisionText, padded
 from triptych.prompts import Prompt
@@ -76,7 +76,7 @@ def _question() -> str:
     return QwenImageLayeredPipeline(**nothing).image_caption_prompt_en
 
 
-class QwenLayered(LatentBackbone):
+class QwenLayered(SeeingBackbone):
     """Qwen-Image-Layered. The first target is the whole, the others are its layers from the back to the front."""
 
     def __init__(
@@ -90,10 +90,6 @@ class QwenLayered(LatentBackbone):
     ) -> None:
         super().__init__(card=card, transformer=transformer, codec=QwenLayersCodec(vae), scheduler=scheduler)
         self.text = text
-
-    def encode_prompts(self, prompts: Sequence[Prompt], frames: Sequence[int]) -> Text:
-        """As `encode_prompts_with_images` for pages whose pictures are not described."""
-        return self.encode_prompts_with_images(prompts, frames, [[]] * len(prompts))
 
     def encode_prompts_with_images(
         self,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from triptych.models.backbone import Card, Context, Grid, Targets, Text
 from triptych.models.codecs import KLCodec, pack, unpack
-from triptych.models.latent import LatentBackbone, guided, linear_mu
+from triptych.models.latent import SeeingBackbone, guided, linear_mu
 from triptych.models.side_by_side import SideBySide
 from triptych.models.z_image.text import ZImageText, as_text, pieces_of, sights_of
 from triptych.prompts import Prompt
@@ -19,7 +19,7 @@ from triptych.prompts import Prompt
 __all__ = ["ZImageOmni"]
 
 
-class ZImageOmni(LatentBackbone):
+class ZImageOmni(SeeingBackbone):
     """A checkpoint of Z-Image-Omni."""
 
     def __init__(
@@ -33,10 +33,6 @@ class ZImageOmni(LatentBackbone):
     ) -> None:
         super().__init__(card=card, transformer=transformer, codec=KLCodec(vae), scheduler=scheduler)
         self.text = text
-
-    def encode_prompts(self, prompts: Sequence[Prompt], frames: Sequence[int]) -> Text:
-        """As `encode_prompts_with_images` for pages without conditions."""
-        return self.encode_prompts_with_images(prompts, frames, [[]] * len(prompts))
 
     def encode_prompts_with_images(
         self,
