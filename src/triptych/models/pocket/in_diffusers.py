@@ -18,7 +18,7 @@ from torch.nn import Module
 
 from triptych.flow import velocity_from_data
 from triptych.models.pocket.attention import KeysAndValues
-from triptych.models.pocket.blocks import last_norm
+from triptych.models.pocket.blocks import last_norm, rotary_angles
 from triptych.models.pocket.detail import DetailHead
 from triptych.models.pocket.lastheads import LastHeads
 from triptych.models.pocket.moves import MoveHead
@@ -90,13 +90,16 @@ class PocketInDiffusers(Flux2Transformer2DModel):
         if not self._heard or mode is None or cache is None:
             return clean
         count = given.shape[1]
-        last = LastHeads(detail=self.detail, moves=self.moves, axes=tuple(self.config["axes_dims_rope"]))
+        axes, places = tuple(self.config["axes_dims_rope"]), places.float()
+        last = LastHeads(detail=self.detail, moves=self.moves, head_width=sum(axes))
+        rotary = rotary_angles(places, axes)
         if mode == "extract":
             zero = self._level(clean.new_zeros(len(clean)))
             stream = last_norm(self._heard["both"][:, texts : texts + count], zero, self.norm_out.linear)
-            cast(Any, cache).last = last.kept(stream, given, places[:count].float())
+            cast(Any, cache).last = last.kept(stream, given, places[:count], (rotary[0][:count], rotary[1][:count]))
         kept = cast(tuple[KeysAndValues, ...], cast(Any, cache).last)
-        return last.added(clean, self._heard["answer"], kept, places[count:].float())
+        answer = self._heard["answer"]
+        return last.added(clean, answer, kept, places[count:], (rotary[0][count:], rotary[1][count:]))
 
     def _level(self, t: Tensor) -> Tensor:
         return self.time_guidance_embed(1000 * t, None)

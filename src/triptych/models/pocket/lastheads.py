@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from triptych.models.pocket.attention import KeysAndValues
-from triptych.models.pocket.blocks import rotary_angles
+from triptych.models.pocket.attention import KeysAndValues, Rotary
 from triptych.models.pocket.detail import DetailHead
 from triptych.models.pocket.moves import MoveHead
 
@@ -20,21 +19,21 @@ class LastHeads:
 
     detail: DetailHead | None
     moves: MoveHead | None
-    axes: tuple[int, ...]
-    """Channels of a head that turn with each axis of a place."""
+    head_width: int
 
     def kept(
         self,
         stream: Float[Tensor, "batch reference wide"],
         tokens: Float[Tensor, "batch reference channels"],
         places: Float[Tensor, "reference 4"],
+        rotary: Rotary,
     ) -> tuple[KeysAndValues, ...]:
         """What each head keeps of references, all in the shape of a block's keys and values."""
         own: list[KeysAndValues] = []
         if self.detail is not None:
-            own.append(self.detail.kept(stream, tokens, rotary_angles(places, self.axes)))
+            own.append(self.detail.kept(stream, tokens, rotary))
         if self.moves is not None:
-            own.append(self.moves.kept(stream, tokens, places, head_width=sum(self.axes)))
+            own.append(self.moves.kept(stream, tokens, places, head_width=self.head_width))
         return tuple(own)
 
     def added(
@@ -43,11 +42,12 @@ class LastHeads:
         stream: Float[Tensor, "batch target wide"],
         kept: Sequence[KeysAndValues],
         places: Float[Tensor, "target 4"],
+        rotary: Rotary,
     ) -> Float[Tensor, "batch target channels"]:
         """The answer's tokens, and what the heads bring to them of the references."""
         known = iter(kept)
         if self.detail is not None:
-            clean = clean + self.detail(stream, next(known), rotary_angles(places, self.axes))
+            clean = clean + self.detail(stream, next(known), rotary)
         if self.moves is not None:
             clean = clean + self.moves(stream, next(known), places)
         return clean

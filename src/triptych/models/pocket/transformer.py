@@ -84,7 +84,7 @@ class PocketTransformer(nn.Module):
     @property
     def last(self) -> LastHeads:
         """The heads that read the references' tokens once more."""
-        return LastHeads(detail=self.detail, moves=self.moves, axes=self.axes)
+        return LastHeads(detail=self.detail, moves=self.moves, head_width=sum(self.axes))
 
     @property
     def device(self) -> torch.device:
@@ -118,14 +118,14 @@ class PocketTransformer(nn.Module):
         references: ReferenceCache | None = None,
     ) -> Float[Tensor, "batch target channels"]:
         """Clean tokens expected at noise level `t`, given the references' keys and values."""
-        return self(tokens, t, text, text_positions, positions, references)[0]
+        return self(tokens, t, text, text_positions, positions, references, remembers=False)[0]
 
     def encode_references(
         self, tokens: Float[Tensor, "batch reference channels"], positions: Float[Tensor, "reference 4"]
     ) -> ReferenceCache:
         """Keys and values of clean tokens in every block: they attend only to themselves. Gradients flow through."""
         no_text = tokens.new_zeros(len(tokens), 0, self.context_embedder.in_features)
-        return self(tokens, tokens.new_zeros(len(tokens)), no_text, positions[:0], positions, None)[1]
+        return self(tokens, tokens.new_zeros(len(tokens)), no_text, positions[:0], positions, None, remembers=True)[1]
 
     def forward(
         self,
@@ -135,8 +135,10 @@ class PocketTransformer(nn.Module):
         text_positions: Tensor,
         positions: Tensor,
         references: ReferenceCache | None,
+        *,
+        remembers: bool,
     ) -> tuple[Tensor, ReferenceCache]:
-        """Clean tokens, and the tokens' own keys and values in every block."""
+        """Clean tokens, and the tokens' own keys and values in every block; in the last heads where it `remembers`."""
         level = self.time_guidance_embed(t.to(tokens))
         text_positions, positions = text_positions.to(tokens.device), positions.to(tokens.device)
         image_shifts, text_shifts = self.double_stream_modulation_img(level), self.double_stream_modulation_txt(level)
@@ -156,9 +158,11 @@ class PocketTransformer(nn.Module):
             own.append(seen)
         stream = last_norm(both[:, texts:], level, self.norm_out["linear"])
         clean = self.proj_out(stream)
+        here = rotary[0][texts:], rotary[1][texts:]
         if kept is not None:
-            clean = self.last.added(clean, stream, tuple(kept), positions)
-        own.extend(self.last.kept(stream, tokens, positions))
+            clean = self.last.added(clean, stream, tuple(kept), positions, here)
+        if remembers:
+            own.extend(self.last.kept(stream, tokens, positions, here))
         return clean, ReferenceCache(blocks=tuple(own))
 
     def _run(self, block: nn.Module, *inputs: Any) -> Any:
