@@ -7,11 +7,10 @@ from random import Random
 
 from PIL import Image
 
+from triptych.cli.demo.finished import change_of, finished
 from triptych.cli.demo.photographs import photographs
 from triptych.data.drawing import PALE, Look, blank, clear, fitted, place
-from triptych.data.rules import Change, find_rule
 from triptych.data.scenes import Framing, Light, Shot, Side, compose_shot
-from triptych.data.sources import ShapeSource
 from triptych.page import Page, Role, condition, slot
 
 __all__ = ["Exhibit", "exhibits"]
@@ -48,10 +47,6 @@ def _look(name: str, colour: str, *, style: str = "noto", share: float = 0.72) -
     return look
 
 
-def _shown(before: Image.Image, after: Image.Image, words: str = "") -> Page:
-    return Page(panels=(condition(before, role=Role.EDIT), slot(words, answer=after)))
-
-
 def _photographs() -> Exhibit:
     return Exhibit(
         title="Photographs",
@@ -72,7 +67,7 @@ def _style() -> Exhibit:
                 picture, _sprite(style, name).resize((108, 108), Image.Resampling.BICUBIC), (_SIDE_PX / 2, _SIDE_PX / 2)
             )
             pair.append(picture)
-        return _shown(*pair)
+        return finished(*pair)
 
     examples = (page("beer-mug", "cream"), page("sailboat", "rose"), page("birthday-cake", "mint"))
     asked = (page("avocado", "rose"), page("bus-two", "sky blue"), page("icecream-five", "cream"))
@@ -84,17 +79,10 @@ def _style() -> Exhibit:
     )
 
 
-def _change(rule: str, seed: int) -> Change:
-    """A rule's map from picture to picture, its parameters fixed by `seed`."""
-    change = find_rule(rule).make(Random(seed), ShapeSource()).change
-    assert change is not None, f"rule {rule} is a map from picture to picture"
-    return change
-
-
 def _rule() -> Exhibit:
     def page(rule: str, name: str, colour: str) -> Page:
         look = _look(name, colour)
-        return _shown(look.render(), _change(rule, 0).apply(look).render())
+        return finished(look.render(), change_of(rule, 0).apply(look).render())
 
     # Of the rules that training saw, two that the pocket follows; its card says which it does not.
     framed = page("frame", "moose", "cream").with_context(
@@ -130,7 +118,7 @@ def _storyboard() -> Exhibit:
 
 def _per_panel() -> Exhibit:
     look = _look("princess", "cream")
-    changes = [_change(name, seed) for name, seed in (("grayscale", 0), ("background-colour", 2), ("outline", 0))]
+    changes = [change_of(name, seed) for name, seed in (("grayscale", 0), ("background-colour", 2), ("outline", 0))]
     slots = [slot(change.says[0], answer=change.apply(look).render()) for change in changes]
     first = Page(panels=(condition(look.render(), role=Role.EDIT), *slots))
     swapped = Page(panels=(first.panels[0], *reversed(slots)))

@@ -8,10 +8,11 @@ from random import Random
 
 from PIL import Image
 
+from triptych.cli.demo.finished import change_of, finished
 from triptych.data.drawing import Look
 from triptych.data.rules import find_rule
 from triptych.data.sources import ShapeSource
-from triptych.page import Page, Role, condition, slot
+from triptych.page import Page
 
 __all__ = ["photographs"]
 
@@ -33,14 +34,12 @@ class _One(ShapeSource):
 
 
 def _changed(rule: str, seed: int) -> Callable[[str, int], Page]:
-    """A finished page of a photograph and what the rule, its parameters fixed by `seed`, makes of it."""
-    change = find_rule(rule).make(Random(seed), ShapeSource()).change
-    assert change is not None, f"rule {rule} is a map from picture to picture"
+    """Finished pages of a photograph and what the rule makes of it."""
+    change = change_of(rule, seed)
 
     def page(name: str, side_px: int) -> Page:
         picture = _photograph(name, side_px)
-        answer = change.apply(Look.flat(picture)).render()
-        return Page(panels=(condition(picture, role=Role.EDIT), slot(answer=answer)))
+        return finished(picture, change.apply(Look.flat(picture)).render())
 
     return page
 
