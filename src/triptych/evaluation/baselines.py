@@ -5,11 +5,14 @@ from enum import StrEnum
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from PIL import Image
+from torch import Tensor
 
 from triptych.evaluation.cases import Case
 from triptych.evaluation.metrics import psnr
 from triptych.models.backbone import Backbone
+from triptych.models.pocket.changes import by_least_squares
 from triptych.page import Page
 from triptych.sampling.encode import grid_of, pixels
 
@@ -32,6 +35,8 @@ class Baseline(StrEnum):
     """The right answer through the backbone's codec: the best that the backbone could paint."""
     LINEAR = "linear transform"
     """The right answer through a linear transform (KLT) with as many values a token: what a codec must beat."""
+    LEAST_SQUARES = "least squares"
+    """What the first example did to places and colours, fitted with no network: what learning in context must beat."""
 
 
 def baselines(case: Case) -> Mapping[Baseline, tuple[Image.Image, ...]]:
@@ -47,7 +52,29 @@ def baselines(case: Case) -> Mapping[Baseline, tuple[Image.Image, ...]]:
         own = case.candidates[case.right]
         best = int(np.argmax(np.einsum("nsf,sf->n", case.trained_features, own)))
         found[Baseline.NEAREST] = case.trained[best]
+    if (fitted := _fitted(case)) is not None:
+        found[Baseline.LEAST_SQUARES] = fitted
     return found
+
+
+@torch.inference_mode()
+def _fitted(case: Case) -> tuple[Image.Image, ...] | None:
+    """For pages of one condition and one slot whose example is alike; None for others."""
+    pages = (*case.examples[:1], case.page)
+    if len(pages) == 1 or any((len(page.conditions), len(page.slots)) != (1, 1) for page in pages):
+        return None
+    (answer,), example = _answers(case.page), pages[0]
+    pictures = (example.conditions[0].image, example.slots[0].answer, case.page.conditions[0].image)
+    sized = [picture.convert("RGB").resize(answer.size) for picture in pictures if picture is not None]
+    if len(sized) < len(pictures):
+        return None
+    before, after, condition = (pixels(picture) for picture in sized)
+    return (_picture(by_least_squares(before, after, condition)),)
+
+
+def _picture(values: Float[Tensor, "1 3 height width"]) -> Image.Image:
+    levels = ((values.float().cpu() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return Image.fromarray(levels[0].permute(1, 2, 0).numpy())
 
 
 def _answers(page: Page) -> tuple[Image.Image, ...]:
@@ -75,7 +102,6 @@ def through_codec(backbone: Backbone, pictures: Sequence[Image.Image]) -> list[I
             part = indices[start : start + _CODEC_BATCH]
             batch = torch.cat([pixels(pictures[index].resize((width, height))) for index in part])
             decoded = backbone.decode_images(backbone.encode_images(batch.to(backbone.device, backbone.dtype)), grid)
-            levels = ((decoded.float().cpu() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-            for index, picture in zip(part, levels.permute(0, 2, 3, 1).numpy(), strict=True):
-                made[index] = Image.fromarray(picture).resize(size)
+            for index, values in zip(part, decoded, strict=True):
+                made[index] = _picture(values[None]).resize(size)
     return [picture for picture in made if picture is not None]

@@ -37,6 +37,7 @@ _BASELINE_WORDS: Mapping[str, str] = {
     Baseline.NEAREST: "nearest training answer",
     Baseline.CEILING: "ceiling: the answer through the codec",
     Baseline.LINEAR: "the answer through a linear transform of that size",
+    Baseline.LEAST_SQUARES: "what one example did, by least squares, with no model",
 }
 _COLUMNS = (
     ("psnr", "PSNR ↑", 1),

@@ -25,6 +25,7 @@ def pocket(request: pytest.FixtureRequest) -> PocketBackbone:
             vocabulary=tokenizer.get_vocab_size(),
             detail=request.param,
             moves=3 if request.param else 0,
+            fits=request.param,
         )
     )
     torch.nn.init.normal_(network.transformer.proj_out.weight, std=0.2)
@@ -33,4 +34,7 @@ def pocket(request: pytest.FixtureRequest) -> PocketBackbone:
             torch.nn.init.normal_(head.gain.weight, std=0.05)
     if network.transformer.moves is not None:
         torch.nn.init.normal_(network.transformer.moves.move.weight, std=0.1)
+    if network.transformer.fits is not None:
+        torch.nn.init.orthogonal_(network.transformer.fits.basis)
+        torch.nn.init.normal_(network.transformer.fits.trusts.weight, std=0.1)
     return PocketBackbone(network.eval().requires_grad_(False), tokenizer)

@@ -52,6 +52,8 @@ class PocketConfig:
     """Whether the references' tokens are read once more at the end: see `DetailHead`."""
     moves: int = 0
     """Heads that read the references' tokens by place: see `MoveHead`."""
+    fits: bool = False
+    """Whether examples are fitted by least squares: see `FitHead`."""
     sample_from: float | None = None
     """Noise level that the steps after the first start from, as it was trained; None: even steps from 1 to 0."""
 
@@ -74,6 +76,7 @@ class PocketNetwork(nn.Module):
             text_width=config.text_width,
             detail=config.detail,
             moves=config.moves,
+            fits=config.fits,
         )
         nn.init.zeros_(self.transformer.proj_out.weight)
 

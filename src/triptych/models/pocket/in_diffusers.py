@@ -20,6 +20,7 @@ from triptych.flow import velocity_from_data
 from triptych.models.pocket.attention import KeysAndValues
 from triptych.models.pocket.blocks import last_norm, rotary_angles
 from triptych.models.pocket.detail import DetailHead
+from triptych.models.pocket.fits import FitHead
 from triptych.models.pocket.lastheads import LastHeads
 from triptych.models.pocket.moves import MoveHead
 from triptych.models.pocket.transformer import FIRST_REFERENCE_FRAME, PocketTransformer, with_places
@@ -63,17 +64,20 @@ class PocketInDiffusers(Flux2Transformer2DModel):
 
     detail: DetailHead | None
     moves: MoveHead | None
+    fits: FitHead | None
 
     def add_last(self, transformer: PocketTransformer) -> None:
         """Have the heads that `transformer` has at its end."""
-        self.detail = self.moves = None
+        self.detail = self.moves = self.fits = None
         self._heard: dict[str, Tensor] = {}
         width, channels = transformer.x_embedder.out_features, transformer.proj_out.out_features
         if transformer.detail is not None:
             self.detail = DetailHead(width=width, channels=channels, head_width=transformer.detail.head_width)
         if transformer.moves is not None:
             self.moves = MoveHead(width=width, channels=channels, count=transformer.moves.count)
-        if transformer.detail is not None or transformer.moves is not None:
+        if transformer.fits is not None:
+            self.fits = FitHead(width=width, channels=channels)
+        if any(head is not None for head in (self.detail, self.moves, self.fits)):
             self.single_transformer_blocks[-1].register_forward_hook(self._listener("both"))
             self.norm_out.register_forward_hook(self._listener("answer"))
 
@@ -91,7 +95,7 @@ class PocketInDiffusers(Flux2Transformer2DModel):
             return clean
         count = given.shape[1]
         axes, places = tuple(self.config["axes_dims_rope"]), places.float()
-        last = LastHeads(detail=self.detail, moves=self.moves, head_width=sum(axes))
+        last = LastHeads(detail=self.detail, moves=self.moves, fits=self.fits, head_width=sum(axes))
         rotary = rotary_angles(places, axes)
         if mode == "extract":
             zero = self._level(clean.new_zeros(len(clean)))

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from triptych.models.pocket.attention import KeysAndValues, Rotary
 from triptych.models.pocket.detail import DetailHead
+from triptych.models.pocket.fits import FitHead
 from triptych.models.pocket.moves import MoveHead
 
 __all__ = ["LastHeads"]
@@ -15,10 +16,11 @@ __all__ = ["LastHeads"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastHeads:
-    """Those of a network that has them: what they keep of references, and what they add to an answer."""
+    """Those of a network that has them: what they keep of references, and what they make of an answer."""
 
     detail: DetailHead | None
     moves: MoveHead | None
+    fits: FitHead | None
     head_width: int
 
     def kept(
@@ -34,6 +36,8 @@ class LastHeads:
             own.append(self.detail.kept(stream, tokens, rotary))
         if self.moves is not None:
             own.append(self.moves.kept(stream, tokens, places, head_width=self.head_width))
+        if self.fits is not None:
+            own.append(self.fits.kept(stream, tokens, places, head_width=self.head_width))
         return tuple(own)
 
     def added(
@@ -50,4 +54,6 @@ class LastHeads:
             clean = clean + self.detail(stream, next(known), rotary)
         if self.moves is not None:
             clean = clean + self.moves(stream, next(known), places)
+        if self.fits is not None:
+            clean = self.fits(clean, stream, next(known), places)
         return clean

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from triptych.models.pocket.attention import KeysAndValues
 from triptych.models.pocket.blocks import DoubleBlock, Modulation, SingleBlock, TimeEmbedding, last_norm, rotary_angles
 from triptych.models.pocket.detail import DetailHead
+from triptych.models.pocket.fits import FitHead
 from triptych.models.pocket.lastheads import LastHeads
 from triptych.models.pocket.moves import MoveHead
 
@@ -49,7 +50,8 @@ class PocketTransformer(nn.Module):
     """FLUX.2's network at small size, which predicts the clean tokens (Li and He 2025, arXiv:2511.13720).
 
     Its weights are called as in `diffusers.Flux2Transformer2DModel`; `triptych.models.pocket.in_diffusers` puts them
-    there. `detail` adds a `DetailHead` and `moves` a `MoveHead` of so many heads, which FLUX.2 has not.
+    there. `detail` adds a `DetailHead`, `moves` a `MoveHead` of so many heads and `fits` a `FitHead`, which FLUX.2 has
+    not.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class PocketTransformer(nn.Module):
         text_width: int,
         detail: bool = False,
         moves: int = 0,
+        fits: bool = False,
     ) -> None:
         super().__init__()
         self.axes = (head_width // 4,) * 4
@@ -79,12 +82,13 @@ class PocketTransformer(nn.Module):
         self.proj_out = nn.Linear(width, out_channels, bias=False)
         self.detail = DetailHead(width=width, channels=out_channels, head_width=head_width) if detail else None
         self.moves = MoveHead(width=width, channels=out_channels, count=moves) if moves else None
+        self.fits = FitHead(width=width, channels=out_channels) if fits else None
         self._checkpoints = False
 
     @property
     def last(self) -> LastHeads:
         """The heads that read the references' tokens once more."""
-        return LastHeads(detail=self.detail, moves=self.moves, head_width=sum(self.axes))
+        return LastHeads(detail=self.detail, moves=self.moves, fits=self.fits, head_width=sum(self.axes))
 
     @property
     def device(self) -> torch.device:

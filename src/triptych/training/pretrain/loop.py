@@ -35,7 +35,7 @@ from triptych.training.pretrain.course import Course, pretraining_core
 from triptych.training.pretrain.muon import GramMuon
 from triptych.training.pretrain.objective import Draw, page_loss
 from triptych.training.pretrain.recipe import PretrainRecipe
-from triptych.training.pretrain.symmetries import begin_moves
+from triptych.training.pretrain.symmetries import begin_heads
 from triptych.training.pretrain.transplant import transplant
 from triptych.training.recipe import Precision
 from triptych.training.running import accelerator_on, arithmetic
@@ -175,9 +175,10 @@ def _network(
         facts: dict[str, Any] = _code(codec_weights) | sizes
         network = PocketNetwork(PocketConfig(**facts))
         network.codec.load_state_dict(codec_weights)
-        begin_moves(network)
+        begin_heads(network)
         return network
-    network = pocket_to_begin_from(start, detail=recipe.sizes.detail, moves=recipe.sizes.moves)
+    sizes = recipe.sizes
+    network = pocket_to_begin_from(start, detail=sizes.detail, moves=sizes.moves, fits=sizes.fits)
     if codec_weights is None:
         return network
     if _code(codec_weights) == {"codec": network.config.codec, "channels": network.config.channels}:
@@ -196,15 +197,16 @@ def _network(
     return transplant(network.eval(), moved.eval(), to_unit(torch.from_numpy(np.stack(squares))[None]))[0]
 
 
-def pocket_to_begin_from(start: Path, *, detail: bool = False, moves: int = 0) -> PocketNetwork:
-    """The pocket of a file, with a new detail head and `moves` new heads of a move head where it has none."""
+def pocket_to_begin_from(start: Path, *, detail: bool = False, moves: int = 0, fits: bool = False) -> PocketNetwork:
+    """The pocket of a file, with the heads asked for where it has none: `moves` is how many of the move head."""
     old = pocket_network(start)
-    config = replace(old.config, detail=old.config.detail or detail, moves=old.config.moves or moves)
-    if config == old.config:
+    had = old.config
+    config = replace(had, detail=had.detail or detail, moves=had.moves or moves, fits=had.fits or fits)
+    if config == had:
         return old
     network = PocketNetwork(config)
     network.codec.load_state_dict(old.codec.state_dict())
-    begin_moves(network)
+    begin_heads(network)
     network.load_state_dict(network.state_dict() | old.state_dict())  # the new heads' weights are their own
     return network
 

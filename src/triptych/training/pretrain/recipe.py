@@ -58,6 +58,7 @@ class Sizes(_Strict):
     vocabulary: int = 6000
     detail: bool = False
     moves: int = Field(default=0, ge=0)
+    fits: bool = False
 
 
 class PretrainRecipe(_Strict):

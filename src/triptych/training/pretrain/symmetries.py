@@ -1,4 +1,4 @@
-"""What the heads of a new `MoveHead` begin as: symmetries of the square that are asked for most, and the same place."""
+"""What the heads at the end of a new network begin as: a move head with the symmetries that are asked for most."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from triptych.models.pocket.backbone import PocketNetwork
 from triptych.models.pocket.klt import FACTOR, KltCodec
 from triptych.models.pocket.moves import SHARES, WAVES, MoveHead
 
-__all__ = ["begin_moves"]
+__all__ = ["begin_heads"]
 
 _SHARPNESS, _FAINT = 4.0, 0.5
 """Of a symmetry's attention, and of heads that begin at the same place, free to learn another."""
@@ -40,14 +40,19 @@ _SYMMETRIES = (
 
 
 @torch.no_grad()
-def begin_moves(network: PocketNetwork) -> None:
-    """Have the new move head of `network` look where mirrored and turned pictures are; its gains stay at zero.
+def begin_heads(network: PocketNetwork) -> None:
+    """Have new heads of `network` read the codec's tokens: a fit head as pixels, a move head by where they are.
 
-    A head finds the patch by its place and turns what is in it by the codec's own linear transform, so that all there
-    is to learn is when. Only the second codec is linear enough; with another the heads begin blank.
+    A move head looks where mirrored and turned pictures are, and its gains stay at zero. It finds the patch by its
+    place and turns what is in it by the codec's own linear transform, so that all there is to learn is when. Only the
+    second codec is linear; with another the heads begin blank.
     """
-    moves, codec = network.transformer.moves, network.codec
-    if moves is None or not isinstance(codec, KltCodec):
+    moves, fits, codec = network.transformer.moves, network.transformer.fits, network.codec
+    if not isinstance(codec, KltCodec):
+        return
+    if fits is not None:
+        fits.read_tokens_of(codec)
+    if moves is None:
         return
     beginnings = [*_SYMMETRIES[: moves.count], *[_SAME] * (moves.count - len(_SYMMETRIES))]
     _begin(moves, codec, beginnings)

@@ -1,0 +1,84 @@
+"""What happened between two pictures, to the places of pixels and to their colours, and the same done to a third."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from triptych.models.pocket.registration import Affine, register, warp
+from triptych.models.pocket.regression import RIDGES, Moments, moments
+
+__all__ = ["Change", "by_least_squares", "change_between", "done_to", "first_ridges"]
+
+_POOR, _BETTER = 2e-3, 0.25
+"""Error of colours alone from which on it is asked whether pixels moved, and the share of it that may remain then."""
+_MOVED_IN_TRAINING = 4
+"""Pages of a batch that are registered in training, where it would cost most of the time: it is learnt from few."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Of pages: where pixels went, what became of their colours there, and the mean squared error of telling it so."""
+
+    places: Affine
+    colours: Moments
+    error: Float[Tensor, " batch"]
+
+
+def first_ridges() -> Float[Tensor, " features"]:
+    """What features are shrunk by before anything is learnt."""
+    return torch.cat([torch.full((count,), ridge) for ridge, count in RIDGES.items()])
+
+
+def change_between(
+    before: Float[Tensor, "batch 3 height width"],
+    after: Float[Tensor, "batch 3 height width"],
+    ridge: Float[Tensor, " features"],
+) -> Change:
+    """What made `after` of `before`, in [-1, 1]: colours alone, and where they do not tell it, places first."""
+    colours = moments(before, after)
+    error = colours.solve(ridge).error
+    still = torch.eye(2, 3).to(before).repeat(len(before), 1, 1)
+    asked = (error > _POOR).nonzero()[:, 0]
+    if torch.is_grad_enabled():
+        asked = asked[:_MOVED_IN_TRAINING]
+    if not len(asked):
+        return Change(places=still, colours=colours, error=error)
+    maps = still.index_put((asked,), register(before[asked], after[asked]))
+    moved, inside = warp(before, maps)
+    anew = moments(moved, after, inside)
+    left = anew.solve(ridge).error
+    better = _are_moved(maps) & (left < _BETTER * error)
+    return Change(
+        places=torch.where(better[:, None, None], maps, still),
+        colours=anew.where(better, colours),
+        error=torch.where(better, left, error),
+    )
+
+
+def done_to(
+    pixels: Float[Tensor, "batch 3 height width"], places: Affine
+) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch 1 height width"]]:
+    """The pixels moved, and 1 where there is something; those of pages where nothing moves are exactly the same."""
+    moved, everywhere = _are_moved(places)[:, None, None, None], torch.ones_like(pixels[:, :1])
+    if not bool(moved.any()):
+        return pixels, everywhere
+    there, inside = warp(pixels, places)
+    return torch.where(moved, there, pixels), torch.where(moved, inside, everywhere)
+
+
+def by_least_squares(
+    before: Float[Tensor, "1 3 height width"],
+    after: Float[Tensor, "1 3 height width"],
+    pixels: Float[Tensor, "1 3 height width"],
+) -> Float[Tensor, "1 3 height width"]:
+    """What one example makes of a picture with no network at all; where nothing comes from, the example's answer."""
+    ridge = first_ridges().to(before)
+    change = change_between(before, after, ridge)
+    moved, inside = done_to(pixels, change.places)
+    return torch.where(inside > 0, change.colours.solve(ridge).applied(moved), after)
+
+
+def _are_moved(places: Affine) -> Tensor:
+    return (places != torch.eye(2, 3).to(places)).any(dim=2).any(dim=1)

@@ -1,0 +1,180 @@
+"""The fit head: what the examples did to places and colours, found by least squares and done to the condition.
+
+A filter shown by one example is a function of each pixel, and a crop one of its place; a network this narrow tells such
+a function only roughly. Least squares tells it exactly: where the example's pixels went, and what became of their
+colours, a ridge regression within the forward pass as in mesa-layers (von Oswald et al. 2023, arXiv:2309.05858). The
+network learns what it is for: which two pictures are an example, which picture is meant, how far to shrink, and where
+to take the answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from triptych.models.pocket.attention import KeysAndValues, heads
+from triptych.models.pocket.changes import Change, change_between, done_to, first_ridges
+from triptych.models.pocket.klt import FACTOR, KltCodec
+from triptych.models.pocket.registration import Affine
+from triptych.models.pocket.regression import Fit, Moments
+
+__all__ = ["FitHead", "Pictures"]
+
+_CONTENT = 16
+"""Numbers that a picture is recognised by."""
+_FLOOR = 1e-4
+"""Squared error below which one fit is as good as another: 46 dB."""
+_UNSEEN = 2e-6
+"""Variance of the noise that Bayesian regression would suppose; with the ridge it says how far weights may be off."""
+_OWN_FIRST, _CERTAIN, _TRUST, _ENOUGH = 4.0, 12.0, 4.0, 2.3
+"""What a new head goes by: a slot's condition is the first reference; orders of magnitude of a fit's error count for so
+much, for which pair is an example and for the blend; and at an error of 10^-2.3, 29 dB, half of the fit is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Where each picture's tokens stand in a sequence, and its rows and columns of tokens."""
+
+    parts: tuple[tuple[slice, int, int], ...]
+
+    @classmethod
+    def at(cls, places: Float[Tensor, "tokens 4"]) -> "Pictures":
+        """Those of tokens at (frame, row, column, 0), picture by picture in row order."""
+        parts, first = [], 0
+        for count in places[:, 0].unique_consecutive(return_counts=True)[1].tolist():
+            columns = round(float((places[first : first + count, 2].max() - places[first, 2]).detach())) + 1
+            parts.append((slice(first, first + count), count // columns, columns))
+            first += count
+        return cls(tuple(parts))
+
+
+class FitHead(nn.Module):
+    """Blends the answer's tokens with what the examples' fit makes of the condition, as far as that may be trusted."""
+
+    basis: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, *, width: int, channels: int) -> None:
+        super().__init__()
+        patch = FACTOR * FACTOR * 3
+        self.register_buffer("basis", torch.zeros(patch, channels))
+        self.register_buffer("mean", torch.zeros(patch))
+        self.register_buffer("scale", torch.ones(channels))
+        self.to_q, self.to_k = nn.Linear(width, _CONTENT), nn.Linear(width, _CONTENT)
+        self.is_example = nn.Linear(2 * _CONTENT, 1)
+        self.trusts = nn.Linear(width, channels)
+        self.ridge = nn.Parameter(first_ridges().log())
+        self.by_error = nn.Parameter(torch.tensor((_CERTAIN, _TRUST)))
+        """How much an order of magnitude of the error counts: for which pictures are an example, and for the blend."""
+        self.own_first = nn.Parameter(torch.tensor(_OWN_FIRST))
+        self.unseen = nn.Parameter(torch.tensor(_UNSEEN).log())
+        for layer in (self.to_q, self.is_example, self.trusts):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        nn.init.constant_(self.trusts.bias, -_TRUST * _ENOUGH)
+
+    @torch.no_grad()
+    def read_tokens_of(self, codec: KltCodec) -> None:
+        """Take the codec's linear transform, in which the tokens are."""
+        for name in ("basis", "mean", "scale"):
+            getattr(self, name).copy_(getattr(codec, name))
+
+    def kept(
+        self,
+        stream: Float[Tensor, "batch reference wide"],
+        tokens: Float[Tensor, "batch reference channels"],
+        places: Float[Tensor, "reference 4"],
+        *,
+        head_width: int,
+    ) -> KeysAndValues:
+        """What is kept of references, in the shape of a block's keys and values: content and places, and tokens."""
+        where = places.to(stream.dtype).expand(len(stream), -1, -1)
+        keys = torch.cat((self.to_k(stream), where), dim=2)
+        width = stream.shape[-1]
+        known, values = (nn.functional.pad(each, (0, width - each.shape[-1])) for each in (keys, tokens))
+        return heads(known, head_width), heads(values, head_width)
+
+    def forward(
+        self,
+        clean: Float[Tensor, "batch target channels"],
+        stream: Float[Tensor, "batch target wide"],
+        kept: KeysAndValues,
+        places: Float[Tensor, "target 4"],
+    ) -> Float[Tensor, "batch target channels"]:
+        """The answer's tokens, blended with the fit's; as they are where no two references are of one size."""
+        known, values = (each.flatten(2) for each in kept)
+        pictures = Pictures.at(known[0, :, _CONTENT : _CONTENT + 4].float())
+        asked, trust = self.to_q(stream).float(), self.trusts(stream).float()
+        tokens, keys = values[..., : len(self.scale)].float(), known[..., :_CONTENT].float()
+        with torch.autocast(stream.device.type, enabled=False):
+            seen = [self._pixels(tokens[:, part], rows) for part, rows, _ in pictures.parts]
+            content = torch.stack([keys[:, part].mean(dim=1) for part, *_ in pictures.parts], dim=1)
+            found = self._found(seen, content)
+            if found is None:
+                return clean
+            slots = Pictures.at(places)
+            source = self._source(asked, content, tokens, pictures, slots)
+            told, error = self._told(source, *found, slots)
+            gate = trust - self.by_error[1] * (error + _FLOOR).log10()[:, :, None]
+            return clean + (gate.sigmoid() * (told - clean)).to(clean.dtype)
+
+    def _found(self, seen: Sequence[Tensor], content: Tensor) -> tuple[Fit, Affine] | None:
+        """What all that are examples did, each as far as it is one; None where no two pictures could be."""
+        ridge = self.ridge.float().exp()
+        examples: list[Change] = []
+        scores = []
+        for first in range(1, len(seen) - 1):  # the page's own condition comes first, and is the example of nothing
+            before, after = seen[first], seen[first + 1]
+            if before.shape != after.shape:
+                continue
+            examples.append(change_between(before, after, ridge))
+            both = content[:, first : first + 2].flatten(1)
+            scores.append(
+                self.is_example(both.to(self.is_example.weight.dtype))[:, 0].float()
+                - self.by_error[0] * (examples[-1].error + _FLOOR).log10()
+            )
+        if not examples:
+            return None
+        shares = torch.stack(scores).softmax(dim=0)
+        colours = Moments.blended([each.colours for each in examples], shares).solve(ridge)
+        best = shares.argmax(dim=0)
+        return colours, torch.stack([each.places for each in examples])[best, torch.arange(len(best))]
+
+    def _source(
+        self, asked: Tensor, content: Tensor, tokens: Tensor, pictures: Pictures, slots: Pictures
+    ) -> Float[Tensor, "batch target channels"]:
+        """The tokens of the picture that each place of the answer is made of, as its stream says."""
+        alike = einsum(asked, content, "b t k, b p k -> b t p") * _CONTENT**-0.5
+        first = torch.zeros(content.shape[1], device=alike.device)
+        first[0] = 1
+        shares = (alike + self.own_first * first).softmax(dim=-1)
+        found = []
+        for part, rows, _ in pictures.parts:
+            grid = rearrange(tokens[:, part], "b (h w) c -> b c h w", h=rows)
+            sizes = [(own_rows, own_columns) for _, own_rows, own_columns in slots.parts]
+            fitting = [grid if grid.shape[2:] == size else functional.interpolate(grid, size) for size in sizes]
+            found.append(torch.cat([each.flatten(2) for each in fitting], dim=2))
+        return einsum(shares, torch.stack(found), "b t p, p b c t -> b t c")
+
+    def _told(
+        self, source: Tensor, colours: Fit, places: Affine, slots: Pictures
+    ) -> tuple[Float[Tensor, "batch target channels"], Float[Tensor, "batch target"]]:
+        """What the fit makes of the source, in tokens, and the error to be expected of each."""
+        told, errors = [], []
+        for part, rows, columns in slots.parts:
+            pixels = self._pixels(source[:, part], rows)
+            there, inside = done_to(pixels, places)
+            patches = rearrange(colours.applied(there), "b c (h p) (w q) -> b (h w) (p q c)", p=FACTOR, w=columns)
+            told.append((patches - self.mean.float()) @ self.basis.float() / self.scale.float())
+            expected = colours.expected_error(there, self.unseen.float().exp(), side=FACTOR)
+            errors.append(expected + functional.avg_pool2d(1 - inside, FACTOR).flatten(1))
+        return torch.cat(told, dim=1), torch.cat(errors, dim=1)
+
+    def _pixels(self, tokens: Tensor, rows: int) -> Float[Tensor, "batch 3 height width"]:
+        patches = (tokens * self.scale.float()) @ self.basis.T.float() + self.mean.float()
+        return rearrange(patches, "b (h w) (p q c) -> b c (h p) (w q)", h=rows, p=FACTOR, q=FACTOR)

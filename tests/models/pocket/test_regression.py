@@ -1,0 +1,80 @@
+"""Least squares tells a filter from one photograph, does it to another, and knows what it has not seen."""
+
+from collections.abc import Callable
+
+import pytest
+import skimage.data
+import torch
+from PIL import Image, ImageEnhance, ImageOps
+from torch import Tensor
+
+from triptych.models.pocket.changes import by_least_squares, change_between, first_ridges
+from triptych.models.pocket.regression import RIDGES, moments, pixel_features
+from triptych.sampling.encode import pixels
+
+
+def _photograph(array: object) -> Image.Image:
+    return Image.fromarray(array).convert("RGB").resize((128, 128), Image.Resampling.LANCZOS)
+
+
+def _decibels(a: Tensor, b: Tensor) -> float:
+    return float(-10 * ((a - b).square().mean() / 4).log10())
+
+
+def _warm(picture: Image.Image) -> Image.Image:
+    red, green, blue = picture.split()
+    return Image.merge("RGB", (red.point(lambda v: min(255, v * 1.2)), green, blue.point(lambda v: v * 0.7)))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        _warm,
+        ImageOps.invert,
+        lambda picture: ImageOps.grayscale(picture).convert("RGB"),
+        lambda picture: ImageEnhance.Color(picture).enhance(0.3),
+        lambda picture: picture.point(lambda v: 255 * (v / 255) ** 1.8),
+        lambda picture: Image.merge("RGB", picture.split()[::-1]),
+        lambda picture: ImageOps.mirror(_warm(picture)),
+    ],
+    ids=["warm", "negative", "grey", "pale", "gamma", "channels swapped", "warm and mirrored"],
+)
+def test_filter_of_one_photograph_is_done_to_another(rule: Callable[[Image.Image], Image.Image]) -> None:
+    example, other = _photograph(skimage.data.coffee()), _photograph(skimage.data.astronaut())
+    told = by_least_squares(pixels(example), pixels(rule(example)), pixels(other))
+    right = pixels(rule(other))
+    assert _decibels(told, right) > 26
+    assert _decibels(told, right) > _decibels(pixels(other), right) + 6
+
+
+def test_as_many_ridges_as_features() -> None:
+    assert sum(RIDGES.values()) == pixel_features(torch.zeros(1, 3, 16, 16)).shape[1]
+
+
+def test_error_is_expected_where_the_example_showed_no_such_colour() -> None:
+    blue = torch.zeros(1, 3, 64, 64)
+    blue[:, 2] = torch.linspace(-1, 1, 64)
+    fitted = moments(blue, -blue).solve(first_ridges())
+    both = torch.cat((blue[..., :32], pixels(_photograph(skimage.data.coffee()))[:, :, :64, 64:96]), dim=3)
+    expected = fitted.expected_error(both, torch.tensor(2e-6), side=16).view(4, 4)
+    assert expected[:, 2:].min() > 10 * expected[:, :2].max()
+
+
+def test_pixels_that_do_not_count_say_nothing() -> None:
+    before, after = (pixels(_photograph(array)) for array in (skimage.data.coffee(), skimage.data.astronaut()))
+    counts = torch.zeros(1, 1, 128, 128)
+    counts[..., :64] = 1
+    spoilt = torch.where(counts > 0, after, torch.randn(1, 3, 128, 128))
+    for one, other in zip(
+        (moments(before, after, counts)).solve(first_ridges()).weights,
+        (moments(before, spoilt, counts)).solve(first_ridges()).weights,
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_what_colours_tell_is_not_taken_for_a_move() -> None:
+    before = pixels(_photograph(skimage.data.chelsea()))
+    change = change_between(before, -before, first_ridges())
+    torch.testing.assert_close(change.places, torch.eye(2, 3)[None])
+    assert float(change.error[0]) < 1e-4
