@@ -210,6 +210,7 @@ def test_public_surface_is_held():
         "Layout",
         "LoadOptions",
         "MakesPictures",
+        "NamedBox",
         "Page",
         "PageSet",
         "Panel",

@@ -12,7 +12,7 @@ from PIL import Image
 
 from triptych.errors import ImageError, OutputError, PageError
 from triptych.images import read_png_text, save_png
-from triptych.page import Layout, Page, Panel, Role, condition, slot
+from triptych.page import Layout, NamedBox, Page, Panel, Role, condition, slot
 from triptych.pagefile import load_page, page_from_record, page_record, save_page
 from triptych.pageschema import MAX_TEXT_CHARS, page_schema
 
@@ -48,7 +48,23 @@ def pages(slots: st.SearchStrategy[Panel], context: st.SearchStrategy[tuple[Page
     )
 
 
-any_page = pages(open_slots, st.lists(pages(answered_slots, st.just(())), max_size=2).map(tuple))
+boxes = st.lists(
+    st.builds(
+        NamedBox,
+        name=st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,9}", fullmatch=True),
+        corners=st.tuples(st.floats(0, 0.4), st.floats(0, 0.4), st.floats(0.5, 1), st.floats(0.5, 1)),
+        words=texts,
+    ),
+    max_size=3,
+    unique_by=lambda box: box.name,
+).map(tuple)
+boxed_page = st.builds(
+    lambda slots, given, wanted: Page(panels=(replace(slots[0], boxes=given), replace(slots[1], boxes=wanted))),
+    st.tuples(conditions, open_slots),
+    boxes,
+    boxes,
+)
+any_page = boxed_page | pages(open_slots, st.lists(pages(answered_slots, st.just(())), max_size=2).map(tuple))
 
 
 def written(folder: Path, data: Any, name: str = "page.yaml") -> Path:

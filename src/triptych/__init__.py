@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from triptych.models.loading import load
     from triptych.models.options import LoadOptions
     from triptych.models.slot_skills import SlotSkills
-    from triptych.page import Layout, Page, Panel, Role, condition, slot
+    from triptych.page import Layout, NamedBox, Page, Panel, Role, condition, slot
     from triptych.pagefile import load_page, save_page
     from triptych.prompts import write_prompt
     from triptych.sampling import (
@@ -63,6 +63,7 @@ __all__ = [
     "Layout",
     "LoadOptions",
     "MakesPictures",
+    "NamedBox",
     "Page",
     "PageSet",
     "Panel",
@@ -131,7 +132,7 @@ _ROOMS = {
     "triptych.models.loading": ("load",),
     "triptych.models.options": ("LoadOptions",),
     "triptych.models.slot_skills": ("SlotSkills",),
-    "triptych.page": ("Layout", "Page", "Panel", "Role", "condition", "slot"),
+    "triptych.page": ("Layout", "NamedBox", "Page", "Panel", "Role", "condition", "slot"),
     "triptych.pagefile": ("load_page", "save_page"),
     "triptych.prompts": ("write_prompt",),
     "triptych.sampling": (

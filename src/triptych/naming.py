@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 
+from triptych.boxtable import with_boxes
 from triptych.page import Page
 from triptych.prompts import Prompt, find_template, write_prompt
 
@@ -23,10 +24,13 @@ def named_prompt(page: Page, name: str) -> Prompt:
 
     Pictures are counted as they are shown: the page's own, then those of its examples. A page's only slot needs no tag;
     of several, each keeps its own. A template other than `panels` is what an adapter was trained with: its text stays.
+    Boxes follow as a table.
     """
     # Also refuses texts that have tags in them, as for any other backbone.
     prompt = write_prompt(page)
-    return prompt if page.template != _PLAIN else replace(prompt, text="\n".join(filter(None, _lines(page, name))))
+    if page.template == _PLAIN:
+        prompt = replace(prompt, text="\n".join(filter(None, _lines(page, name))))
+    return with_boxes(prompt, page, [name_picture(name, number) for number in range(1, len(page.conditions) + 1)])
 
 
 def _lines(page: Page, name: str) -> Iterator[str]:

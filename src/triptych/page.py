@@ -1,6 +1,8 @@
 """The page: panels, roles and layout as frozen values. The one description of a task, from data to saved skill."""
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -8,10 +10,12 @@ from PIL.Image import Image
 
 from triptych.errors import PageError
 
-__all__ = ["MAX_CONDITIONS", "MAX_SLOTS", "Layout", "Page", "Panel", "Role", "condition", "slot"]
+__all__ = ["MAX_CONDITIONS", "MAX_SLOTS", "Layout", "NamedBox", "Page", "Panel", "Role", "condition", "slot"]
 
 MAX_CONDITIONS = 16
 MAX_SLOTS = 8
+_BOX_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_LEAST_SIDE = 0.01
 
 
 class Role(StrEnum):
@@ -34,6 +38,34 @@ class Layout(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NamedBox:
+    """Where one thing stands: in a slot, where it is wanted; in a condition, where it is.
+
+    Instructions speak of it as `<name>`. One name in a condition and in a slot is one thing, which moves.
+    """
+
+    name: str
+    """A letter, then letters, digits and underscores, such as `cup_1`."""
+    corners: tuple[float, float, float, float]
+    """Left, top, right and bottom, as parts of the picture's width and height from 0 to 1."""
+    words: str = ""
+    """What stands there."""
+
+    def __post_init__(self) -> None:
+        if not _BOX_NAME.fullmatch(self.name):
+            raise PageError(
+                f"box {self.name!r}: a name is a letter, then letters, digits and underscores, such as cup_1."
+            )
+        left, top, right, bottom = self.corners
+        inside = all(0 <= part <= 1 for part in self.corners)
+        if not inside or right - left < _LEAST_SIDE or bottom - top < _LEAST_SIDE:
+            raise PageError(
+                f"box {self.name!r} has corners {list(self.corners)}; left, top, right and bottom are from 0 to 1, "
+                f"and its sides are at least {_LEAST_SIDE} of the picture's."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
     """One cell of a page.
 
@@ -50,6 +82,8 @@ class Panel:
     size_px: tuple[int, int] | None = None
     """Width and height wanted of a slot; None takes the page's size."""
     rejected: tuple[Image, ...] = ()
+    boxes: tuple[NamedBox, ...] = ()
+    """Where things stand in its picture, for backbones that read boxes."""
 
     def __post_init__(self) -> None:
         if self.is_slot and self.image is not None:
@@ -68,6 +102,7 @@ class Panel:
                     f"{name} has mode {picture.mode!r}; it must be {' or '.join(held)}. Read files with "
                     "triptych.images, which lays what is transparent on white."
                 )
+        _refuse_twice(self.boxes, "the panel")
         if self.size_px is not None and min(self.size_px) < 1:
             raise PageError(f"slot size {self.size_px[0]}x{self.size_px[1]} px; both sides must be at least 1.")
 
@@ -81,14 +116,28 @@ class Panel:
         return self.answer if self.is_slot else self.image
 
 
-def condition(image: Image, instruction: str = "", *, role: Role = Role.SUBJECT) -> Panel:
+def _refuse_twice(boxes: Sequence[NamedBox], where: str) -> None:
+    name, count = Counter(box.name for box in boxes).most_common(1)[0] if boxes else ("", 0)
+    if count > 1:
+        raise PageError(f"{where} has {count} boxes named {name!r}; give each thing its own name.")
+
+
+def condition(
+    image: Image, instruction: str = "", *, role: Role = Role.SUBJECT, boxes: tuple[NamedBox, ...] = ()
+) -> Panel:
     """A panel whose image is given."""
-    return Panel(role=role, image=image, instruction=instruction)
+    return Panel(role=role, image=image, instruction=instruction, boxes=boxes)
 
 
-def slot(instruction: str = "", *, answer: Image | None = None, size_px: tuple[int, int] | None = None) -> Panel:
+def slot(
+    instruction: str = "",
+    *,
+    answer: Image | None = None,
+    size_px: tuple[int, int] | None = None,
+    boxes: tuple[NamedBox, ...] = (),
+) -> Panel:
     """A panel to be generated."""
-    return Panel(role=Role.SLOT, answer=answer, instruction=instruction, size_px=size_px)
+    return Panel(role=Role.SLOT, answer=answer, instruction=instruction, size_px=size_px, boxes=boxes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +163,11 @@ class Page:
             raise PageError(f"the page has {slots} slots; it needs 1 to {MAX_SLOTS}.")
         if self.gutter_px < 0:
             raise PageError(f"gutter_px is {self.gutter_px}; it must be 0 or more.")
+        for panels, kind in ((self.conditions, "conditions"), (self.slots, "slots")):
+            _refuse_twice([box for panel in panels for box in panel.boxes], f"the page, among its {kind},")
         for number, example in enumerate(self.context, 1):
+            if example.has_boxes:
+                raise PageError(f"example page {number} has boxes; only the page's own panels can have them.")
             if example.context:
                 raise PageError(f"example page {number} has example pages of its own; examples do not nest.")
             if not example.is_answered:
@@ -127,6 +180,10 @@ class Page:
     @property
     def slots(self) -> tuple[Panel, ...]:
         return tuple(panel for panel in self.panels if panel.is_slot)
+
+    @property
+    def has_boxes(self) -> bool:
+        return any(panel.boxes for panel in self.panels)
 
     @property
     def is_answered(self) -> bool:

@@ -17,11 +17,19 @@ from triptych.errors import PageError
 from triptych.files import write_atomic
 from triptych.images import bare_bytes, load_image, picture_format, png_bytes, read_image
 from triptych.originals import remember
-from triptych.page import Page, Panel, Role
+from triptych.page import NamedBox, Page, Panel, Role
 from triptych.pageschema import ExampleEntry, PageEntry, PanelEntry, check_entry, check_suffix, read_entry
 from triptych.prompts import template_names
 
-__all__ = ["confined_path", "load_page", "page_from_entry", "page_from_record", "page_record", "save_page"]
+__all__ = [
+    "box_records",
+    "confined_path",
+    "load_page",
+    "page_from_entry",
+    "page_from_record",
+    "page_record",
+    "save_page",
+]
 
 
 class _Dumper(yaml.SafeDumper):
@@ -203,6 +211,10 @@ def _panel(entry: PanelEntry, where: str, decode: _Decode) -> Panel:
         wrong = "size_px", f"only a slot can have a size, and the role is {role.value!r}"
     if wrong:
         raise PageError(f"{where}, key {wrong[0]!r}: {wrong[1]}.")
+    try:
+        boxes = tuple(NamedBox(name=box.name, corners=box.corners, words=box.words) for box in entry.boxes)
+    except PageError as error:
+        raise PageError(f"{where}, key 'boxes': {error}") from error
     return Panel(
         role=role,
         image=None if entry.image is None else decode(entry.image, f"{where}, key 'image'"),
@@ -212,7 +224,13 @@ def _panel(entry: PanelEntry, where: str, decode: _Decode) -> Panel:
         ),
         instruction=entry.instruction,
         size_px=entry.size_px,
+        boxes=boxes,
     )
+
+
+def box_records(panel: Panel) -> list[dict[str, Any]]:
+    """A panel's boxes as data."""
+    return [{"name": box.name, "corners": box.corners, "words": box.words} for box in panel.boxes]
 
 
 def _dumped(page: Page, encode: _Encode) -> dict[str, Any]:
@@ -242,6 +260,7 @@ def _entry(page: Page, encode: _Encode, prefix: str) -> dict[str, Any]:
                 ],
                 "instruction": panel.instruction,
                 "size_px": panel.size_px,
+                "boxes": box_records(panel),
             }
             for number, panel in enumerate(page.panels, 1)
         ],

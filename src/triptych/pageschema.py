@@ -14,6 +14,7 @@ from triptych.page import MAX_CONDITIONS, MAX_SLOTS, Layout, Role
 
 __all__ = [
     "MAX_TEXT_CHARS",
+    "BoxEntry",
     "ExampleEntry",
     "Name",
     "PageEntry",
@@ -46,6 +47,17 @@ class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+class BoxEntry(_Entry):
+    """Where one thing stands in a panel's picture."""
+
+    name: Annotated[str, Field(max_length=64)]
+    """What instructions call it, in angle brackets: a letter, then letters, digits and underscores."""
+    corners: tuple[float, float, float, float]
+    """Left, top, right and bottom, as parts of width and height from 0 to 1."""
+    words: Text = ""
+    """What stands there."""
+
+
 class PanelEntry(_Entry):
     """One panel: a condition if it has an image, a slot to be generated if it has none."""
 
@@ -61,6 +73,8 @@ class PanelEntry(_Entry):
     """What this panel shows or should show."""
     size_px: tuple[_Side, _Side] | None = None
     """Width and height wanted of a slot."""
+    boxes: Annotated[tuple[BoxEntry, ...], Field(max_length=64)] = ()
+    """Where things are wanted in a slot, or stand in a condition, for backbones that read boxes."""
 
 
 class ExampleEntry(_Entry):

@@ -224,6 +224,28 @@ def test_dry_run_prints_layout_prompt_tokens_cost_and_writes_nothing(triptych, f
         assert expected in result.stdout
 
 
+def test_generate_with_a_box_is_refused_by_a_backbone_that_reads_none(triptych, pocket_file, tmp_path):
+    result = triptych(
+        "generate", "--slot", "a cup", "--box", "cup_1=0.1,0.2,0.4,0.9 a cup", "--out", tmp_path / "out",
+        "--backbone", pocket_file,
+    )  # fmt: skip
+
+    assert result.exit_code == 2
+    assert "the page has boxes" in result.stderr and "leave boxes out" in result.stderr
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_dry_run_with_a_box_shows_it_and_the_prompt_that_has_it(triptych):
+    result = triptych(
+        "generate", "--slot", "a table", "--box", "cup_1=0.1,0.2,0.4,0.9 a cup", "--dry-run",
+        "--backbone", "black-forest-labs/flux-3-image-klein",
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    assert "box cup_1  0.1,0.2,0.4,0.9  a cup" in result.stdout
+    assert '{"id": "cup_1", "bbox": [200, 100, 900, 400], "desc": "a cup"}' in result.stdout
+
+
 def test_dry_run_of_a_known_backbone_computes_without_fetching_it(triptych, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triptych.cli.panels import PanelArgument, panel_from_word, take_panels
-from triptych.page import Role
+from triptych.page import NamedBox, Role
 
 _TEXTS = st.text(max_size=30).filter(lambda text: not text.startswith("-"))
+_CORNERS = st.tuples(st.floats(0, 0.4), st.floats(0, 0.4), st.floats(0.5, 1), st.floats(0.5, 1))
 _PANELS = st.lists(
     st.builds(PanelArgument, file=st.none() | st.from_regex(r"[a-z]{1,8}\.png", fullmatch=True).map(Path), text=_TEXTS),
     max_size=8,
@@ -79,3 +80,32 @@ def test_take_panels_in_a_wrong_order_says_what_is_missing(arguments, said):
 @given(panel=st.builds(PanelArgument, file=st.none() | st.text(min_size=1).map(Path), text=st.text()))
 def test_panel_argument_as_a_word_comes_back(panel):
     assert panel_from_word(panel.word) == panel
+
+
+@given(corners=_CORNERS, words=st.sampled_from(["", "a red cup", "größer = better, or 1,2,3,4"]))
+def test_take_panels_with_a_box_gives_it_to_the_panel_before_it(corners, words):
+    written = f"cup_1={','.join(map(repr, corners))} {words}"
+
+    panels, rest = take_panels(
+        ["--slot", "a cup", "--box", written, "--seed", "7", f"--box={written.replace('_1', '_2')}"]
+    )
+
+    boxes = tuple(NamedBox(name=name, corners=corners, words=words) for name in ("cup_1", "cup_2"))
+    assert panels == (PanelArgument(text="a cup", boxes=boxes),)
+    assert rest == ["--seed", "7"]
+    assert panel_from_word(panels[0].word) == panels[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("cup_1", "write NAME=LEFT,TOP,RIGHT,BOTTOM"),
+        ("cup_1=0,0,1", "write NAME=LEFT,TOP,RIGHT,BOTTOM"),
+        ("cup_1=a,b,c,d", "write NAME=LEFT,TOP,RIGHT,BOTTOM"),
+        ("cup_1=0,0,100,100", "from 0 to 1"),
+        ("=0,0,1,1", "a name is a letter"),
+    ],
+)
+def test_take_panels_with_what_is_no_box_says_how_one_is_written(value, said):
+    with pytest.raises(typer.BadParameter, match=said):
+        take_panels(["--slot", "--box", value])

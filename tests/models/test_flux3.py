@@ -10,9 +10,10 @@ from diffusers.loaders.lora_conversion_utils import _convert_non_diffusers_flux3
 from diffusers.loaders.single_file_utils import convert_flux3_transformer_checkpoint_to_diffusers
 from diffusers.modular_pipelines.flux3.before_denoise import Flux3PrepareLatentsStep, Flux3SetTimestepsStep
 from diffusers.modular_pipelines.flux3.encoders import Flux3TextEncoderStep
-from diffusers.modular_pipelines.flux3.prompt_upsampler import MAX_REFERENCES
+from diffusers.modular_pipelines.flux3.prompt_upsampler import MAX_REFERENCES, upsample_prompt
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import BatchEncoding
 
 import triptych as tt
 from tiny_flux3 import Speaker, blocks, flux3, latents, seen, write_flux3
@@ -30,9 +31,9 @@ from triptych.models.keyformats.layers import find_layer, layers_of
 from triptych.models.options import LoadOptions
 from triptych.models.reading import read
 from triptych.models.side_by_side import SideBySide
-from triptych.page import Page, condition, slot
+from triptych.page import NamedBox, Page, condition, slot
 from triptych.prompts import Prompt, PromptPart
-from triptych.sampling.encode import encode_text
+from triptych.sampling.encode import encode_text, prompt_of
 from triptych.training.loop import train
 
 ON_CPU = LoadOptions(device="cpu", dtype=torch.float32)
@@ -80,6 +81,53 @@ def test_flux3_equals_stock_blocks_with_references_in_their_own_words(name, dist
     if page.conditions:
         without = filled(backbone, alone, Conditioning.REFERENCE, steps=4, guidance=backbone.card.guidance)[0]
         assert (without - ours).abs().max() > 1e-2, "the conditions are heard"
+
+
+class Upsampler:
+    """Answers as the prompt upsampler does, which has nine thousand million parameters: with a caption it was given."""
+
+    device = "cpu"
+
+    def __init__(self, caption: str) -> None:
+        self.caption, self.request = caption, ""
+
+    def apply_chat_template(self, messages, **_: object) -> BatchEncoding:
+        self.request = messages[1]["content"][-1]["text"]
+        return BatchEncoding({"input_ids": torch.zeros(1, 3, dtype=torch.long)})
+
+    def generate(self, input_ids: Tensor, **_: object) -> Tensor:
+        return input_ids
+
+    def decode(self, ids: Tensor, **_: object) -> str:  # noqa: ARG002
+        return self.caption
+
+
+@pytest.mark.parametrize("conditions", [(), (FOX, SNOW)])
+@pytest.mark.parametrize("distilled", [False, True])
+def test_flux3_boxes_make_the_embeddings_and_the_pictures_of_the_blocks(distilled, conditions):
+    backbone = flux3(distilled=distilled, reads_boxes=True)
+    cup = NamedBox(name="cup_1", corners=(0.1, 0.2, 0.4, 0.9), words="a red cup")
+    bare = Page(panels=(*conditions, slot("a cup <cup_1> in the snow", size_px=(48, 32))))
+    page = replace(bare, panels=(*conditions, replace(bare.slots[0], boxes=(cup,))))
+    place = [0.2, 0.1, 0.9, 0.4]
+    told = {"from": "target", "tgt_bbox": place} if conditions else {"bbox": place}
+    caption = prompt_of(bare, backbone.card).text
+    prompt = upsample_prompt(
+        writer := Upsampler(caption), writer, caption,
+        [panel.image for panel in conditions], [{"id": "cup_1", "desc": cup.words} | told],
+    )  # fmt: skip
+    assert "LOCKED BOUNDING-BOX ANNOTATIONS" in writer.request
+    assert prompt_of(page, backbone.card).text == prompt
+    text = backbone.text
+    embeds = Flux3TextEncoderStep._get_qwen3_vl_prompt_embeds(
+        text.encoder, Speaker(text), prompt, hidden_states_layers=LAYERS
+    )
+    torch.testing.assert_close(encode_text(backbone, [page]).embeds, embeds)
+    settings = {"steps": 2, "guidance": backbone.card.guidance}
+    ours = filled(backbone, page, Conditioning.REFERENCE, **settings)[0]
+    assert_same(ours, theirs(backbone, page, prompt, num_inference_steps=2))
+    without = filled(backbone, bare, Conditioning.REFERENCE, **settings)[0]
+    assert (without - ours).abs().max() > 1e-2, "the boxes are heard"
 
 
 @pytest.mark.parametrize("distilled", [False, True])

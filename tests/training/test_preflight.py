@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from tiny_training import disc, made_page, recipe
 from triptych.data.pagesets import METADATA, save_pageset
 from triptych.models.catalog import known_card
-from triptych.page import Page, condition, slot
+from triptych.page import NamedBox, Page, condition, slot
 from triptych.training.preflight import Severity, preflight
 
 
@@ -91,3 +92,15 @@ def test_preflight_advises_the_base_of_a_distilled_backbone(folder):
     assert "4 steps" in said and "FLUX.2-klein-base-4B (--train-on base)" in said
     assert not preflight(folder, recipe(backbone="FLUX.2-klein-base-4B"), card=known_card("FLUX.2-klein-base-4B"))
     assert not preflight(folder, distilled.model_copy(update={"guided": 3.0}), card=known_card("FLUX.2-klein-4B"))
+
+
+def test_preflight_boxes_are_an_error_where_nothing_reads_them(tmp_path):
+    plain = made_page(1)
+    boxed = replace(plain.slots[0], boxes=(NamedBox(name="disc", corners=(0.1, 0.1, 0.5, 0.5)),))
+    save_pageset([plain, replace(plain, panels=(*plain.conditions, boxed), page_id="boxed")], tmp_path / "set")
+    wrong = preflight(tmp_path / "set", recipe(variety={"shots": [1]}), card=known_card("pocket"))
+    errors = _texts(wrong, Severity.ERROR)
+    assert any("line 2" in text and "reads none" in text for text in errors)
+    assert any("variety.shots" in text and "line 2" in text for text in errors)
+    reads = known_card("black-forest-labs/flux-3-image-klein")
+    assert _texts(preflight(tmp_path / "set", recipe(), card=reads), Severity.ERROR) == []

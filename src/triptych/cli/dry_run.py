@@ -20,7 +20,7 @@ from triptych.models.catalog import Checkpoint, find_checkpoint
 from triptych.models.hardware import best_device, operations_per_second
 from triptych.models.memory import estimate
 from triptych.page import Page
-from triptych.prompts import write_prompt
+from triptych.sampling.encode import prompt_of
 from triptych.sampling.remote.calls import KINDS, PLAIN, Kind, calls_of, card_of, unsaid
 from triptych.sampling.request import Request
 from triptych.sampling.ways.canvas import page_canvas
@@ -86,7 +86,7 @@ def _as_kind(request: Request, card: Card, kind: Kind, model: str) -> str:
 def _measured(request: Request, engine: tt.Engine) -> Iterator[str]:
     backbone = engine.backbone
     working = working_page(request.page, backbone.card, request.size_px)
-    text = backbone.encode_prompts([write_prompt(working)], frames(working)).embeds.shape[1]
+    text = backbone.encode_prompts([prompt_of(working, backbone.card)], frames(working)).embeds.shape[1]
     yield from _head(request, working, backbone.card)
     given, made = _picture_tokens(working, backbone.card, request.conditioning)
     yield f"tokens: {text} of text, {given} of conditions, {made} of slots"
@@ -129,7 +129,7 @@ def _head(request: Request, working: Page, card: Card) -> Iterator[str]:
     steps = console.counted(request.steps or 0, "step")
     yield f"{card.name}, {steps}, conditions enter by {request.conditioning}"
     yield from _layout(request.page, working)
-    yield f"prompt: {write_prompt(request.page).text or '(empty)'}"
+    yield f"prompt: {prompt_of(working, card).text or '(empty)'}"
 
 
 def _layout(page: Page, working: Page) -> Iterator[str]:
@@ -141,6 +141,8 @@ def _layout(page: Page, working: Page) -> Iterator[str]:
         given = f", from {panel.image.width}x{panel.image.height}" if panel.image else ""
         place = f"{size[0]}x{size[1]} px{given}, at {box.left_px},{box.top_px}"
         yield f"  panel {number}  {panel.role.value:<8} {place}  {panel.instruction}".rstrip()
+        for named in panel.boxes:
+            yield f"    box {named.name}  {','.join(f'{part:g}' for part in named.corners)}  {named.words}".rstrip()
     for number, example in enumerate(page.context, 1):
         yield f"  example page {number}: {len(example.panels)} panels"
 

@@ -29,7 +29,7 @@ _PageFile = Annotated[
     typer.Argument(metavar="PAGE", help="A page file (.yaml, .yml or .json), or a whole request (.json)."),
 ]
 _Panels = Annotated[list[str] | None, typer.Option(CARRIER, hidden=True)]
-# The parser never sees these four: PanelCommand makes panels of them. They are declared for --help.
+# The parser never sees these five: PanelCommand makes panels of them. They are declared for --help.
 _Condition = Annotated[
     list[str] | None,
     typer.Option("--condition", metavar="FILE [TEXT]", help="A panel with a picture, and its text."),
@@ -44,6 +44,14 @@ _As = Annotated[
 _Role = Annotated[
     list[str] | None,
     typer.Option("--role", metavar="ROLE", help="Role of the preceding condition: subject, edit, control or example."),
+]
+_Box = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--box",
+        metavar="NAME=L,T,R,B [WORDS]",
+        help="Where a thing stands in the preceding panel, from 0 to 1, and what it is; for models that read boxes.",
+    ),
 ]
 _Overview = Annotated[str | None, typer.Option(metavar="TEXT", help="The text about the whole page.")]
 _Template = Annotated[str | None, typer.Option(metavar="NAME", help="Prompt template, such as film-storyboard.")]
@@ -104,6 +112,7 @@ def generate(
     slot: _Slot = None,  # noqa: ARG001
     as_: _As = None,  # noqa: ARG001
     role: _Role = None,  # noqa: ARG001
+    box: _Box = None,  # noqa: ARG001
     overview: _Overview = None,
     out: options.OutFolder = Path("out"),
     examples: _Examples = None,

@@ -85,6 +85,10 @@ def _filled(
     skill: "Skill", arguments: Sequence[PanelArgument], overview: str, size_px: tuple[int, int] | int | None
 ) -> Page:
     """The skill's page with the pictures in its conditions and the texts where its panels of each kind stand."""
+    if any(argument.boxes for argument in arguments):
+        raise typer.BadParameter(
+            f"skill {skill.name!r} fills its own page, where panels get no boxes. Write the page as a file with them."
+        )
     given = [argument for argument in arguments if argument.file is not None]
     images = [load_image(argument.file, panel=number) for number, argument in enumerate(given, 1) if argument.file]
     texts = {

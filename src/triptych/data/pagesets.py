@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from triptych.errors import PageError
 from triptych.files import new_folder, parse_json, read_text, text_lines, write_atomic
 from triptych.images import load_answer, load_image, png_bytes
-from triptych.page import Layout, Page, Role, condition, slot
-from triptych.pagefile import confined_path
-from triptych.pageschema import Name, Text, problems
+from triptych.page import Layout, NamedBox, Page, Role, condition, slot
+from triptych.pagefile import box_records, confined_path
+from triptych.pageschema import BoxEntry, Name, Text, problems
 
 __all__ = ["CARD", "METADATA", "PageSet", "load_pageset", "pageset_problems", "save_pageset"]
 
@@ -40,20 +40,26 @@ class _Line(BaseModel):
     layout: Layout = Layout.AUTO
     gutter_px: Annotated[int, Field(strict=True, ge=0)] = 0
     template: Name = "panels"
+    boxes: tuple[tuple[BoxEntry, ...], ...] = ()
+    """Of each panel; empty where no panel has any."""
 
     def page(self, decode: Callable[[int, str], Image.Image]) -> Page:
         """The page with its pictures from `decode`, which takes the panel's number and the file's name."""
         counts = len(self.images_file_names), len(self.roles), len(self.instructions)
         if len(set(counts)) != 1:
             raise PageError("{} images_file_names, {} roles, {} instructions; give one each a panel.".format(*counts))
+        if self.boxes and len(self.boxes) != counts[0]:
+            raise PageError(f"boxes of {len(self.boxes)} panels; give a list for each of {counts[0]}, or none at all.")
         panels = []
-        columns = zip(self.images_file_names, self.roles, self.instructions, strict=True)
-        for number, (name, role, instruction) in enumerate(columns, 1):
+        boxes = self.boxes or ((),) * counts[0]
+        columns = zip(self.images_file_names, self.roles, self.instructions, boxes, strict=True)
+        for number, (name, role, instruction, entries) in enumerate(columns, 1):
             picture = decode(number, name)
+            own = tuple(NamedBox(name=box.name, corners=box.corners, words=box.words) for box in entries)
             if role is Role.SLOT:
-                panels.append(slot(instruction, answer=picture))
+                panels.append(slot(instruction, answer=picture, boxes=own))
             else:
-                panels.append(condition(picture, instruction, role=role))
+                panels.append(condition(picture, instruction, role=role, boxes=own))
         return Page(
             panels=tuple(panels),
             overview=self.overview,
@@ -239,6 +245,7 @@ def _write_page(page: Page, number: int, folder: Path) -> _Line:
             "layout": page.layout,
             "gutter_px": page.gutter_px,
             "template": page.template,
+            "boxes": [box_records(panel) for panel in page.panels] if page.has_boxes else [],
         },
         where,
     )
@@ -258,7 +265,7 @@ def _write_page(page: Page, number: int, folder: Path) -> _Line:
 
 def _rows(lines: Sequence[_Line]) -> Iterator[str]:
     """Lines of the metadata: all with the same keys, those of `rule` and the canvas only where some page has them."""
-    optional = ("rule", "layout", "gutter_px", "template")
+    optional = ("rule", "layout", "gutter_px", "template", "boxes")
     default = {key: _Line.model_fields[key].default for key in optional}
     left_out = {key for key in optional if all(getattr(line, key) == default[key] for line in lines)}
     for line in lines:

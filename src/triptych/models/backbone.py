@@ -93,6 +93,9 @@ class Card:
     """How prompts call the pictures that come with them, where the network learnt such names: `{number}` counts from 1,
     `{index}` from 0. None where they are called by the tags of the page's template."""
 
+    reads_boxes: bool = False
+    """It was trained with boxes, as a table behind the words of its prompt, and conditions that enter by reference."""
+
     own_skills: bool = False
     """No skill of another checkpoint fits, though the layers have the same names and sizes: the tokens differ."""
 
@@ -108,6 +111,19 @@ class Card:
             return self.steps
         open_page = not page.context and all(panel.role is Role.CONTROL for panel in page.conditions)
         return self.sample_steps if (reading is Reading.SAMPLE or (reading is None and open_page)) else self.steps
+
+    def check_boxes(self, page: Page, way: Conditioning) -> None:
+        """Raise BackboneError for a page with boxes where nothing would read them."""
+        if not page.has_boxes:
+            return
+        if not self.reads_boxes:
+            raise BackboneError(
+                f"the page has boxes, and {self.name} reads none. Say in words where things stand, and leave boxes out."
+            )
+        if way is not Conditioning.REFERENCE:
+            raise BackboneError(
+                f"the page has boxes, which {self.name} reads with conditions by 'reference', not by {way.value!r}."
+            )
 
     @property
     def native(self) -> Conditioning:

@@ -10,12 +10,12 @@ from PIL.Image import Image
 from torch import Tensor
 
 from triptych.images import opaque
-from triptych.models.backbone import Backbone, Drafts, Grid, ReadsConditions, Text, frames
+from triptych.models.backbone import Backbone, Card, Drafts, Grid, ReadsConditions, Text, frames
 from triptych.naming import named_prompt
 from triptych.page import Page
 from triptych.prompts import Prompt, write_prompt
 
-__all__ = ["draft_of", "encode_picture", "encode_text", "grid_of", "picture_key", "pixels", "text_keys"]
+__all__ = ["draft_of", "encode_picture", "encode_text", "grid_of", "picture_key", "pixels", "prompt_of", "text_keys"]
 
 
 def pixels(image: Image) -> Float[Tensor, "1 colours height width"]:
@@ -89,11 +89,13 @@ def draft_of(backbone: Drafts, pages: Sequence[Page], grids: tuple[Grid, ...], s
     return torch.cat(rows)
 
 
+def prompt_of(page: Page, card: Card) -> Prompt:
+    """What the backbone's text encoder reads of a working page."""
+    return write_prompt(page) if card.picture_name is None else named_prompt(page, card.picture_name)
+
+
 def _prompt(backbone: Backbone, page: Page, negative: bool) -> Prompt:
-    if negative:
-        return Prompt(text=backbone.card.negative or "", parts=())
-    name = backbone.card.picture_name
-    return write_prompt(page) if name is None else named_prompt(page, name)
+    return Prompt(text=backbone.card.negative or "", parts=()) if negative else prompt_of(page, backbone.card)
 
 
 def _pictures(page: Page) -> list[Image]:

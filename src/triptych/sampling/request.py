@@ -102,6 +102,7 @@ class Request:
         if way not in card.conditionings:
             known = ", ".join(card.conditionings)
             raise BackboneError(f"{card.name} cannot take conditions by {way.value!r}. It can by: {known}.")
+        card.check_boxes(self.page, way)
         return replace(
             self,
             steps=self.steps or card.steps_for(self.page, self.reading),

@@ -88,6 +88,7 @@ def asked(page: Page, slots: Sequence[int] | None) -> tuple[Page, tuple[int, ...
         elif index in wanted:
             panels.append(replace(panel, answer=None))
         elif panel.answer is not None:
+            # Its boxes said where things were wanted: they stand there now.
             panels.append(Panel(role=Role.SUBJECT, image=opaque(panel.answer), instruction=panel.instruction))
     return replace(page, panels=tuple(panels)), tuple(sorted(wanted))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from triptych.data.pagesets import METADATA, pageset_problems
 from triptych.data.validation import find_leaks, find_problems
-from triptych.errors import PromptError, TriptychError
+from triptych.errors import BackboneError, PromptError, TriptychError
 from triptych.models.backbone import Card
 from triptych.models.catalog import find_known
 from triptych.page import Page, Role
@@ -66,6 +66,7 @@ def preflight(
     unseen = _readable(held_out, found) if held_out else []
     found += _about_pages(lines)
     found += _about_prompts(lines + unseen, recipe, card)
+    found += _about_boxes(lines + unseen, recipe, card)
     found += _about_likeness(lines)
     found += _about_leaks(lines, unseen)
     found += _about_recipe(lines, recipe, card)
@@ -150,6 +151,17 @@ def _about_prompts(lines: Sequence[_Line], recipe: Recipe, card: Card | None) ->
             yield _warning(
                 line.where, f"{words} words may be more than the {card.max_text_tokens} tokens of {card.name}"
             )
+
+
+def _about_boxes(lines: Sequence[_Line], recipe: Recipe, card: Card | None) -> Iterator[Problem]:
+    boxed = [line for line in lines if line.page.has_boxes]
+    if boxed and max(recipe.variety.shots):
+        yield _error("recipe key variety.shots", f"a page with boxes is no example ({boxed[0].where}). Set it to [0]")
+    for line in boxed if card else ():
+        try:
+            card.check_boxes(line.page, recipe.conditioning or card.native)
+        except BackboneError as error:
+            yield _error(line.where, str(error))
 
 
 def _about_likeness(lines: Sequence[_Line]) -> Iterator[Problem]:

@@ -11,8 +11,8 @@ from triptych.conditioning import Conditioning
 from triptych.models.backbone import Backbone, Conditions, Context, Drafts, Keeps, Targets, Text, frames
 from triptych.models.reading import read
 from triptych.page import Page
-from triptych.prompts import Prompt, write_prompt
-from triptych.sampling.encode import encode_text
+from triptych.prompts import Prompt
+from triptych.sampling.encode import encode_text, prompt_of
 from triptych.sampling.ways import WAYS
 from triptych.sampling.working import working_page
 
@@ -60,6 +60,7 @@ class Prepared:
 @torch.no_grad()
 def prepare_page(backbone: Backbone, page: Page, setting: Setting) -> Prepared:
     """Encode an answered page. Raises what sampling raises for a page that the backbone cannot take."""
+    backbone.card.check_boxes(page, setting.conditioning)
     working = working_page(page, backbone.card, setting.side_px)
     way = WAYS[setting.conditioning]
     plan = way.plan(backbone, [working], [0])
@@ -76,7 +77,7 @@ def prepare_page(backbone: Backbone, page: Page, setting: Setting) -> Prepared:
         targets=plan.targets,
         clean=right.clean.float(),
         weights=right.weights,
-        prompt=write_prompt(working),
+        prompt=prompt_of(working, backbone.card),
         frames=frames(working),
         memory=memory,
         known=plan.known.keep if plan.known is not None and plan.known.clean else None,

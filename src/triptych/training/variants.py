@@ -29,6 +29,8 @@ def page_sha256(page: Page) -> str:
             size = None if picture is None else picture.size
             digest.update(repr((panel.role.value, panel.instruction, panel.size_px, size)).encode())
             digest.update(b"" if picture is None else picture.tobytes())
+            if panel.boxes:
+                digest.update(repr(panel.boxes).encode())
             for rejected in panel.rejected:
                 digest.update(repr(("rejected", rejected.size)).encode() + rejected.tobytes())
     return digest.hexdigest()
@@ -61,19 +63,23 @@ def varied(page: Page, pool: Sequence[Page], variety: Variety, seed: int) -> Pag
 def _with_slots(page: Page, slots: set[int]) -> Page:
     panels = []
     for index, panel in enumerate(page.panels):
+        # Where things were in a picture that was given says nothing of where they are wanted, nor the other way about.
+        boxes = panel.boxes if panel.is_slot == (index in slots) else ()
         if index in slots:
-            panels.append(Panel(role=Role.SLOT, answer=panel.picture, instruction=panel.instruction))
+            panels.append(Panel(role=Role.SLOT, answer=panel.picture, instruction=panel.instruction, boxes=boxes))
         else:
             role = Role.SUBJECT if panel.is_slot else panel.role
             assert panel.picture is not None, "pages that teach are answered"
-            panels.append(Panel(role=role, image=opaque(panel.picture), instruction=panel.instruction))
+            panels.append(Panel(role=role, image=opaque(panel.picture), instruction=panel.instruction, boxes=boxes))
     return replace(page, panels=tuple(panels))
 
 
 def wordless(page: Page) -> Page:
-    """The page, and its examples, with all words left out."""
+    """The page, and its examples, with all words left out, and the boxes, which are told in words."""
 
     def silent(source: Page) -> Page:
-        return replace(source, overview="", panels=tuple(replace(panel, instruction="") for panel in source.panels))
+        return replace(
+            source, overview="", panels=tuple(replace(panel, instruction="", boxes=()) for panel in source.panels)
+        )
 
     return replace(silent(page), context=tuple(silent(example) for example in page.context))

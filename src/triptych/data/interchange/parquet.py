@@ -48,6 +48,10 @@ def _records(pages: Iterable[Page], counted: PageCount) -> Iterator[dict[str, An
     for number, page in enumerate(pages, 1):
         if page.context or not page.is_answered:
             raise PageError(f"page {number} ({page.page_id!r}) is not a single finished page; data sets hold those.")
+        if page.has_boxes:
+            raise PageError(
+                f"page {number} ({page.page_id!r}) has boxes, which only page files and page sets can hold."
+            )
         counted.add(page)
         yield {
             "page_id": page.page_id,

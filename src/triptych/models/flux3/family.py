@@ -25,6 +25,7 @@ _KLEIN = Card(
     licence="FLUX Kommunity License",
     most_references=10,
     picture_name=_PICTURE,
+    reads_boxes=True,
 )
 # Guidance as the authors advise it (their README); diffusers' blocks begin with 3.5.
 _BASE = replace(_KLEIN, name=_KLEIN.name + "-base", steps=50, guidance=4.0, negative="")

@@ -62,6 +62,7 @@ class RemoteEngine:
         if self._server.is_described:
             return request.settled(self.card)
         refuse(request, self._server.kind, str(self._server.address))
+        self.card.check_boxes(request.page, Conditioning.REFERENCE)
         return replace(
             request,
             solver=request.solver or Solver.EULER,

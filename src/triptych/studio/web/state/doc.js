@@ -24,7 +24,7 @@ export function newSeed() {
 export function newSlot(some = {}) {
     return {
         key: newKey(), role: 'slot', image: null, width: 0, height: 0, instruction: '', variants: [], chosen: 0,
-        kept: false, ...some,
+        boxes: [], kept: false, ...some,
     };
 }
 
@@ -105,7 +105,7 @@ export function fillPanel(doc, key, file) {
 
 /** Takes the picture out: the panel is a slot again. @param {Doc} doc @param {string} key */
 export function emptyPanel(doc, key) {
-    return changePanel(doc, key, {role: 'slot', image: null, width: 0, height: 0, kept: false, variants: [], chosen: 0});
+    return changePanel(doc, key, {role: 'slot', image: null, width: 0, height: 0, kept: false, variants: [], chosen: 0, boxes: []});
 }
 
 /** The slot's picture becomes a condition that the other slots see. @param {Doc} doc @param {string} key */
@@ -151,6 +151,7 @@ export function toWire(doc) {
             image: isSlot(panel) ? null : `file:${panel.image}`,
             size_px: isSlot(panel) && panel.width ? [panel.width, panel.height] : null,
             answer: isSlot(panel) && answer(panel) ? `file:${answer(panel)?.file}` : null,
+            boxes: panel.kept ? [] : panel.boxes,
         })),
         context: doc.context.filter(isComplete).map(exampleToWire),
     };
@@ -199,6 +200,7 @@ export function fromWire(page, base) {
             image: picture, width, height,
             instruction: panel.instruction ?? '',
             variants: made ? [{file: made, picture: null, seed: 0, width: 0, height: 0}] : [],
+            boxes: panel.boxes ?? [],
         });
     });
     return {

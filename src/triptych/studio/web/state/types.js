@@ -13,6 +13,9 @@
  * @property {number} height
  * @property {boolean} [live] Made while typing; the next live one takes its place.
  *
+ * Where one thing stands in a panel: left, top, right and bottom from 0 to 1.
+ * @typedef {{name: string, corners: [number, number, number, number], words?: string}} Box
+ *
  * @typedef {object} Panel
  * @property {string} key Stays the same however panels move.
  * @property {Role} role
@@ -22,6 +25,7 @@
  * @property {string} instruction
  * @property {Variant[]} variants
  * @property {number} chosen Index into `variants`.
+ * @property {Box[]} boxes Where things are wanted, or stand; kept from the page's file.
  * @property {boolean} kept It was a slot, and its picture is now a condition.
  *
  * @typedef {object} ExamplePage
@@ -88,6 +92,7 @@
  * @property {string} [instruction]
  * @property {Size | null} [size_px]
  * @property {string | null} [answer]
+ * @property {Box[]} [boxes]
  *
  * @typedef {object} WirePage
  * @property {WirePanel[]} panels
