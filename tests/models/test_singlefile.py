@@ -3,8 +3,10 @@
 import importlib.util
 import json
 import shutil
+import time
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
 from diffusers.loaders.single_file_utils import convert_flux_transformer_checkpoint_to_diffusers
@@ -246,6 +248,52 @@ def test_load_gguf_that_is_damaged_says_so(klein_folder, tmp_path):
     (tmp_path / "cut.gguf").write_bytes(b"GGUF" + bytes(20))
     with pytest.raises(BackboneError, match=r"cut\.gguf is not a readable GGUF file"):
         load(f"{tmp_path / 'cut.gguf'}@{klein_folder}", ON_CPU)
+
+
+@pytest.fixture
+def unreachable_hub(tmp_path, monkeypatch) -> Path:
+    """Where the Hub's cache is; the Hub itself is at a port that nobody listens on."""
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+@pytest.mark.usefixtures("unreachable_hub")
+def test_load_gguf_that_is_damaged_says_so_before_the_hub_is_asked_for_its_base(tmp_path):
+    pytest.importorskip("gguf")
+    (tmp_path / "cut.gguf").write_bytes(b"GGUF" + bytes(20))
+    write_gguf(tmp_path / "whole.gguf", {"one": torch.zeros(4, 64), "two": torch.ones(64)})
+    (tmp_path / "short.gguf").write_bytes((tmp_path / "whole.gguf").read_bytes()[:-64])
+    started = time.monotonic()
+    for name in ("cut", "short"):
+        with pytest.raises(BackboneError, match=rf"{name}\.gguf is not a readable GGUF file"):
+            load(f"{tmp_path / name}.gguf@owner/klein", ON_CPU)
+    assert time.monotonic() - started < 5, "asking takes longer: the client tries again"
+
+
+@pytest.mark.usefixtures("unreachable_hub")
+def test_load_gguf_whose_base_is_not_here_says_so_at_once_where_the_hub_may_not_be_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    write_gguf(tmp_path / "klein.gguf", {"one": torch.zeros(4, 64)})
+    started = time.monotonic()
+    with pytest.raises(BackboneError, match=r"FLUX\.2-klein-4B is not in the cache .* HF_HUB_OFFLINE says not to ask"):
+        load(f"{tmp_path / 'klein.gguf'}@FLUX.2-klein-4B", ON_CPU)
+    assert time.monotonic() - started < 5
+
+
+def test_load_gguf_takes_its_base_from_the_hubs_cache_when_offline(
+    klein_folder, tmp_path, unreachable_hub, monkeypatch
+):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    snapshot = unreachable_hub / "models--owner--klein" / "snapshots" / ("0" * 40)
+    shutil.copytree(klein_folder, snapshot)
+    (unreachable_hub / "models--owner--klein" / "refs").mkdir()
+    (unreachable_hub / "models--owner--klein" / "refs" / "main").write_text("0" * 40)
+    write_gguf(tmp_path / "klein.gguf", original_names(flux2_transformer().state_dict()))
+    here = load(f"{tmp_path / 'klein.gguf'}@{klein_folder}", ON_CPU)
+    kept = load(f"{tmp_path / 'klein.gguf'}@owner/klein", ON_CPU)
+    pictures = [filled(each, PAGE, Conditioning.REFERENCE, steps=2)[0] for each in (here, kept)]
+    assert torch.equal(*pictures)
 
 
 def test_load_gguf_with_missing_blocks_says_so(klein_folder, tmp_path):

@@ -129,14 +129,19 @@ def _from_file(path: Path, options: LoadOptions, device: str) -> Backbone:
             f"`{path.name}@black-forest-labs/FLUX.2-klein-4B`. Or put a safetensors file into a copy of that "
             "checkpoint's folder, as transformer/diffusion_pytorch_model.safetensors."
         )
+    if path.suffix.lower() == ".gguf":
+        # Takes seconds, which the pocket does without.
+        from triptych.models.singlefile import refuse_unread_gguf
+
+        refuse_unread_gguf(path)
     folder = Path(options.base).expanduser()
     checkpoint = _recognised(folder) if folder.is_dir() else find_checkpoint(options.base)
     if checkpoint is None and not folder.is_dir() and not _HUB_NAME.fullmatch(options.base):
         raise BackboneError(f"the base of {path.name}: {_unknown(options.base, folder)}")
-    index = _read_index(folder) if folder.is_dir() else _fetch_index(options.base, checkpoint)
-    return _from_index(
-        str(folder) if folder.is_dir() else options.base, index, checkpoint, options, device, transformer_file=path
-    )
+    if folder.is_dir():
+        return _from_index(str(folder), _read_index(folder), checkpoint, options, device, transformer_file=path)
+    name = checkpoint.card.name if checkpoint else options.base
+    return _from_index(name, _fetch_index(name, checkpoint), checkpoint, options, device, transformer_file=path)
 
 
 def _recognised(folder: Path) -> Checkpoint | None:
@@ -165,17 +170,26 @@ def _read_index(folder: Path) -> Mapping[str, Any]:
 
 
 def _fetch_index(name: str, checkpoint: Checkpoint | None) -> Mapping[str, Any]:
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
+        # The Hub is waited for only where nothing is kept here.
+        kept = [each for each in (INDEX, MODULAR_INDEX) if isinstance(try_to_load_from_cache(name, each), str)]
         try:
-            file = hf_hub_download(name, INDEX)
+            file = hf_hub_download(name, kept[0] if kept else INDEX)
+        except LocalEntryNotFoundError:
+            raise
         except EntryNotFoundError:
             file = hf_hub_download(name, MODULAR_INDEX)
         return plain_index(read_json(file, error=BackboneError))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         licence = ""
+        if constants.HF_HUB_OFFLINE:
+            raise BackboneError(
+                f"{name} is not in the cache of the Hugging Face Hub, and HF_HUB_OFFLINE says not to ask it. Give the "
+                "folder of a copy, or unset HF_HUB_OFFLINE."
+            ) from error
         if checkpoint is not None and checkpoint.gated:
             licence = (
                 f" Its licence ({checkpoint.card.licence}) must be accepted there first, then run `hf auth login`."

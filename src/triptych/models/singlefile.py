@@ -14,7 +14,7 @@ from torch import Tensor
 
 from triptych.errors import BackboneError
 
-__all__ = ["is_foreign", "load_transformer", "unscaled"]
+__all__ = ["is_foreign", "load_transformer", "refuse_unread_gguf", "unscaled"]
 
 _PREFIXES = ("model.diffusion_model.", "diffusion_model.")
 _SCALES = (".scale_weight", ".weight_scale")
@@ -47,6 +47,19 @@ def load_transformer(kind: Any, file: Path, base: str, settings: Mapping[str, An
     return kind.from_single_file(
         _converted(kind, weights, _empty(kind, base)), config=base, subfolder="transformer", **settings
     )
+
+
+def refuse_unread_gguf(file: Path) -> None:
+    """Raise BackboneError for a GGUF file that is cut short or none at all. Its weights are mapped, and not read."""
+    if importlib.util.find_spec("gguf") is None:
+        raise BackboneError(f"{file.name}: GGUF files need the package gguf: pip install 'triptych[gguf]'.")
+    from gguf import GGUFReader
+
+    try:
+        GGUFReader(file)
+    # What the reader says of bytes that are none of GGUF, or end too soon.
+    except (OSError, ValueError, KeyError, IndexError, OverflowError) as error:
+        raise BackboneError(f"{file.name} is not a readable GGUF file: {error}. Fetch it again.") from error
 
 
 def is_foreign(file: Path, kind: Any, base: str) -> bool:
@@ -128,8 +141,7 @@ def _bare(name: str) -> str:
 
 
 def _from_gguf(kind: Any, file: Path, base: str, settings: Mapping[str, Any]) -> Any:
-    if importlib.util.find_spec("gguf") is None:
-        raise BackboneError(f"{file.name}: GGUF files need the package gguf: pip install 'triptych[gguf]'.")
+    refuse_unread_gguf(file)
     if "quantization_config" in settings:
         raise BackboneError(f"{file.name} holds quantised weights already; leave `quantise` out.")
     stored = GGUFQuantizationConfig(compute_dtype=settings["torch_dtype"])
@@ -137,8 +149,6 @@ def _from_gguf(kind: Any, file: Path, base: str, settings: Mapping[str, Any]) ->
         made = kind.from_single_file(
             str(file), config=base, subfolder="transformer", quantization_config=stored, **settings
         )
-    except OSError as error:
-        raise BackboneError(f"{file.name} is not a readable GGUF file: {error} Fetch it again.") from error
     except (KeyError, IndexError, ValueError, RuntimeError, AttributeError) as error:
         raise _misfit(file, kind, base, f"diffusers' GGUF reader says: {type(error).__name__} {error}") from error
     missing = [name for name, weight in made.named_parameters() if weight.device.type == "meta"]
