@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from triptych.models.pocket.registration import Affine, register, warp
 from triptych.models.pocket.regression import RIDGES, Moments, moments
@@ -13,6 +14,9 @@ __all__ = ["Change", "by_least_squares", "change_between", "done_to", "first_rid
 
 _POOR, _BETTER = 2e-3, 0.25
 """Error of colours alone from which on it is asked whether pixels moved, and the share of it that may remain then."""
+_LEVELS, _KNOWN_COLOURS = 16, 0.7
+"""Of each channel, for telling colours apart; and the share of a picture's colours that it has from the one before."""
+_SMALL_PX = 32
 _MOVED_IN_TRAINING = 4
 """Pages of a batch that are registered in training, where it would cost most of the time: it is learnt from few."""
 
@@ -40,7 +44,7 @@ def change_between(
     colours = moments(before, after)
     error = colours.solve(ridge).error
     still = torch.eye(2, 3).to(before).repeat(len(before), 1, 1)
-    asked = (error > _POOR).nonzero()[:, 0]
+    asked = ((error > _POOR) & (_known_colours(before, after) > _KNOWN_COLOURS)).nonzero()[:, 0]
     if torch.is_grad_enabled():
         asked = asked[:_MOVED_IN_TRAINING]
     if not len(asked):
@@ -78,6 +82,26 @@ def by_least_squares(
     change = change_between(before, after, ridge)
     moved, inside = done_to(pixels, change.places)
     return torch.where(inside > 0, change.colours.solve(ridge).applied(moved), after)
+
+
+def _known_colours(before: Tensor, after: Tensor) -> Float[Tensor, " batch"]:
+    """How much of the later picture, but for its most frequent colour, has a colour of the earlier one.
+
+    Nearly all where pixels only moved, and little where two pictures have nothing to do with each other: looking for a
+    move takes longer than all else the head does.
+    """
+    counts = [_colour_counts(each) for each in (before, after)]
+    ground = counts[1].argmax(dim=1, keepdim=True)
+    later = counts[1].scatter(1, ground, 0.0)
+    return (later * (counts[0] > 0)).sum(dim=1) / later.sum(dim=1).clamp_min(1)
+
+
+def _colour_counts(pictures: Tensor) -> Float[Tensor, "batch colours"]:
+    small = functional.interpolate(pictures, (_SMALL_PX, _SMALL_PX), mode="area").flatten(2)
+    red, green, blue = ((small + 1) / 2 * _LEVELS).long().clamp(0, _LEVELS - 1).unbind(1)
+    colours = (red * _LEVELS + green) * _LEVELS + blue
+    counts = pictures.new_zeros(len(pictures), _LEVELS**3)
+    return counts.scatter_add(1, colours, torch.ones_like(small[:, 0]))
 
 
 def _are_moved(places: Affine) -> Tensor:

@@ -26,6 +26,8 @@ __all__ = ["FitHead", "Pictures"]
 
 _CONTENT = 16
 """Numbers that a picture is recognised by."""
+_HOPELESS = 0.05
+"""Squared error of a fit that no answer takes anything of; that of pictures which are no example is mostly larger."""
 _FLOOR = 1e-4
 """Squared error below which one fit is as good as another: 46 dB."""
 _UNSEEN = 2e-6
@@ -115,11 +117,11 @@ class FitHead(nn.Module):
             seen = [self._pixels(tokens[:, part], rows) for part, rows, _ in pictures.parts]
             content = torch.stack([keys[:, part].mean(dim=1) for part, *_ in pictures.parts], dim=1)
             found = self._found(seen, content)
-            if found is None:
+            if found is None or (not torch.is_grad_enabled() and bool((found[0].error > _HOPELESS).all())):
                 return clean
             slots = Pictures.at(places)
             source = self._source(asked, content, tokens, pictures, slots)
-            told, error = self._told(source, *found, slots)
+            told, error = self._told(clean.float(), source, *found, slots)
             gate = trust - self.by_error[1] * (error + _FLOOR).log10()[:, :, None]
             return clean + (gate.sigmoid() * (told - clean)).to(clean.dtype)
 
@@ -162,17 +164,20 @@ class FitHead(nn.Module):
         return einsum(shares, torch.stack(found), "b t p, p b c t -> b t c")
 
     def _told(
-        self, source: Tensor, colours: Fit, places: Affine, slots: Pictures
+        self, clean: Tensor, source: Tensor, colours: Fit, places: Affine, slots: Pictures
     ) -> tuple[Float[Tensor, "batch target channels"], Float[Tensor, "batch target"]]:
-        """What the fit makes of the source, in tokens, and the error to be expected of each."""
+        """What the fit makes of the source, in tokens, and the error to be expected of each.
+
+        Pixels that come from outside the source are left as they are.
+        """
         told, errors = [], []
         for part, rows, columns in slots.parts:
             pixels = self._pixels(source[:, part], rows)
             there, inside = done_to(pixels, places)
-            patches = rearrange(colours.applied(there), "b c (h p) (w q) -> b (h w) (p q c)", p=FACTOR, w=columns)
+            after = torch.where(inside > 0, colours.applied(there), self._pixels(clean[:, part], rows))
+            patches = rearrange(after, "b c (h p) (w q) -> b (h w) (p q c)", p=FACTOR, w=columns)
             told.append((patches - self.mean.float()) @ self.basis.float() / self.scale.float())
-            expected = colours.expected_error(there, self.unseen.float().exp(), side=FACTOR)
-            errors.append(expected + functional.avg_pool2d(1 - inside, FACTOR).flatten(1))
+            errors.append(colours.expected_error(there, self.unseen.float().exp(), side=FACTOR))
         return torch.cat(told, dim=1), torch.cat(errors, dim=1)
 
     def _pixels(self, tokens: Tensor, rows: int) -> Float[Tensor, "batch 3 height width"]:

@@ -27,9 +27,8 @@ def pixel_features(
 ) -> Float[Tensor, "batch features pixels"]:
     """What a rule may make a pixel's new colour of: its colour, bent and crossed, its place, and what is around it."""
     offset = stride // 2
-    blurred = [functional.avg_pool2d(pixels, side, 1, side // 2, count_include_pad=False) for side in _BLURS]
-    seen = torch.cat((pixels, *blurred), dim=1)[..., offset::stride, offset::stride]
-    rgb, around = seen[:, :3], seen[:, 3:]
+    rgb = pixels[..., offset::stride, offset::stride]
+    around = torch.cat([_box_mean(pixels, side, offset, stride) for side in _BLURS], dim=1)
     height, width = pixels.shape[-2:]
     down, across = (
         ((torch.arange(offset, side, stride, device=pixels.device) + 0.5) / side * 2 - 1).to(pixels)
@@ -55,6 +54,13 @@ def pixel_features(
         dim=1,
     )
     return known.flatten(2)
+
+
+def _box_mean(pixels: Tensor, side: int, offset: int, stride: int) -> Tensor:
+    """The mean around every `stride`-th pixel: along rows, then along columns, which is less work than both at once."""
+    along = functional.avg_pool2d(pixels, (1, side), 1, (0, side // 2), count_include_pad=False)[..., offset::stride]
+    down = functional.avg_pool2d(along, (side, 1), 1, (side // 2, 0), count_include_pad=False)
+    return down[..., offset::stride, :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
