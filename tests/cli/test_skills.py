@@ -8,6 +8,8 @@ import typer
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from tiny_glm import glm_image
+from tiny_training import random_skill
 from triptych.cli.options import read_skills
 from triptych.images import load_image
 from triptych.page import Page, condition, slot
@@ -171,3 +173,14 @@ def test_page_export_for_the_pocket_says_which_backbones_there_are(triptych, fox
     assert result.exit_code == 2
     assert "--backbone" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_skills_export_to_a_pipeline_without_a_lora_loader_says_how_it_is_loaded(triptych, tmp_path):
+    save_skill(random_skill(glm_image(family="glm-image")), tmp_path / "made.safetensors")
+    out = tmp_path / "out" / "lora.safetensors"
+    result = triptych("skills", "export", tmp_path / "made.safetensors", "--out", out, "--card")
+    assert result.exit_code == 0, result.stderr
+    for text in (result.stderr, (out.parent / "README.md").read_text()):
+        told = " ".join(text.split())
+        assert "GlmImagePipeline has no load_lora_weights" in told
+        assert "pipeline.transformer.load_lora_adapter(" in told

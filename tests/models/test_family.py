@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import diffusers
 import pytest
 import torch
 
@@ -58,6 +59,12 @@ def test_no_other_module_names_a_family():
 def test_record_of_another_familys_checkpoint_is_refused():
     with pytest.raises(BackboneError, match="not of other"):
         replace(FLUX1, name="other")
+
+
+def test_families_say_whether_diffusers_pipeline_loads_a_lora():
+    for family in FAMILIES:
+        for name in family.pipelines:
+            assert hasattr(getattr(diffusers, name), "load_lora_weights") is family.lora_loader, name
 
 
 def write_folder(folder: Path, pipeline: str) -> Flux1:

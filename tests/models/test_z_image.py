@@ -12,11 +12,13 @@ from torch import Tensor
 import triptych as tt
 from tiny_models import assert_same, filled, picture, solved, start
 from tiny_pipelines import stock
+from tiny_training import recipe
 from tiny_z_image import z_image_omni
 from triptych.errors import BackboneError, PromptError
-from triptych.models.adapters import AdapterSpec, inject, linear_names
+from triptych.models.adapters import AdapterSpec, Skills, inject, linear_names
 from triptych.models.backbone import Conditioning
 from triptych.models.codecs import unpack
+from triptych.models.keyformats import KeyFormat, save_exported
 from triptych.models.loading import load
 from triptych.models.options import LoadOptions
 from triptych.models.z_image.backbone import ZImageOmni
@@ -25,6 +27,7 @@ from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart, write_prompt
 from triptych.sampling.ways import WAYS
 from triptych.sampling.working import working_page
+from triptych.training.loop import train
 from triptych.training.objective import draw_item, group_losses
 from triptych.training.prepare import Setting, prepare_page
 from triptych.training.recipe import Levels, LossSpace
@@ -79,6 +82,21 @@ def test_z_image_omni_equals_stock_pipeline(page, guidance):
         reached = solved(backbone, working, plan, steps=5, guidance=guidance).tokens
     assert_same(unpack(reached, plan.targets.grids[0]), latents)
     assert_same(filled(backbone, page, Conditioning.REFERENCE, steps=5, guidance=guidance)[0], made)
+
+
+def test_trained_skill_loaded_by_diffusers_pipeline_gives_the_same_picture(tmp_path):
+    backbone, page = z_image_omni(family="z-image-omni"), PAGES["two conditions"]
+    taught = Page(panels=(condition(picture(3)), slot("a fox", answer=picture(4))))
+    plan = recipe(steps=2, batch=1, draws=1, sides_px=(64,), optimizer={"learning_rate": 0.05})
+    skill = train([taught], tmp_path / "skill.safetensors", plan, backbone)
+    (bare,) = filled(backbone, page, Conditioning.REFERENCE, steps=3)
+    with Skills(skill).applied(backbone):
+        (ours,) = filled(backbone, page, Conditioning.REFERENCE, steps=3)
+    save_exported(skill, tmp_path / "lora.safetensors", KeyFormat.DIFFUSERS)
+    stock(backbone, ZImageOmniPipeline).load_lora_weights(tmp_path, weight_name="lora.safetensors")
+    made, _ = theirs(backbone, page, num_inference_steps=3)
+    assert_same(ours, made)
+    assert (ours - bare).abs().max() > 1e-2
 
 
 def write_folder(made: ZImageOmni, folder: Path) -> None:

@@ -126,7 +126,7 @@ def export(
       triptych skills export outline.safetensors --out shared/outline.safetensors --card --picture cat.png
     """
     from triptych.comfyui import skill_workflow_file
-    from triptych.models.keyformats import KeyFormat, exported_file
+    from triptych.models.keyformats import KeyFormat, advice, exported_file
     from triptych.skill import load_skill
     from triptych.training.hubcard import hub_card, sidecar
 
@@ -155,6 +155,8 @@ def export(
     files |= {name: data for name, (_, data) in shown.items()}
     for path in write_group(out.parent, files, overwrite=overwrite):
         console.out(str(path))
+    if told := advice(skill, KeyFormat(keys), out.name):
+        console.say(told)
 
 
 def _gallery(pictures: Sequence[Path]) -> dict[str, tuple[str, bytes]]:

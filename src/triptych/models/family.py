@@ -109,6 +109,8 @@ class Family:
     """What kohya's scripts call an adapter of it."""
     diffusers: bool = True
     """Whether diffusers and other programs run it, and so its skills."""
+    lora_loader: bool = True
+    """Whether diffusers' pipeline loads a LoRA (`load_lora_weights`); its transformer does in any case."""
 
     def __post_init__(self) -> None:
         for each in self.checkpoints:

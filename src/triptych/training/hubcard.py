@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import yaml
 
 from triptych.models.catalog import find_family
+from triptych.models.keyformats import KeyFormat, advice
 from triptych.skill import Skill
 
 __all__ = ["hub_card", "sidecar"]
@@ -44,6 +45,8 @@ def hub_card(skill: Skill, images: Sequence[tuple[str, str]] = ()) -> str:
     lines += ["## Trigger words", "", f"Prompts begin with `{trigger}`.", ""] if trigger else []
     lines += ["## The page", "", *_panels(skill), ""]
     lines += ["## Use", "", "```sh", _command(skill), "```", ""]
+    if told := advice(skill, KeyFormat.DIFFUSERS, f"{skill.name}.safetensors"):
+        lines += [told, ""]
     lines += [
         "## Training",
         "",

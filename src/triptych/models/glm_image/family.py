@@ -29,4 +29,5 @@ GLM_IMAGE = Family(
     checkpoints=(Checkpoint(card=_CARD, pipeline="GlmImagePipeline", shape=_SHAPE, gated=False, cached=True),),
     architecture="glm-image",
     base_model="GLM-Image",
+    lora_loader=False,
 )

@@ -14,7 +14,7 @@ from triptych.models.keyformats.fusing import Pair, fuse, swap_halves
 from triptych.models.keyformats.layers import Place, find_layer
 from triptych.skill import KEY_PREFIX, Skill, architecture
 
-__all__ = ["KeyFormat", "exported", "exported_file", "save_exported"]
+__all__ = ["KeyFormat", "advice", "exported", "exported_file", "save_exported"]
 
 
 class KeyFormat(StrEnum):
@@ -61,6 +61,17 @@ def exported(skill: Skill, keys: KeyFormat) -> dict[str, Tensor]:
             tensors[f"diffusion_model.{name}.lora_A.weight"] = down
             tensors[f"diffusion_model.{name}.lora_B.weight"] = up
     return dict(sorted(tensors.items()))
+
+
+def advice(skill: Skill, keys: KeyFormat, file: str) -> str | None:
+    """How diffusers loads the exported `file` where its pipeline has no loader for LoRAs; None where it has one."""
+    family = find_family(skill.card.family)
+    if keys is not KeyFormat.DIFFUSERS or family is None or not family.diffusers or family.lora_loader:
+        return None
+    return (
+        f"diffusers' {family.pipelines[0]} has no load_lora_weights. Its transformer takes the file: "
+        f'pipeline.transformer.load_lora_adapter(safetensors.torch.load_file("{file}"), prefix="transformer")'
+    )
 
 
 def save_exported(skill: Skill, path: str | Path, keys: KeyFormat) -> None:
