@@ -157,7 +157,9 @@ def _about_boxes(lines: Sequence[_Line], recipe: Recipe, card: Card | None) -> I
     boxed = [line for line in lines if line.page.has_boxes]
     if boxed and max(recipe.variety.shots):
         yield _error("recipe key variety.shots", f"a page with boxes is no example ({boxed[0].where}). Set it to [0]")
-    for line in boxed if card else ():
+    if card is None:
+        return
+    for line in boxed:
         try:
             card.check_boxes(line.page, recipe.conditioning or card.native)
         except BackboneError as error:
