@@ -1,7 +1,5 @@
 """Qwen-Image-Layered against diffusers' own pipeline, on the same small random weights."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +13,14 @@ from typer.testing import CliRunner
 import triptych as tt
 from tiny_models import assert_same, filled, picture, solved, start
 from tiny_pipelines import stock
-from tiny_qwen import qwen_layered
+from tiny_qwen import qwen_layered, write_layered
+from tiny_training import recipe
 from triptych.cli.main import app
 from triptych.errors import BackboneError, LayoutError
 from triptych.images import load_image, opaque, save_png
-from triptych.models.adapters import AdapterSpec, inject, linear_names
+from triptych.models.adapters import AdapterSpec, Skills, inject, linear_names
 from triptych.models.backbone import Conditioning
+from triptych.models.keyformats import KeyFormat, save_exported
 from triptych.models.loading import load
 from triptych.models.options import LoadOptions
 from triptych.models.qwen_layered.backbone import _TEMPLATE, QwenLayered, QwenLayeredText
@@ -31,6 +31,7 @@ from triptych.sampling.remote.calls import calls_of, card_of, kind_of
 from triptych.sampling.ways import WAYS
 from triptych.sampling.ways.base import slot_noise
 from triptych.sampling.working import working_page
+from triptych.training.loop import train
 from triptych.training.objective import draw_item, group_losses
 from triptych.training.prepare import Setting, prepare_page
 from triptych.training.recipe import Levels, LossSpace
@@ -91,32 +92,31 @@ def test_qwen_layered_equals_stock_pipeline(size, count, words, guidance, monkey
     assert_same(torch.cat(ours), layers)
 
 
+def test_trained_skill_loaded_by_diffusers_pipeline_gives_the_same_layers(tmp_path, monkeypatch):
+    backbone, (size, count, words) = qwen_layered(family="qwen-layered", guidance=1.0), PAGES["two layers"]
+    taught = Page(panels=(condition(picture(3)), slot("a fox", answer=picture(4))))
+    plan = recipe(steps=2, batch=1, draws=1, sides_px=(64,), optimizer={"learning_rate": 0.05})
+    skill = train([taught], tmp_path / "skill.safetensors", plan, backbone)
+    page = page_of(size, count, words)
+    bare = torch.cat(filled(backbone, page, Conditioning.REFERENCE, steps=3))
+    with Skills(skill).applied(backbone):
+        ours = torch.cat(filled(backbone, page, Conditioning.REFERENCE, steps=3))
+    save_exported(skill, tmp_path / "lora.safetensors", KeyFormat.DIFFUSERS)
+    stock(backbone, QwenImageLayeredPipeline).load_lora_weights(tmp_path, weight_name="lora.safetensors")
+    layers, _ = theirs(backbone, page, monkeypatch, num_inference_steps=3, true_cfg_scale=1.0)
+    assert_same(ours, layers)
+    assert (ours - bare).abs().max() > 1e-2
+
+
 def test_constants_of_the_text_are_those_of_the_pipeline():
     pipeline = QwenImageLayeredPipeline(**dict.fromkeys(PARTS))
     assert QwenLayeredText.untold == pipeline.prompt_template_encode_start_idx
     assert pipeline.prompt_template_encode == _TEMPLATE
 
 
-def write_folder(made: QwenLayered, folder: Path) -> None:
-    """As diffusers writes it, but for the processor: that has a part for videos, which needs torchvision."""
-    parts = {"vae": made.codec.vae, "text_encoder": made.text.encoder, "transformer": made.transformer}
-    index: dict[str, object] = {"_class_name": "QwenImageLayeredPipeline"}
-    index |= {"scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"]}
-    index |= {"processor": ["transformers", "Qwen2VLProcessor"], "tokenizer": ["transformers", "Qwen2Tokenizer"]}
-    made._scheduler.save_pretrained(folder / "scheduler")
-    for name, part in parts.items():
-        part.save_pretrained(folder / name)
-        index[name] = ["transformers" if name == "text_encoder" else "diffusers", type(part).__name__]
-    for part in (made.text.tokenizer, made.text.image_processor):
-        part.save_pretrained(folder / "processor")
-    made.text.tokenizer.save_pretrained(folder / "tokenizer")
-    index["tokenizer"] = ["transformers", type(made.text.tokenizer).__name__]
-    (folder / "model_index.json").write_text(json.dumps(index))
-
-
 def test_layers_of_a_loaded_folder_are_pictures_with_alpha_and_those_of_the_pipeline(tmp_path, monkeypatch):
     made = qwen_layered(guidance=4.0, negative=" ")
-    write_folder(made, tmp_path / "layered")
+    write_layered(made, tmp_path / "layered")
     backbone = load(tmp_path / "layered", LoadOptions(device="cpu", dtype=torch.float32))
     assert isinstance(backbone, QwenLayered)
     assert (backbone.card.layered, backbone.card.factor, backbone.card.channels) == (True, 4, 8)
@@ -191,7 +191,7 @@ def test_server_that_fills_slots_one_by_one_is_not_asked_for_layers():
 
 
 def test_layers_are_written_with_alpha_and_replayed_to_the_same_pixels(tmp_path):
-    write_folder(qwen_layered(), tmp_path / "layered")
+    write_layered(qwen_layered(), tmp_path / "layered")
     picture(1, 64, 48).save(tmp_path / "given.png")
     run = CliRunner()
     asked = ["--condition", str(tmp_path / "given.png"), "--slot", "a fox on the beach", "--slot", "", "--size", "55"]

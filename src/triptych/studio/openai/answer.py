@@ -7,6 +7,7 @@ import io
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
@@ -14,13 +15,13 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
 from PIL import Image
 
-from triptych.images import read_image
+from triptych.images import load_answer, may_be_clear, read_image
 from triptych.studio.errors import StudioError
 from triptych.studio.jobs import Kind, Lane, State
 from triptych.studio.openai.call import FORMATS, Call
 from triptych.studio.studio import Studio
 
-__all__ = ["answered", "error_data"]
+__all__ = ["Made", "answered", "error_data", "made_pictures"]
 
 _LONGEST_S = 600.0
 _Events = asyncio.Queue[tuple[str, Any]]
@@ -49,11 +50,11 @@ async def answered(studio: Studio, call: Call, request: Request) -> Any:
         job = await _added(studio, call)
         async for _ in _until_done(studio, job, events, request):
             pass
-    data = await run_in_threadpool(_data, studio, call, job)
+    made = await run_in_threadpool(made_pictures, studio, call, job)
     answer = {
         "created": int(time.time()),
-        "data": [{"b64_json": each} for each in data],
-        "background": "opaque",
+        "data": [{"b64_json": each.data} for each in made],
+        "background": _background(any(each.is_clear for each in made)),
         "output_format": call.format,
         "quality": "auto",
         "size": _size_text(call),
@@ -97,17 +98,21 @@ async def _streamed(
     studio: Studio, call: Call, job: str, events: _Events, stack: contextlib.ExitStack
 ) -> AsyncIterator[bytes]:
     shown = 0
-    common = {"background": "opaque", "output_format": call.format, "quality": "auto", "size": _size_text(call)}
+
+    def event(what: str, image: str, *, is_clear: bool, **more: object) -> bytes:
+        look = {"background": _background(is_clear), "output_format": call.format, "quality": "auto"}
+        return _event(f"{call.prefix}.{what}", b64_json=image, size=_size_text(call), **look, **more)
+
     with stack:
         try:
             async for preview in _until_done(studio, job, events, None):
                 if shown < call.partial:
                     image = await run_in_threadpool(_preview, call, preview["url"])
-                    yield _event(f"{call.prefix}.partial_image", b64_json=image, partial_image_index=shown, **common)
+                    yield event("partial_image", image, is_clear=False, partial_image_index=shown)
                     shown += 1
             more = {"warnings": call.warnings} if call.warnings else {}
-            for image in await run_in_threadpool(_data, studio, call, job):
-                yield _event(f"{call.prefix}.completed", b64_json=image, usage=_usage(call), **common, **more)
+            for each in await run_in_threadpool(made_pictures, studio, call, job):
+                yield event("completed", each.data, is_clear=each.is_clear, usage=_usage(call), **more)
         except StudioError as error:
             yield f"event: error\ndata: {json.dumps({'type': 'error', **error_data(error)})}\n\n".encode()
         finally:
@@ -120,15 +125,31 @@ def _event(kind: str, **data: object) -> bytes:
     return f"event: {kind}\ndata: {text}\n\n".encode()
 
 
-def _data(studio: Studio, call: Call, job: str) -> list[str]:
-    """The finished pictures in base64; PNGs as they were written, with the page in them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A finished picture in base64, and whether parts of it are transparent."""
+
+    data: str
+    is_clear: bool
+
+
+def made_pictures(studio: Studio, call: Call, job: str) -> list[Made]:
+    """The finished pictures; PNGs as they were written, with the page in them. JPEG lays them on white."""
     found = []
     for picture in studio.gallery.of_job(job):
-        data = studio.files.path(picture["file"]).read_bytes()
+        path = studio.files.path(picture["file"])
+        data = path.read_bytes()
+        is_clear = (
+            may_be_clear(path) and load_answer(path).mode == "RGBA" and call.format != "jpeg" and call.mask is None
+        )
         if call.format != "png" or call.mask is not None:
-            data = _encoded(call, read_image(data))
-        found.append(base64.b64encode(data).decode())
+            data = _encoded(call, read_image(data, keep_alpha=is_clear))
+        found.append(Made(data=base64.b64encode(data).decode(), is_clear=is_clear))
     return found
+
+
+def _background(is_clear: bool) -> str:
+    return "transparent" if is_clear else "opaque"
 
 
 def _preview(call: Call, url: str) -> str:
