@@ -83,6 +83,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
         "assistant",
         "system",
         *WORDS,
+        "<|video_pad|>",
     ]
     core = Tokenizer(models.WordLevel({word: index for index, word in enumerate(vocabulary)}, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -94,7 +95,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
         eos_token="<eos>",
         model_max_length=16,
     )
-    made.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>", *VISION]})
+    made.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>", *VISION, "<|video_pad|>"]})
     return made
 
 

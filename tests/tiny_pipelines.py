@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from tiny_qwen import Processor
+from tiny_qwen import Processor, Processor21
 from triptych.models.flux1.backbone import Flux1Text
 from triptych.models.glm_image.reading import GlmText
 from triptych.models.latent import LatentBackbone
@@ -56,7 +56,7 @@ def text_parts(text: Any) -> dict[str, object]:
                 "processor": (text.tokenizer, text.image_processor),
             }
         case Qwen21Text():
-            processor = Processor(text.image_processor, text.tokenizer, token_types=True)
+            processor = Processor21(text.image_processor, text.tokenizer)
             return {"text_encoder": text.encoder, "processor": processor}
         case ZImageText():
             return {
@@ -66,7 +66,7 @@ def text_parts(text: Any) -> dict[str, object]:
                 "siglip_processor": text.image_processor,
             }
         case QwenLayeredText():
-            processor = Processor(text.image_processor, text.tokenizer, token_types=True)
+            processor = Processor(text.image_processor, text.tokenizer)
             return {"text_encoder": text.encoder, "tokenizer": text.tokenizer, "processor": processor}
         case QwenEditText():
             processor = Processor(text.image_processor, text.tokenizer)

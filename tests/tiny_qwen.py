@@ -10,16 +10,16 @@ from diffusers import (
     QwenImageTransformer2DModel,
 )
 from transformers import (
-    BatchFeature,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2VLProcessor,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
+    Qwen3VLProcessor,
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from tiny_models import VISION, WORDS, card, dynamic_scheduler, frozen, tokenizer
+from tiny_models import CHAT, VISION, WORDS, card, dynamic_scheduler, frozen, tokenizer
 from triptych.models.backbone import Conditioning
 from triptych.models.qwen.backbone import QwenEdit, QwenEditText
 from triptych.models.qwen21.backbone import Qwen21, Qwen21Text
@@ -29,23 +29,15 @@ from triptych.models.qwen_layered.backbone import QwenLayered, QwenLayeredText
 class Processor(Qwen2VLProcessor):
     """transformers' processor without its part for videos, which needs torchvision."""
 
-    def __init__(self, image_processor, tokenizer, *, token_types=False):
-        self.image_processor, self.tokenizer, self.token_types = image_processor, tokenizer, token_types
+    def __init__(self, image_processor=None, tokenizer=None, chat_template=CHAT):
+        super().__init__(image_processor, tokenizer, None, chat_template=chat_template)
 
-    def apply_chat_template(self, conversation, **settings):
-        return self.tokenizer.apply_chat_template([conversation], **settings)
 
-    def __call__(self, text, return_tensors, images=None, **padding):
-        text = [text] if isinstance(text, str) else text
-        pictures = self.image_processor(images=images, return_tensors=return_tensors) if images else {}
-        for grid in pictures.get("image_grid_thw", ()):
-            text = [one.replace(VISION[1], "<held>" * (int(grid.prod()) // 4), 1) for one in text]
-        text = [one.replace("<held>", VISION[1]) for one in text]
-        words = self.tokenizer(text, return_tensors=return_tensors, **padding)
-        if self.token_types:
-            pad = self.tokenizer.convert_tokens_to_ids(VISION[1])
-            words["mm_token_type_ids"] = (words["input_ids"] == pad).int()
-        return BatchFeature({**words, **pictures})
+class Processor21(Qwen3VLProcessor):
+    """The same for Qwen-Image 2.1."""
+
+    def __init__(self, image_processor=None, tokenizer=None, chat_template=CHAT):
+        super().__init__(image_processor, tokenizer, None, chat_template=chat_template)
 
 
 def qwen_vae(colours: int = 3, channels: int = 4) -> AutoencoderKLQwenImage:

@@ -24,7 +24,7 @@ from triptych.models.keyformats import KeyFormat, exported
 from triptych.models.options import LoadOptions
 from triptych.models.reading import read
 from triptych.page import Page, condition, slot
-from triptych.prompts import Prompt
+from triptych.prompts import Prompt, PromptPart
 from triptych.sampling.context import read_batch
 from triptych.sampling.solvers import denoise
 from triptych.sampling.ways import WAYS
@@ -183,6 +183,12 @@ def test_glm_image_letters_equal_those_of_the_pipeline(text):
 def test_glm_image_letters_that_do_not_fit_are_refused():
     with pytest.raises(PromptError, match="81 tokens of letters and ByT5 reads 64"):
         glm_image().text.spell(Prompt(text=f"'{'a' * 80}'", parts=()))
+
+
+def test_glm_image_mark_of_a_picture_in_the_prompt_is_refused():
+    part = PromptPart(panel=None, text="a fox <|image|> in snow")
+    with pytest.raises(PromptError, match=r"the prompt says '<\|image\|>' in the overview .* GLM-Image stands"):
+        glm_image().text.draft(Prompt(text=part.text, parts=(part,)), [], 64, 64, 1)
 
 
 @torch.no_grad()

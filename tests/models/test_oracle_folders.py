@@ -4,9 +4,9 @@ Pages of unlike sizes, two in a batch with seeds of their own, more steps than t
 then the same in bfloat16, where ours may differ from float32 by no more than the pipeline does.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,32 +24,29 @@ from diffusers import (
     StableDiffusion3Pipeline,
 )
 from einops import rearrange
-from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from oracle_folders import (
+    BEACH,
+    SIZE,
+    Asked,
+    Case,
+    assert_bfloat16_is_as_near_as_its_pipeline,
+    assert_equals_its_pipeline,
+    ours,
+    theirs,
+)
 from tiny_files import write_klein
 from tiny_models import dev, dynamic_scheduler, flux1, flux2_vae, mistral, picture, sd3, tokenizer
 from triptych.canvas import composite
-from triptych.models.backbone import Conditioning, Grid
+from triptych.models.backbone import Conditioning
 from triptych.models.codecs import unpack
 from triptych.models.flux1.backbone import Flux1
 from triptych.models.flux1.fill import Flux1Fill
 from triptych.models.flux1.kontext import Kontext
-from triptych.models.latent import LatentBackbone
-from triptych.models.loading import load
-from triptych.models.options import LoadOptions
 from triptych.page import Page, condition, slot
-from triptych.prompts import write_prompt
-from triptych.sampling import generate
-from triptych.sampling.ways.base import slot_noise
 from triptych.sampling.ways.canvas import page_canvas
-from triptych.sampling.working import restore
 
-STEPS = 5
-SIZE = (96, 64)
-SEEDS = (3, 8)
-BEACH = Page(panels=(condition(picture(1, 80, 64), "a fox"), slot("on the beach", size_px=SIZE)))
-SNOW = Page(panels=(condition(picture(2, 80, 64), "the red fox"), slot("a wide shot in snow", size_px=SIZE)))
 WORDS = (
     Page(panels=(slot("the red fox on the beach", size_px=SIZE),)),
     Page(panels=(slot("a wide shot at dusk", size_px=SIZE),)),
@@ -103,16 +100,6 @@ def write_dev(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A page for a pipeline, and the tokens that ours starts from."""
-
-    pipeline: Any
-    page: Page
-    noise: Tensor
-    grid: Grid
-
-
 def of_flux2(asked: Asked) -> dict[str, Any]:
     return {
         "image": [panel.image for panel in asked.page.conditions],
@@ -135,17 +122,6 @@ def of_kontext(asked: Asked) -> dict[str, Any]:
 
 def of_sd3(asked: Asked) -> dict[str, Any]:
     return {"latents": unpack(asked.noise, asked.grid)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    write: Callable[[Path], object]
-    pipeline: type
-    ask: Callable[[Asked], dict[str, Any]]
-    way: Conditioning = Conditioning.REFERENCE
-    guidance: float | None = 3.5
-    pages: Sequence[Page] = (BEACH, SNOW)
-    text_tokens: int = 512
 
 
 CASES = {
@@ -202,55 +178,16 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return written
 
 
-def ours(folder: Path, case: Case, dtype: torch.dtype) -> tuple[LatentBackbone, np.ndarray]:
-    backbone = load(folder, LoadOptions(device="cpu", dtype=dtype))
-    assert isinstance(backbone, LatentBackbone)
-    made = generate(backbone, case.pages, seed=SEEDS, steps=STEPS, guidance=case.guidance, conditioning=case.way)
-    return backbone, np.stack([np.asarray(result.images[0], dtype=np.float32) for result in made])
-
-
-def theirs(folder: Path, case: Case, dtype: torch.dtype, backbone: LatentBackbone) -> np.ndarray:
-    pipeline = case.pipeline.from_pretrained(folder, torch_dtype=dtype)
-    pipeline.set_progress_bar_config(disable=True)
-    pictures = []
-    for page, seed in zip(case.pages, SEEDS, strict=True):
-        canvas = page_canvas(page, backbone.card.factor) if case.ask is of_canvas else None
-        width, height = canvas.size_px if canvas else SIZE
-        grid = Grid(frame=0, rows=height // backbone.card.factor, columns=width // backbone.card.factor)
-        noise = slot_noise(seed, 0, grid, backbone.card.channels)[None].to(dtype)
-        made = pipeline(
-            prompt=write_prompt(page).text,
-            width=width,
-            height=height,
-            num_inference_steps=STEPS,
-            max_sequence_length=case.text_tokens,
-            **{} if case.guidance is None else {"guidance_scale": case.guidance},
-            **case.ask(Asked(pipeline=pipeline, page=page, noise=noise, grid=grid)),
-        ).images[0]
-        pictures.append(restore(made.crop(canvas.boxes[-1].corners), page, backbone.card, SIZE) if canvas else made)
-    return np.stack([np.asarray(each, dtype=np.float32) for each in pictures])
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_folder_loaded_and_generated_equals_its_own_pipeline(name: str, folders: Callable[[str], Path]) -> None:
-    case, folder = CASES[name], folders(name)
-    backbone, made = ours(folder, case, torch.float32)
-    expected = theirs(folder, case, torch.float32, backbone)
-    assert made.shape == expected.shape and made.std() > 8
-    # Rounding to 8 bits may fall to either side, and what is cut out of a canvas is resampled after it.
-    assert np.abs(made - expected).max() <= (1 if case.way is Conditioning.REFERENCE else 2)
-    assert (made != expected).mean() < 0.01
+    assert_equals_its_pipeline(folders(name), CASES[name])
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_folder_in_bfloat16_is_as_near_to_float32_as_its_own_pipeline(
     name: str, folders: Callable[[str], Path]
 ) -> None:
-    case, folder = CASES[name], folders(name)
-    (backbone, exact), (_, half) = (ours(folder, case, dtype) for dtype in (torch.float32, torch.bfloat16))
-    stock, stock_half = (theirs(folder, case, dtype, backbone) for dtype in (torch.float32, torch.bfloat16))
-    apart, stock_apart = np.abs(half - exact).mean(), np.abs(stock_half - stock).mean()
-    assert 0 < apart <= 1.25 * stock_apart + 0.25, (apart, stock_apart)
+    assert_bfloat16_is_as_near_as_its_pipeline(folders(name), CASES[name])
 
 
 def test_condition_of_an_odd_size_is_the_pipelines_once_it_is_cropped_as_there(folders: Callable[[str], Path]) -> None:

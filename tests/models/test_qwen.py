@@ -12,6 +12,7 @@ from tiny_pipelines import stock, with_token_types
 from tiny_qwen import qwen_edit
 from triptych.errors import BackboneError, PromptError
 from triptych.models.backbone import Conditioning, ReadsConditions
+from triptych.models.vision_text import MARKS
 from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart, write_prompt
 
@@ -153,3 +154,14 @@ def test_qwen_edit_text_too_long_names_the_instruction_that_fell_off():
     part = PromptPart(panel=0, text="the fox " * 60)
     with pytest.raises(PromptError, match=r"Qwen2\.5-VL reads 110: the instruction of panel 1"):
         qwen_edit().encode_prompts([Prompt(text=part.text, parts=(part,))], [0])
+
+
+@pytest.mark.parametrize("mark", MARKS)
+@pytest.mark.parametrize("seen", [[], [picture(1)]])
+def test_qwen_edit_mark_of_a_picture_in_an_instruction_is_refused_where_it_stands(mark, seen):
+    parts = (PromptPart(panel=0, text="a fox"), PromptPart(panel=1, text=f"the {mark} of a fox"))
+    prompt = Prompt(text=" ".join(part.text for part in parts), parts=parts)
+    with pytest.raises(
+        PromptError, match=r"^the prompt says '<\|\w+_pad\|>' in the instruction of panel 2 .* Qwen2\.5-VL "
+    ):
+        qwen_edit().encode_prompts_with_images([prompt], [0], [seen])

@@ -14,6 +14,7 @@ from tiny_qwen import qwen21
 from triptych.errors import BackboneError, PromptError
 from triptych.models.backbone import Conditioning
 from triptych.models.qwen21.backbone import Qwen21
+from triptych.models.vision_text import MARKS
 from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart, write_prompt
 from triptych.sampling import generate
@@ -110,3 +111,14 @@ def test_qwen21_text_too_long_names_the_instruction_that_fell_off():
     part = PromptPart(panel=0, text="the fox " * 60)
     with pytest.raises(PromptError, match=r"Qwen3-VL reads 110: the instruction of panel 1"):
         qwen21().encode_prompts([Prompt(text=part.text, parts=(part,))], [0])
+
+
+@pytest.mark.parametrize("mark", MARKS)
+@pytest.mark.parametrize("seen", [[], [picture(1)]])
+def test_qwen21_mark_of_a_picture_in_an_instruction_is_refused_where_it_stands(mark, seen):
+    parts = (PromptPart(panel=0, text="a fox"), PromptPart(panel=1, text=f"the {mark} of a fox"))
+    prompt = Prompt(text=" ".join(part.text for part in parts), parts=parts)
+    with pytest.raises(
+        PromptError, match=r"^the prompt says '<\|\w+_pad\|>' in the instruction of panel 2 .* Qwen3-VL "
+    ):
+        qwen21().encode_prompts_with_images([prompt], [0], [seen])

@@ -20,7 +20,7 @@ __all__ = ["compile_blocks", "enable_step_cache", "place", "quantisation", "reli
 
 
 def quantisation(library: str, options: LoadOptions) -> dict[str, Any]:
-    """The `quantization_config` of `from_pretrained`, where weights are to be stored in fewer bits."""
+    """What `from_pretrained` is told where weights are to be stored in fewer bits."""
     quantise = options.quantise or Quantise.NONE
     if quantise is Quantise.NONE:
         return {}
@@ -32,11 +32,11 @@ def quantisation(library: str, options: LoadOptions) -> dict[str, Any]:
         config = home.BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=options.dtype
         )
-    else:
-        kinds = importlib.import_module("torchao.quantization")
-        kind = kinds.Int8WeightOnlyConfig if quantise is Quantise.INT8 else kinds.Float8WeightOnlyConfig
-        config = home.TorchAoConfig(kind())
-    return {"quantization_config": config}
+        # Without a place they are packed on the current CUDA device, whichever was asked for.
+        return {"quantization_config": config, "device_map": {"": torch.device(options.device or "cpu")}}
+    kinds = importlib.import_module("torchao.quantization")
+    kind = kinds.Int8WeightOnlyConfig if quantise is Quantise.INT8 else kinds.Float8WeightOnlyConfig
+    return {"quantization_config": home.TorchAoConfig(kind())}
 
 
 def place(backbone: LatentBackbone, modules: Mapping[str, nn.Module], options: LoadOptions) -> None:

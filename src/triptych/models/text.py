@@ -1,4 +1,4 @@
-"""What the families' text encoders share: a prompt that is too long is refused by the name of what fell off."""
+"""What the families' text encoders share: prompts that are too long, or have marks of pictures, are refused by name."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase, T5EncoderModel
 from triptych.errors import PromptError
 from triptych.prompts import Prompt
 
-__all__ = ["read_beginnings", "read_with_t5", "refuse_truncation"]
+__all__ = ["read_beginnings", "read_with_t5", "refuse_marks", "refuse_truncation"]
 
 
 def refuse_truncation(
@@ -26,6 +26,17 @@ def refuse_truncation(
         f"the prompt has {tokens} tokens and {encoder} reads {limit}: {_first_lost(prompt, kept)} and what follows "
         f"would fall off. Shorten the text by about {tokens - limit} tokens."
     )
+
+
+def refuse_marks(prompt: Prompt, marks: Sequence[str], *, encoder: str) -> None:
+    """Raise PromptError where the prompt itself has one of the `marks` that stand for pixels in what is read."""
+    for mark in marks:
+        place = prompt.text.find(mark)
+        if place >= 0:
+            raise PromptError(
+                f"the prompt says {mark!r} in {_first_lost(prompt, place)}, which for {encoder} stands for the pixels "
+                "of a picture. Leave it out."
+            )
 
 
 def read_with_t5(

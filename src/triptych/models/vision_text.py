@@ -12,10 +12,12 @@ from transformers import PreTrainedTokenizerBase
 
 from triptych.models.backbone import Text
 
-__all__ = ["PICTURE", "Sight", "VisionText", "padded"]
+__all__ = ["MARKS", "PICTURE", "Sight", "VisionText", "padded"]
 
 PICTURE = "<|image_pad|>"
 """The token that stands for pixels, as often as the encoder sees patches."""
+MARKS = (PICTURE, "<|video_pad|>")
+"""What a prompt must not say: the encoder would look for pictures that are not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

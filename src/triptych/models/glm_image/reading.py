@@ -13,6 +13,7 @@ from transformers import ByT5Tokenizer, GlmImageForConditionalGeneration, GlmIma
 
 from triptych.errors import BackboneError, PromptError
 from triptych.models.offloading import call_up
+from triptych.models.text import refuse_marks
 from triptych.prompts import Prompt
 
 __all__ = ["GlmText"]
@@ -85,8 +86,10 @@ class GlmText:
     def draft(self, prompt: Prompt, images: Sequence[Image], width_px: int, height_px: int, seed: int) -> Tensor:
         """Tokens for every 16x16 pixels of a picture of this size, drawn from `seed`.
 
-        torch's own generator is left as it was. Raises BackboneError where the language model ends too early.
+        torch's own generator is left as it was. Raises BackboneError where the language model ends too early, and
+        PromptError for a prompt that has the model's own mark of a picture.
         """
+        refuse_marks(prompt, (self.processor.image_token,), encoder="GLM-Image")
         call_up(self.drafter)
         content = [{"type": "image", "image": image} for image in images]
         inputs = self.processor.apply_chat_template(

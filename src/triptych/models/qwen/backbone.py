@@ -15,8 +15,8 @@ from triptych.models.backbone import Card, Context, Grid, Targets, Text
 from triptych.models.codecs import QwenCodec
 from triptych.models.latent import SeeingBackbone, guided_within, linear_mu
 from triptych.models.side_by_side import SideBySide
-from triptych.models.text import refuse_truncation
-from triptych.models.vision_text import VisionText, padded
+from triptych.models.text import refuse_marks, refuse_truncation
+from triptych.models.vision_text import MARKS, VisionText, padded
 from triptych.prompts import Prompt
 
 __all__ = ["QwenEdit", "QwenEditText"]
@@ -55,6 +55,7 @@ class QwenEditText(VisionText):
 
         Raises PromptError where template and prompt together, pictures not counted, have more than `limit` tokens.
         """
+        refuse_marks(prompt, MARKS, encoder="Qwen2.5-VL")
         count = len(self.tokenizer(_TEMPLATE.format(prompt.text))["input_ids"])
         refuse_truncation(prompt, tokens=count, limit=self.limit, tokenizer=self.tokenizer, encoder="Qwen2.5-VL")
         sight = self.see([self._seen(image) for image in images])

@@ -20,8 +20,8 @@ from triptych.models.backbone import Card, Conditions, Context, Grid, Keeps, Tar
 from triptych.models.codecs import Qwen21Codec
 from triptych.models.latent import SeeingBackbone, guided, linear_mu
 from triptych.models.side_by_side import SideBySide
-from triptych.models.text import refuse_truncation
-from triptych.models.vision_text import VisionText, padded
+from triptych.models.text import refuse_marks, refuse_truncation
+from triptych.models.vision_text import MARKS, VisionText, padded
 from triptych.prompts import Prompt
 
 __all__ = ["Qwen21", "Qwen21Text"]
@@ -52,6 +52,7 @@ class Qwen21Text(VisionText):
         pictures not counted, have more than `limit` tokens.
         """
         text = prompt.text or " "
+        refuse_marks(prompt, MARKS, encoder="Qwen3-VL")
         count = len(self.tokenizer(_TEMPLATE.format(text))["input_ids"])
         refuse_truncation(prompt, tokens=count, limit=self.limit, tokenizer=self.tokenizer, encoder="Qwen3-VL")
         # Not resized: every patch that the encoder sees gives its place in the sequence to one token of the codec.

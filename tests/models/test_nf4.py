@@ -1,0 +1,109 @@
+"""nf4 without a GPU: bitsandbytes packs and computes on the CPU too, where `pip install bitsandbytes` has been run.
+
+transformers loads such weights there; diffusers asks for a GPU first, and that question is left out here. LoadOptions
+refuses "cpu" for nf4, as diffusers does, but not "cpu:0". Where the processor multiplies bfloat16, bitsandbytes lays
+weights out for it in groups of 32 rows, which these small layers do not have; that is left out too.
+"""
+
+from pathlib import Path
+from shutil import copy
+
+import pytest
+import torch
+from diffusers.quantizers.bitsandbytes.bnb_quantizer import BnB4BitDiffusersQuantizer
+from torch import Tensor
+
+from tiny_files import write_klein
+from tiny_models import filled, picture
+from tiny_training import made_page, random_skill, recipe
+from triptych.errors import BackboneError
+from triptych.models.adapters import Skills
+from triptych.models.backbone import Conditioning
+from triptych.models.flux2.backbone import Flux2
+from triptych.models.loading import load
+from triptych.models.options import LoadOptions, Offload, Quantise
+from triptych.page import Page, condition, slot
+from triptych.training.loop import train
+
+bitsandbytes = pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+PAGE = Page(panels=(condition(picture(1), "a fox"), slot("on the beach", size_px=(64, 64))))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_klein(tmp_path_factory.mktemp("klein"), is_distilled=True)
+
+
+@pytest.fixture
+def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BnB4BitDiffusersQuantizer, "validate_environment", lambda *_, **__: None)
+    monkeypatch.setattr(bitsandbytes.nn.modules, "has_avx512bf16", lambda: False)
+
+
+def read(folder: Path, quantise: Quantise, offload: Offload = Offload.NONE) -> Flux2:
+    options = LoadOptions(device="cpu:0", dtype=torch.float32, quantise=quantise, offload=offload)
+    backbone = load(folder, options)
+    assert isinstance(backbone, Flux2)
+    return backbone
+
+
+def made(backbone: Flux2) -> Tensor:
+    return filled(backbone, PAGE, Conditioning.REFERENCE, steps=2)[0]
+
+
+@pytest.mark.usefixtures("on_cpu")
+def test_nf4_packs_text_encoder_and_transformer_and_changes_the_picture_little(folder: Path) -> None:
+    exact, small = read(folder, Quantise.NONE), read(folder, Quantise.NF4)
+    packed = [
+        module
+        for part in (small.transformer, small.text.encoder)
+        for module in part.modules()
+        if isinstance(module, bitsandbytes.nn.Linear4bit)
+    ]
+    assert len(packed) > 50
+    assert all(module.weight.quant_state.quant_type == "nf4" for module in packed)
+    assert {module.weight.dtype for module in packed} == {torch.uint8}
+    assert not [module for module in small.codec.vae.modules() if isinstance(module, bitsandbytes.nn.Linear4bit)]
+    assert 0 < (made(exact) - made(small)).abs().mean() < 0.06
+
+
+@pytest.mark.usefixtures("on_cpu")
+@pytest.mark.parametrize("offload", [Offload.NONE, Offload.PARTS])
+def test_nf4_takes_a_skill_and_gives_it_back(folder: Path, offload: Offload) -> None:
+    exact, small = read(folder, Quantise.NONE), read(folder, Quantise.NF4, offload)
+    skill, bare = random_skill(exact), [made(exact), made(small)]
+    pictures = []
+    for backbone in (exact, small):
+        with Skills(skill).applied(backbone):
+            pictures.append(made(backbone))
+    assert (pictures[0] - pictures[1]).abs().mean() < 0.06 < (bare[0] - pictures[0]).abs().mean()
+    assert torch.equal(made(small), bare[1])
+    torch.testing.assert_close(bare[1], made(read(folder, Quantise.NF4)))
+
+
+@pytest.mark.usefixtures("on_cpu")
+def test_train_on_nf4_learns_nearly_the_same_skill(folder: Path, tmp_path: Path) -> None:
+    learned = []
+    for kind in (Quantise.NONE, Quantise.NF4):
+        plan = recipe(steps=2, batch=1, draws=1, sides_px=(32,), optimizer={"learning_rate": 1e-3})
+        skill = train([made_page(1)], tmp_path / f"{kind.value}.safetensors", plan, read(folder, kind))
+        # B begins at zero: where it went is what was learned.
+        learned.append(torch.cat([value.flatten() for name, value in skill.tensors.items() if "lora_B" in name]))
+    assert learned[1].abs().mean() > 1e-3
+    assert torch.cosine_similarity(*learned, dim=0) > 0.8
+
+
+@pytest.mark.usefixtures("on_cpu")
+def test_nf4_of_a_transformer_in_one_file_is_that_of_its_folder(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "klein.safetensors"
+    copy(folder / "transformer" / "diffusion_pytorch_model.safetensors", file)
+    options = LoadOptions(device="cpu:0", dtype=torch.float32, quantise=Quantise.NF4, base=str(folder))
+    backbone = load(file, options)
+    assert isinstance(backbone, Flux2)
+    assert isinstance(backbone.transformer.transformer_blocks[0].attn.to_q, bitsandbytes.nn.Linear4bit)
+    torch.testing.assert_close(made(backbone), made(read(folder, Quantise.NF4)))
+
+
+def test_nf4_without_a_gpu_is_refused_with_the_reason(folder: Path) -> None:
+    with pytest.raises(BackboneError, match=r"the part '\w+' could not be loaded: No GPU found"):
+        read(folder, Quantise.NF4)
