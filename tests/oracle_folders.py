@@ -59,7 +59,7 @@ class Case:
     guidance: float | None = 3.5
     guidance_name: str = "guidance_scale"
     pages: Sequence[Page] = (BEACH, SNOW)
-    text_tokens: int = 512
+    text_tokens: int | None = 512
     read: Callable[[Any, Path, torch.dtype], Any] = from_folder
     shown: Callable[[Any], Image.Image] = unchanged
     """The pipeline's picture as panels are."""
@@ -88,7 +88,7 @@ def theirs(folder: Path, case: Case, dtype: torch.dtype, backbone: LatentBackbon
             width=width,
             height=height,
             num_inference_steps=STEPS,
-            max_sequence_length=case.text_tokens,
+            **{} if case.text_tokens is None else {"max_sequence_length": case.text_tokens},
             **{} if case.guidance is None else {case.guidance_name: case.guidance},
             **case.ask(Asked(pipeline=pipeline, page=page, noise=noise, grid=grid)),
         ).images[0]

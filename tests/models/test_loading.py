@@ -250,6 +250,11 @@ def test_load_refuses_from_the_index_alone(klein_folder, tmp_path):
     for change, said in (
         ({"_class_name": "WanPipeline"}, "is a WanPipeline; known are"),
         ({"scheduler": ["diffusers", "UniPCMultistepScheduler"]}, "has the scheduler UniPCMultistepScheduler"),
+        (
+            {"vae": ["diffusers", "AutoencoderOfTomorrow"]},
+            "'vae' is a AutoencoderOfTomorrow; this version of diffusers",
+        ),
+        ({"vae": ["os", "system"]}, "'vae' is of the library 'os'"),
     ):
         index = json.loads((klein_folder / "model_index.json").read_text()) | change
         (tmp_path / "model_index.json").write_text(json.dumps(index))  # and no weights at all

@@ -86,6 +86,7 @@ V21 = Case(
     guidance=4.0,
     guidance_name="true_cfg_scale",
     pages=TWO,
+    text_tokens=None,
     read=read_21,
     shown=on_white,
 )

@@ -1,5 +1,7 @@
-"""Step caches: nothing left out is the same picture, something left out is another, and every page starts anew."""
+"""Options that a family has not, and step caches: nothing left out is the same picture, every page starts anew."""
 
+import importlib.util
+import json
 from dataclasses import replace
 
 import pytest
@@ -11,7 +13,8 @@ from triptych.errors import BackboneError
 from triptych.models.backbone import Backbone, Conditioning
 from triptych.models.flux1.backbone import Flux1
 from triptych.models.flux1.kontext import Kontext
-from triptych.models.options import LoadOptions, StepCache
+from triptych.models.loading import load
+from triptych.models.options import LoadOptions, Quantise, References, StepCache
 from triptych.models.placing import enable_step_cache
 from triptych.page import Page, condition, slot
 
@@ -77,3 +80,30 @@ def test_step_cache_none_leaves_the_transformer_alone():
     backbone = flux1(Flux1)
     enable_step_cache(backbone, LoadOptions())
     assert not backbone.transformer.is_cache_enabled
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "options", "said"),
+    [
+        (
+            "FluxKontextPipeline",
+            {"references": References.ALONE},
+            r"'alone' is a choice of flux2, flux2-kv; .* kontext",
+        ),
+        ("QwenImageEditPlusPipeline", {"references": References.JOINT}, r"'joint' is a choice of flux2.* family qwen "),
+        ("StableDiffusion3Pipeline", {"step_cache": StepCache.TAYLORSEER}, r"'taylorseer' works with .* family sd3"),
+        ("Flux2KleinKVPipeline", {"step_cache": StepCache.TAYLORSEER}, r"is of family flux2-kv"),
+        (
+            "Flux2KleinPipeline",
+            {"step_cache": StepCache.TAYLORSEER, "references": References.ALONE},
+            r"keeps its conditions .* Leave step_cache out, or references",
+        ),
+        ("Flux2KleinPipeline", {"quantise": Quantise.INT8}, r"int8 need the package torchao: pip install torchao"),
+    ],
+)
+def test_options_of_other_families_are_refused_before_anything_is_read(pipeline, options, said, tmp_path, monkeypatch):
+    if "quantise" in options:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))  # and no weights at all
+    with pytest.raises(BackboneError, match=said):
+        load(tmp_path, LoadOptions(device="cpu", dtype=torch.float32, **options))

@@ -25,6 +25,7 @@ from diffusers import (
     QwenImageEditPlusPipeline,
     StableDiffusion3Pipeline,
 )
+from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import CONDITION_IMAGE_SIZE, calculate_dimensions
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
@@ -207,7 +208,12 @@ class Loaded:
         return called_with(encoder, lambda: self.backbone.encode_prompts([prompt], [0]))
 
     def theirs(self, text: str) -> dict[str, list[list[int]]]:
-        seen: dict[str, Any] = {"image": [picture(1), picture(2, 96, 64)]} if self.reader.sees else {}
+        images = [picture(1), picture(2, 96, 64)]
+        if isinstance(self.pipeline, QwenImageEditPlusPipeline):
+            # Which it does before it calls `encode_prompt`.
+            sizes = [calculate_dimensions(CONDITION_IMAGE_SIZE, image.width / image.height) for image in images]
+            images = [image.resize(size) for image, size in zip(images, sizes, strict=True)]
+        seen: dict[str, Any] = {"image": images} if self.reader.sees else {}
         if "prompt_3" in signature(self.pipeline.encode_prompt).parameters:
             seen = {"prompt_2": None, "prompt_3": None}
         elif "prompt_2" in signature(self.pipeline.encode_prompt).parameters:

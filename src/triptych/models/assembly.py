@@ -20,7 +20,7 @@ from triptych.models.latent import LatentBackbone
 from triptych.models.modular import Home, home_of
 from triptych.models.options import LoadOptions, Offload
 from triptych.models.parts import Parts
-from triptych.models.placing import compile_blocks, enable_step_cache, place, quantisation, relief
+from triptych.models.placing import compile_blocks, enable_step_cache, place, quantisation, refuse_options, relief
 from triptych.models.singlefile import is_foreign, load_transformer
 
 __all__ = ["assemble", "load_parts", "refuse_index"]
@@ -41,15 +41,31 @@ _UNUSED = (
 )
 
 
-def refuse_index(source: str, index: Mapping[str, Any]) -> None:
-    """Raise BackboneError for a checkpoint that cannot be loaded, from its `model_index.json` alone."""
-    _family(source, index)
+def refuse_index(source: str, index: Mapping[str, Any], options: LoadOptions) -> None:
+    """Raise BackboneError for a checkpoint that cannot be loaded like this, from its `model_index.json` alone."""
+    refuse_options(source, _family(source, index), options)
     scheduler = index.get("scheduler")
     if isinstance(scheduler, list) and scheduler[1] != _SCHEDULER:
         raise BackboneError(
             f"{source} has the scheduler {scheduler[1]}; noise levels are read from {_SCHEDULER} alone. Take the "
             "folder scheduler/ of the original checkpoint, and name its class in model_index.json."
         )
+    for name, (library, class_name, *_) in _used(index).items():
+        if library not in _LIBRARIES:
+            raise BackboneError(
+                f"{source}: part {name!r} is of the library {library!r}; only {' and '.join(_LIBRARIES)} are loaded."
+            )
+        if not hasattr(importlib.import_module(library), class_name):
+            raise BackboneError(f"{source}: part {name!r} is a {class_name}; this version of {library} has none.")
+
+
+def _used(index: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The parts that are loaded."""
+    return {
+        name: entry
+        for name, entry in index.items()
+        if isinstance(entry, list) and name not in _UNUSED and entry[0] is not None
+    }
 
 
 def _family(source: str, index: Mapping[str, Any]) -> Family:
@@ -71,14 +87,8 @@ def load_parts(
 ) -> Parts:
     """Every component from its subfolder, safetensors only. Raises BackboneError naming the part that failed."""
     loaded = {}
-    for name, entry in index.items():
-        if not isinstance(entry, list) or name in _UNUSED or entry[0] is None:
-            continue
+    for name, entry in _used(index).items():
         library, class_name = entry[:2]
-        if library not in _LIBRARIES:
-            raise BackboneError(
-                f"{source}: part {name!r} is of the library {library!r}; only {' and '.join(_LIBRARIES)} are loaded."
-            )
         home = home_of(source, name, entry)
         part = loaded[name] = _load_part(home, name, library, class_name, options, transformer_file)
         if isinstance(part, nn.Module) and options.offload in (Offload.PARTS, Offload.LAYERS):
@@ -108,9 +118,7 @@ def _load_part(
     home: Home, name: str, library: str, class_name: str, options: LoadOptions, transformer_file: Path | None
 ) -> Any:
     source, place = home.source, home.arguments
-    kind = getattr(importlib.import_module(library), class_name, None)
-    if kind is None:
-        raise BackboneError(f"{source}: part {name!r} is a {class_name}; this version of {library} has none.")
+    kind = getattr(importlib.import_module(library), class_name)
     is_module = issubclass(kind, nn.Module)
     settings: dict[str, Any] = {}
     if is_module:

@@ -95,6 +95,8 @@ class Family:
     """Names of the layers in the authors' code, for skills of other trainers; none where they are diffusers' own."""
     step_caches: tuple[StepCache, ...] = ()
     """Which of diffusers' step caches can follow the network."""
+    chooses_references: bool = False
+    """Whether `LoadOptions.references` may say how it sees them."""
     picture_name: str = PICTURE_NAME
     """How a prompt calls the pictures that come with it: `{number}` counts from 1, `{index}` from 0."""
     guidance_name: str = GUIDANCE_NAME

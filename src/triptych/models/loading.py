@@ -212,7 +212,7 @@ def _from_index(
     # Takes seconds, which the pocket does without.
     from triptych.models.assembly import assemble, load_parts, refuse_index
 
-    refuse_index(source, index)
+    refuse_index(source, index, options)
     dtype = options.dtype or native_dtype(device)
     if checkpoint is not None and None in (options.quantise, options.offload):
         choice = choose(

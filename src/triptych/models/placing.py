@@ -11,12 +11,43 @@ from diffusers.hooks.mag_cache import FLUX_MAG_RATIOS
 from torch import nn
 
 from triptych.errors import BackboneError
-from triptych.models.catalog import FAMILIES
+from triptych.models.catalog import FAMILIES, Family
 from triptych.models.latent import LatentBackbone
 from triptych.models.offloading import bring_back, lend_blocks, outer_blocks, take_turns
 from triptych.models.options import LoadOptions, Offload, Quantise, References, StepCache
 
-__all__ = ["compile_blocks", "enable_step_cache", "place", "quantisation", "relief"]
+__all__ = ["compile_blocks", "enable_step_cache", "place", "quantisation", "refuse_options", "relief"]
+
+
+def refuse_options(name: str, family: Family, options: LoadOptions) -> None:
+    """Raise BackboneError for what a family cannot do, or what is not installed for it, before weights are read."""
+    quantise = options.quantise or Quantise.NONE
+    package = "bitsandbytes" if quantise is Quantise.NF4 else "torchao"
+    if quantise is not Quantise.NONE and importlib.util.find_spec(package) is None:
+        raise BackboneError(f"weights in {quantise.value} need the package {package}: pip install {package}.")
+    if options.references is not None and not family.chooses_references:
+        chooses = ", ".join(each.name for each in FAMILIES if each.chooses_references)
+        raise BackboneError(
+            f"references {options.references.value!r} is a choice of {chooses}; {name} is of family {family.name} and "
+            "sees references as it was trained. Leave references out."
+        )
+    _refuse_step_cache(name, family.name, options, alone=options.references is References.ALONE)
+
+
+def _refuse_step_cache(name: str, family: str, options: LoadOptions, *, alone: bool) -> None:
+    if options.step_cache is StepCache.NONE:
+        return
+    allowed = [each.name for each in FAMILIES if options.step_cache in each.step_caches]
+    if family not in allowed:
+        raise BackboneError(
+            f"the step cache {options.step_cache.value!r} works with {', '.join(allowed)}; {name} is of family "
+            f"{family}. Leave step_cache out."
+        )
+    if alone:
+        raise BackboneError(
+            f"{name} keeps its conditions (references 'alone'), where no block may be left out. Leave step_cache out, "
+            "or references."
+        )
 
 
 def quantisation(library: str, options: LoadOptions) -> dict[str, Any]:
@@ -24,9 +55,6 @@ def quantisation(library: str, options: LoadOptions) -> dict[str, Any]:
     quantise = options.quantise or Quantise.NONE
     if quantise is Quantise.NONE:
         return {}
-    package = "bitsandbytes" if quantise is Quantise.NF4 else "torchao"
-    if importlib.util.find_spec(package) is None:
-        raise BackboneError(f"weights in {quantise.value} need the package {package}: pip install {package}.")
     home = importlib.import_module(library)
     if quantise is Quantise.NF4:
         config = home.BitsAndBytesConfig(
@@ -98,17 +126,8 @@ def enable_step_cache(backbone: LatentBackbone, options: LoadOptions) -> None:
     """Switch on an approximation of diffusers. Raises BackboneError where the transformer has none."""
     if options.step_cache is StepCache.NONE:
         return
-    allowed = [family.name for family in FAMILIES if options.step_cache in family.step_caches]
-    if backbone.card.family not in allowed:
-        raise BackboneError(
-            f"the step cache {options.step_cache.value!r} works with {', '.join(allowed)}; {backbone.card.name} is of "
-            f"family {backbone.card.family}. Leave step_cache out."
-        )
-    if getattr(backbone, "references", References.JOINT) is References.ALONE:
-        raise BackboneError(
-            f"{backbone.card.name} keeps its conditions (references 'alone'), where no block may be left out. Leave "
-            "step_cache out, or references."
-        )
+    alone = getattr(backbone, "references", References.JOINT) is References.ALONE
+    _refuse_step_cache(backbone.card.name, backbone.card.family, options, alone=alone)
     backbone.transformer.enable_cache(_cache_config(backbone.card.steps, options))
     if options.step_cache is StepCache.MAGCACHE:
         # It starts over after a fixed number of steps, however many the page takes.

@@ -62,6 +62,7 @@ FLUX2 = Family(
     # diffusers 0.42 follows two streams through a first block and cannot follow FLUX.2's one; MagCache's ratios were
     # measured on FLUX.1 alone.
     step_caches=(StepCache.TAYLORSEER,),
+    chooses_references=True,
     architecture="flux-2",
     base_model="FLUX.2",
 )
@@ -73,6 +74,7 @@ FLUX2_KV = Family(
     checkpoints=(Checkpoint(card=_KV, pipeline="Flux2KleinKVPipeline", shape=_MIDDLE, cached=True),),
     layers=LAYERS,
     # No step caches: where references are read once no block may be left out.
+    chooses_references=True,
     architecture="flux-2",
     base_model="FLUX.2",
 )
