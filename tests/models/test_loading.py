@@ -232,6 +232,11 @@ def test_load_options_that_cannot_be_together_are_refused():
         LoadOptions(device="cpu", quantise=Quantise.NF4)
     with pytest.raises(BackboneError, match="main memory"):
         LoadOptions(device="cpu", offload=Offload.PARTS)
+    for dtype in (torch.int8, torch.float8_e4m3fn, torch.complex64):
+        with pytest.raises(
+            BackboneError, match=rf"dtype {dtype} is not .*: float32, bfloat16, float16\. .* `quantise`"
+        ):
+            LoadOptions(dtype=dtype)
 
 
 def test_load_pocket_compiled_compiles_every_block() -> None:

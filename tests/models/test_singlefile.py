@@ -143,6 +143,13 @@ def test_scaled_fp8_of_flux1_equals_the_same_weights_unscaled(ending):
     [
         ({"comfy_quant": {"format": "nvfp4"}}, r"stores single_blocks\.0\.linear2 as nvfp4, which cannot be read"),
         ({"comfy_quant": {"format": "float8_e4m3fn", "convrot": True}}, "as float8_e4m3fn, rotated"),
+        (
+            {"comfy_quant": torch.tensor(list(b"fp8?"), dtype=torch.uint8)},
+            r"linear2\.comfy_quant .* known \(b'fp8\?'\)",
+        ),
+        ({"comfy_quant": torch.tensor([1.5])}, "how its layers are stored, in another way than is known"),
+        ({"comfy_quant": torch.tensor(list(b"[1]"), dtype=torch.uint8)}, "in another way than is known"),
+        ({"scale_weight": torch.zeros(0)}, r"the scales of single_blocks\.0\.linear2\.weight .* are of size \(0,\)"),
         ({"weight_scale_2": torch.ones(1)}, "as nvfp4"),
         ({"weight_scale": torch.ones(3)}, r"scales of single_blocks\.0\.linear2\.weight .* are of size \(3,\)"),
         ({"other.weight_scale": torch.ones(1)}, r"scale for single_blocks\.0\.linear2\.other\.weight, and no such"),
@@ -164,6 +171,23 @@ def test_load_single_file_whose_metadata_says_nvfp4_is_refused_by_name(klein_fol
     named = original_names(flux2_transformer().state_dict())
     save_file(named, tmp_path / "other.safetensors", metadata={"_quantization_metadata": said})
     with pytest.raises(BackboneError, match=r"stores double_blocks\.0\.img_mlp\.0 as nvfp4"):
+        load(f"{tmp_path / 'other.safetensors'}@{klein_folder}", ON_CPU)
+
+
+@pytest.mark.parametrize("said", ["nvfp4", "[]", '"layers"', '{"layers": ["nvfp4"]}'])
+def test_load_single_file_whose_metadata_is_of_another_kind_says_so(said, klein_folder, tmp_path):
+    named = original_names(flux2_transformer().state_dict())
+    save_file(named, tmp_path / "other.safetensors", metadata={"_quantization_metadata": said})
+    with pytest.raises(BackboneError, match=r"says at _quantization_metadata how its layers are stored"):
+        load(f"{tmp_path / 'other.safetensors'}@{klein_folder}", ON_CPU)
+
+
+@pytest.mark.parametrize("weight", [torch.tensor(1.0), torch.zeros(0, 4)])
+def test_scales_of_a_weight_that_has_no_rows_are_refused(weight, klein_folder, tmp_path):
+    named = original_names(flux2_transformer().state_dict())
+    named |= {"single_blocks.0.linear2.weight": weight, "single_blocks.0.linear2.scale_weight": torch.ones(3)}
+    save_file(named, tmp_path / "other.safetensors")
+    with pytest.raises(BackboneError, match=r"the scales of single_blocks\.0\.linear2\.weight"):
         load(f"{tmp_path / 'other.safetensors'}@{klein_folder}", ON_CPU)
 
 

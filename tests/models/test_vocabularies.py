@@ -50,7 +50,7 @@ PAGE = Page(
     overview="Three panels of one film: [1] the fox, [2] the fox at dusk, [3] nothing but snow.",
 )
 TEXTS = yaml.safe_load((Path(__file__).parents[1] / "data" / "prompts.yaml").read_text(encoding="utf-8"))
-TEXTS |= {"a page": write_prompt(PAGE).text, "long": "the red fox on the beach at dusk, " * 40}
+TEXTS |= {"a page": write_prompt(PAGE).text, "long": "the red fox on the beach at dusk, " * 25}
 
 
 class Called(Exception):  # noqa: N818 (nothing is wrong)

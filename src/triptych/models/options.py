@@ -10,6 +10,9 @@ from triptych.errors import BackboneError
 __all__ = ["LoadOptions", "Offload", "Quantise", "References", "StepCache", "Training"]
 
 
+_COMPUTES = (torch.float32, torch.bfloat16, torch.float16)
+
+
 class Quantise(StrEnum):
     """How the weights of the transformer and the text encoder are stored."""
 
@@ -88,6 +91,12 @@ class LoadOptions:
     """Choose for training in place of sampling."""
 
     def __post_init__(self) -> None:
+        if self.dtype not in (None, *_COMPUTES):
+            names = ", ".join(str(each).removeprefix("torch.") for each in _COMPUTES)
+            raise BackboneError(
+                f"dtype {self.dtype} is not one that backbones compute in: {names}. For weights in fewer bits choose "
+                "`quantise`."
+            )
         if self.quantise is Quantise.NF4 and self.device == "cpu":
             raise BackboneError("nf4 weights need a CUDA device. On the CPU choose int8, or none.")
         if self.offload not in (None, Offload.NONE) and self.device == "cpu":

@@ -102,19 +102,35 @@ def _multiplied(weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _refuse_kinds(opened: Any, file: Path) -> None:
     """Raise BackboneError for layers that are stored in another way than eight-bit floats with scales."""
-    said = json.loads((opened.metadata() or {}).get(_KINDS) or "{}").get("layers", {})
+    whole = _told((opened.metadata() or {}).get(_KINDS) or "{}", file, _KINDS)
+    said = _told(json.dumps(whole.get("layers", {})), file, _KINDS)
     for name in opened.keys():  # noqa: SIM118
         if name.endswith(_KIND):
-            said[name.removesuffix(_KIND)] = json.loads(bytes(opened.get_tensor(name).tolist()))
+            stored = opened.get_tensor(name).flatten().view(torch.uint8)
+            said[name.removesuffix(_KIND)] = _told(bytes(stored.tolist()), file, name)
         elif name.endswith(_SECOND_SCALE):
             said.setdefault(name.removesuffix(_SECOND_SCALE), {"format": "nvfp4"})
     for layer, how in said.items():
+        how = how if isinstance(how, dict) else {"format": how}
         if how.get("format") not in _READ or how.get("convrot"):
             kind = f"{how.get('format')}{', rotated' if how.get('convrot') else ''}"
             raise BackboneError(
                 f"{file.name} stores {layer} as {kind}, which cannot be read. Take a file of the same model in bf16, "
                 "fp16, fp8 with or without scales, or GGUF."
             )
+
+
+def _told(text: str | bytes, file: Path, place: str) -> dict[str, Any]:
+    try:
+        told = json.loads(text)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise BackboneError(
+            f"{file.name} says at {place} how its layers are stored, in another way than is known ({text[:30]!r}). "
+            "Take a file of the same model in bf16."
+        )
+    return told
 
 
 def _refuse_scales(tensors: Mapping[str, Tensor], file: Path) -> None:
@@ -125,8 +141,9 @@ def _refuse_scales(tensors: Mapping[str, Tensor], file: Path) -> None:
             raise BackboneError(
                 f"{file.name} has a scale for {name}, and no such weight. It is damaged: fetch it again."
             )
-        rows, count = weight.shape[0], scale.numel()
-        if count != 1 and (count % rows or weight[0].numel() % (count // rows)):
+        rows, count = len(weight) if weight.ndim else 0, scale.numel()
+        fits = rows and count and not count % rows and not weight[0].numel() % (count // rows)
+        if count != 1 and not fits:
             raise BackboneError(
                 f"{file.name}: the scales of {name} ({tuple(weight.shape)}) are of size {tuple(scale.shape)}; they can "
                 "be one for the layer, one per row, or one for every block of a row. Take the bf16 file."
