@@ -126,6 +126,8 @@ def write_flux1(folder: Path) -> None:
 
 def write_sd3(folder: Path) -> None:
     made = sd3()
+    # It computes before the second one is called.
+    made.text.clips[0].resize_token_embeddings(49408)
     StableDiffusion3Pipeline(
         scheduler=made._scheduler,
         vae=made.codec.vae,
