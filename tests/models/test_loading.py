@@ -1,6 +1,7 @@
 """Checkpoints written by diffusers and read by us: folders, single files, options, and what is refused."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from diffusers import (
     QwenImageEditPlusPipeline,
     StableDiffusion3Pipeline,
 )
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from tiny_files import write_klein
 from tiny_models import dynamic_scheduler, filled, flux1, flux2_transformer, flux2_vae, picture, qwen3, sd3, tokenizer
@@ -195,6 +196,18 @@ def test_load_folder_of_pickled_weights_names_the_part(klein_folder, tmp_path):
 def test_load_folder_without_index_says_what_is_missing(tmp_path):
     with pytest.raises(BackboneError, match=r"no model_index\.json"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["transformer", "text_encoder", "vae"])
+def test_load_folder_with_a_weight_missing_names_it(part, klein_folder, tmp_path):
+    """diffusers and transformers warn, and leave it random or without a place."""
+    shutil.copytree(klein_folder, tmp_path / "copy")
+    (file,) = (tmp_path / "copy" / part).glob("*.safetensors")
+    weights = load_file(file)
+    lost = next(name for name in reversed(weights) if name.endswith(".weight"))
+    save_file({name: weight for name, weight in weights.items() if name != lost}, file, metadata={"format": "pt"})
+    with pytest.raises(BackboneError, match=rf"the part '{part}' lacks 1 of its weights \({re.escape(lost)}\)"):
+        load(tmp_path / "copy", ON_CPU)
 
 
 def test_load_foreign_library_in_the_index_is_refused(tmp_path):

@@ -1,7 +1,7 @@
 """The parts of a checkpoint, loaded with their options and put together by family."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,7 +27,7 @@ __all__ = ["assemble", "load_parts", "refuse_index"]
 
 _LIBRARIES = ("diffusers", "transformers")
 _SCHEDULER = "FlowMatchEulerDiscreteScheduler"
-_SAFE = {"use_safetensors": True}
+_SAFE = {"use_safetensors": True, "output_loading_info": True}
 _EYES: Mapping[str, Any] = {"GlmImageProcessor": GlmImageImageProcessorPil}
 """Parts for pictures that are not Qwen2-VL's, by the processor that they belong to."""
 _UNUSED = (
@@ -138,11 +138,24 @@ def _load_part(
             return AutoTokenizer.from_pretrained(source, **place)
         if name == "transformer" and (file := transformer_file or _foreign_file(source, kind)) is not None:
             part = load_transformer(kind, file, source, settings)
+        elif is_module:
+            part, told = kind.from_pretrained(source, **place, **settings, **_SAFE)
+            _refuse_missing(source, name, told["missing_keys"])
         else:
-            part = kind.from_pretrained(source, **place, **settings, **_SAFE if is_module else {})
+            part = kind.from_pretrained(source, **place)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise BackboneError(f"{source}: the part {name!r} could not be loaded: {error}") from error
     return part.eval().requires_grad_(False) if is_module else part
+
+
+def _refuse_missing(source: str, name: str, missing: Iterable[str]) -> None:
+    """What is missing would be random, or nowhere, after no more than a warning."""
+    names = sorted(missing)
+    if names:
+        raise BackboneError(
+            f"{source}: the part {name!r} lacks {len(names)} of its weights ({', '.join(names[:2])}"
+            f"{', ...' if len(names) > 2 else ''}). Fetch it again."
+        )
 
 
 def _foreign_file(source: str, kind: Any) -> Path | None:
