@@ -107,6 +107,22 @@ def test_qwen21_prompts_of_different_lengths_in_a_batch_equal_each_alone():
         torch.testing.assert_close(row[mask.bool()], alone.embeds[0])
 
 
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("count", [0, 2])
+def test_qwen21_pages_of_different_lengths_in_a_batch_are_the_pictures_of_each_alone(count, causal):
+    """The transformer counts places from the front: padding would put the picture further behind the shorter prompt."""
+    backbone = qwen21(causal=causal, guidance=4.0, negative=" ")
+    pages = [
+        Page(panels=(*(condition(picture(place)) for place in range(count)), slot(words, size_px=(64, 64))))
+        for words in ("the red fox", "a fox on the beach at dusk in snow")
+    ]
+    both = generate(backbone, pages, seed=(1, 2), steps=3, guidance=4.0)
+    for made, page, seed in zip(both, pages, (1, 2), strict=True):
+        alone = generate(qwen21(causal=causal, guidance=4.0, negative=" "), page, seed=seed, steps=3, guidance=4.0)
+        pixels = [torch.tensor(bytearray(each.images[0].tobytes()), dtype=torch.int) for each in (made, alone)]
+        assert (pixels[0] - pixels[1]).abs().max() <= 1
+
+
 def test_qwen21_text_too_long_names_the_instruction_that_fell_off():
     part = PromptPart(panel=0, text="the fox " * 60)
     with pytest.raises(PromptError, match=r"Qwen3-VL reads 110: the instruction of panel 1"):

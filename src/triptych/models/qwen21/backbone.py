@@ -1,6 +1,7 @@
 """Qwen-Image 2.1: conditions by reference, read once together with the prompt that they stand in."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from diffusers.models.transformers.transformer_qwenimage21 import QwenImage21KVC
 from einops import rearrange
 from jaxtyping import Float
 from PIL.Image import Image
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase, Qwen3VLForConditionalGeneration
 
 from triptych.models.backbone import Card, Conditions, Context, Grid, Keeps, Targets, Text
@@ -106,6 +107,13 @@ class Qwen21(SeeingBackbone):
         """Keys and values of text and conditions, which no step changes."""
         if self.keeps is Keeps.NOTHING:
             return None
+        if text.mask is None:
+            return self._remember(text, conditions)
+        rows = _rows(Context(text=text, conditions=conditions))
+        kept = [self._remember(row.text, row.conditions).transpose(1, 3) for row in rows]
+        return nn.utils.rnn.pad_sequence([each[0] for each in kept], batch_first=True).transpose(1, 3)
+
+    def _remember(self, text: Text, conditions: Conditions | None) -> Tensor:
         cache = QwenImage21KVCache(len(self.transformer.transformer_blocks))
         # They do not see what is made behind them, so the smallest picture does for it.
         one = Grid(frame=0, rows=1, columns=1)
@@ -125,14 +133,20 @@ class Qwen21(SeeingBackbone):
         latents = _latents(slots.join(tokens), slots.wide)
 
         def one_pass(read: Context, _: bool) -> Tensor:
-            if read.memory is None:
-                return self._run(latents, t, read.text, read.conditions, slots.wide)
-            cache = QwenImage21KVCache(len(self.transformer.transformer_blocks))
-            for layer, pair in zip(cache.layer_caches, read.memory.unbind(1), strict=True):
-                layer.store(*pair.unbind(1))
-            return self._run(latents, t, read.text, read.conditions, slots.wide, cache, "cached")
+            if read.text.mask is None:
+                return self._pass(latents, t, read, slots.wide)
+            rows = zip(latents.split(1), t.split(1), _rows(read), strict=True)
+            return torch.cat([self._pass(*row, slots.wide) for row in rows])
 
         return slots.part(_tokens(guided(context, one_pass), slots.wide))
+
+    def _pass(self, latents: Tensor, t: Tensor, read: Context, wide: Grid) -> Tensor:
+        if read.memory is None:
+            return self._run(latents, t, read.text, read.conditions, wide)
+        cache = QwenImage21KVCache(len(self.transformer.transformer_blocks))
+        for layer, pair in zip(cache.layer_caches, read.memory.unbind(1), strict=True):
+            layer.store(*pair.unbind(1))
+        return self._run(latents, t, read.text, read.conditions, wide, cache, "cached")
 
     def _run(
         self,
@@ -163,6 +177,23 @@ class Qwen21(SeeingBackbone):
             return_dict=False,
         )[0]
         return velocity[:, -latents.shape[1] :]
+
+
+def _rows(read: Context) -> list[Context]:
+    """Each row without what pads it: to the transformer, padding would put the picture further behind its prompt."""
+    assert read.text.mask is not None
+    lengths = read.text.mask.sum(dim=1).tolist()
+    rows = []
+    for row, length in enumerate(lengths):
+        text = read.text.row(row)
+        text = replace(text, embeds=text.embeds[:, :length], positions=text.positions[:length], mask=None)
+        given, memory = read.conditions, read.memory
+        if memory is not None:
+            padded_by = read.text.embeds.shape[1] - length
+            memory = memory[row : row + 1, :, :, : memory.shape[3] - padded_by]
+        conditions = given and replace(given, tokens=given.tokens[row : row + 1])
+        rows.append(replace(read, text=text, conditions=conditions, memory=memory))
+    return rows
 
 
 def _condition_latents(conditions: Conditions) -> Tensor:
