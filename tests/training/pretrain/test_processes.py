@@ -22,6 +22,7 @@ from triptych.training.pretrain.batches import collate
 from triptych.training.pretrain.loop import _channel_weights, _core, _prepared, pretrain
 from triptych.training.pretrain.objective import page_loss
 from triptych.training.pretrain.recipe import EntryRecipe, PretrainRecipe, Sizes
+from triptych.training.recipe import Precision
 from triptych.training.running import accelerator_on
 from triptych.training.variants import item_seed
 
@@ -47,9 +48,19 @@ def recipe() -> PretrainRecipe:
 
 
 def pretrain_in_one_of_several(folder: str, codec: str) -> None:
-    """What each process runs."""
+    """What each process runs; in float32, since a processor that is fast at bfloat16 would round its sums."""
     torch.set_num_threads(1)
-    pretrain(recipe(), mixture(), {}, Path(folder), codec=Path(codec), workers=0, compiled=False, device="cpu")
+    pretrain(
+        recipe(),
+        mixture(),
+        {},
+        Path(folder),
+        codec=Path(codec),
+        workers=0,
+        compiled=False,
+        device="cpu",
+        precision=Precision.FP32,
+    )
 
 
 def weights_of_one_process(codec: Path) -> dict[str, torch.Tensor]:
