@@ -14,6 +14,7 @@ from PIL import Image
 
 from triptych.data.pagesets import save_pageset
 from triptych.page import Page, condition, slot
+from triptych.sampling.units import read_requests, units_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -115,6 +116,30 @@ def test_batch_failures_cost_themselves_alone_and_are_tried_again(triptych, requ
     requests.write_text(good + long.replace("fox " * 600, "a fox") + "\n")
     again = triptych("batch", requests, "--out", out)
     assert again.exit_code == 0 and len(again.stdout.split()) == 1
+
+
+def test_batch_goes_on_where_one_of_several_backbones_cannot_be_loaded(triptych, requests, tmp_path):
+    lost = json.loads(requests.read_text().splitlines()[0]) | {"backbone": "a/nowhere.safetensors"}
+    requests.write_text(f"{json.dumps(lost)}\n{requests.read_text()}")
+    result = triptych("batch", requests, "--out", tmp_path / "made")
+    assert result.exit_code == 1 and len(_made(tmp_path / "made")) == 6
+    assert "line 1" in result.stderr and "nowhere.safetensors" in result.stderr and "1 failed" in result.stderr
+    requests.write_text(json.dumps(lost))
+    assert triptych("batch", requests, "--out", tmp_path / "made").exit_code == 2
+
+
+def test_units_have_another_name_after_a_skill_was_trained_anew_and_with_a_step_cache(requests, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    row = json.loads(requests.read_text().splitlines()[0]) | {"skills": [{"name": "mine.safetensors"}]}
+    requests.write_text(json.dumps(row))
+    (source,) = read_requests(requests)
+    skill, names = tmp_path / "mine.safetensors", []
+    for content in (b"first", b"second", b"first"):
+        skill.write_bytes(content)
+        (unit,) = units_of(source)
+        names.append(unit.name)
+    (cached,) = units_of(source, step_cache="magcache")
+    assert names[0] == names[2] != names[1] and cached.name not in names
 
 
 def test_batch_killed_at_any_moment_loses_nothing_and_makes_nothing_twice(requests, tmp_path):

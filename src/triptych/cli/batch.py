@@ -97,7 +97,7 @@ def batch(
     changes = {name: value for name, value in asked.items() if value is not None}
     prepare_folder(out)
     failed = _Failures()
-    units = _listed(requests, changes, failed)
+    units = _listed(requests, changes, failed, step_cache=step_cache)
     mine = shard_of(units, number, count)
     failed.keep_share(number, count)
     index = "index.jsonl" if count == 1 else f"index-{number}-of-{count}.jsonl"
@@ -142,9 +142,16 @@ class _Making:
     def here(self, units: Sequence[Unit]) -> Iterator[Ended]:
         """By this process, a backbone after the other."""
         with ctrl_c_cancels(CancelToken()) as cancel:
+            is_only = len({unit.order[0] for unit in units}) == 1
             for name, group in groupby(units, key=lambda unit: unit.order[0]):
-                with console.working(f"loading {name}"):
-                    engine = options.open_engine(name, self.step_cache)
+                try:
+                    with console.working(f"loading {name}"):
+                        engine = options.open_engine(name, self.step_cache)
+                except TriptychError as error:
+                    if is_only:
+                        raise
+                    yield from (Ended(unit=unit, failure=str(error)) for unit in group)
+                    continue
                 maker = Maker(engine=engine, out=self.out, keep=self.keep, remark=console.say, cancel=cancel)
                 yield from maker.all(list(group))
 
@@ -195,14 +202,14 @@ class _Failures:
         )
 
 
-def _listed(path: Path, changes: dict[str, object], failed: _Failures) -> list[Unit]:
+def _listed(path: Path, changes: dict[str, object], failed: _Failures, *, step_cache: str | None) -> list[Unit]:
     """Every unit; lines that are not requests are failures. Raises RequestError where no line is one."""
     sources = _pageset(path) if path.is_dir() else read_requests(path)
     units: list[Unit] = []
     with console.progress("reading", total=len(sources)) as bar:
         for source in sources:
             try:
-                units += units_of(_changed(source, changes))
+                units += units_of(_changed(source, changes), step_cache=step_cache)
             except TriptychError as error:
                 failed.reasons[source.line] = str(error)
             bar.advance(bar.task_ids[0])

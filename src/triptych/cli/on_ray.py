@@ -56,7 +56,7 @@ class Cluster:
     def made(self, job: Job) -> Iterator[tuple[Ended, str]]:
         """Each unit when it is done with, in whatever order, and the warnings on the way to it.
 
-        Raises ClusterError for a backbone that a worker cannot load, and where workers are lost again and again.
+        Raises ClusterError where the only backbone cannot be loaded, and where workers are lost again and again.
         """
         import ray.data
         from ray.exceptions import RayError
@@ -117,18 +117,20 @@ class Worker:
     def _rows(self, name: str, numbers: list[int]) -> list[dict[str, Any]]:
         """One for each unit."""
         remarks: list[str] = []
-        hopeless, failures = "", {}
+        hopeless, failures = False, {}
         try:
             maker = self._maker(name, remarks)
         except TriptychError as error:
-            hopeless = f"{platform.node()}: {error}"
+            # Requests for another backbone may well be made.
+            hopeless = isinstance(error, OutputError) or len({unit.order[0] for unit in self._job.units}) == 1
+            failures = dict.fromkeys(numbers, f"{platform.node()}: {error}")
         else:
             failures = self._failures(maker, numbers)
         return [
             {
                 "unit": number,
-                "failure": hopeless or failures.get(number, ""),
-                "hopeless": bool(hopeless),
+                "failure": failures.get(number, ""),
+                "hopeless": hopeless,
                 "remarks": "\n".join(remarks) if number == numbers[0] else "",
             }
             for number in numbers
@@ -162,6 +164,7 @@ class Worker:
             os.chdir(self._job.folder)
             if self._engine is not None:
                 self._engine.release()
+                self._engine = None
             self._name, self._engine = name, tt.open_engine(name, self._job.options)
         return Maker(
             engine=self._engine, out=self._job.out, keep=self._job.keep, remark=remarks.append, cancel=CancelToken()

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +93,15 @@ def _asked(request: Request) -> Request:
     return replace(request, page=request.page.without_answers())
 
 
-def units_of(source: Source) -> Iterator[Unit]:
-    """A unit for each result that the request asks for. Raises what is wrong with the line."""
+def units_of(source: Source, *, step_cache: str | None = None) -> Iterator[Unit]:
+    """A unit for each result that the request asks for, by an engine with that step cache.
+
+    Raises what is wrong with the line.
+    """
     for each in source.read().each():
         inputs = Inputs()
         record = each.record(inputs.encode)
-        name = _digest(record)
+        name = _digest(record | _beside(each, step_cache))
         count = len(each.page.slots)
         yield Unit(
             source=source,
@@ -106,6 +110,23 @@ def units_of(source: Source) -> Iterator[Unit]:
             files=tuple(f"{name}-{number}.png" for number in range(1, count + 1)),
             order=(each.backbone, _digest(record["skills"]), _digest(_what_is_read(each.page, record["page"]))),
         )
+
+
+def _beside(request: Request, step_cache: str | None) -> dict[str, Any]:
+    """What decides the pictures and is not in the request's record: skill files may be trained anew."""
+    files = {use.name: _file_digest(Path(use.name)) for use in request.skills if Path(use.name).is_file()}
+    return ({"skill_files": files} if files else {}) | ({"step_cache": step_cache} if step_cache else {})
+
+
+def _file_digest(path: Path) -> str:
+    facts = path.stat()
+    return _digest_of_state(path, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _digest_of_state(path: Path, _size: int, _mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _what_is_read(page: Page, record: dict[str, Any]) -> list[Any]:
