@@ -122,3 +122,15 @@ def test_training_says_that_a_server_has_no_weights(triptych, tmp_path):
         "train", tmp_path / "pages", "--backbone", "http://127.0.0.1:9/v1#m", "--out", tmp_path / "s.safetensors"
     )
     assert told.exit_code == 2 and "no weights" in told.output
+
+
+def test_skill_that_is_on_no_shelf_here_is_for_the_server_to_know(triptych, fox, tmp_path):
+    with ImageServer("vllm") as server:
+        asked = triptych(
+            "generate", "--condition", fox, "--slot", "x", "--skill", "theirs@0.5", "--backbone", server.url, "--out",
+            tmp_path / "out",
+        )  # fmt: skip
+        here = triptych("generate", "--condition", fox, "--slot", "x", "--skill", "theirs", "--out", tmp_path / "out")
+    # Such a server has no shelf; a studio of ours would look at its own.
+    assert asked.exit_code == 2 and "no field for skills" in asked.stderr
+    assert here.exit_code == 2 and "there is no skill theirs" in here.stderr

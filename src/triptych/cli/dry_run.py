@@ -67,9 +67,10 @@ def _sent(request: Request) -> Iterator[str]:
     each = f" for each of {request.number} results" if request.number > 1 else ""
     yield f"the calls{each}:"
     for number, call in enumerate(calls, 1):
-        size = f"{call.size_px[0]}x{call.size_px[1]} px" if call.size_px else "a size of its own"
+        width, height = call.size_px or (0, 0)
+        size = f"{width}x{height} px asked" if width else "its size left to the server"
         pictures = console.counted(len(call.images), "picture")
-        yield f"call {number} of {len(calls)}: {call.path}, {pictures} sent, {size} asked"
+        yield f"call {number} of {len(calls)}: {call.path}, {pictures} sent, {size}"
         yield f"  prompt: {' / '.join(call.prompt.splitlines())}"
 
 

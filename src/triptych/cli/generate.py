@@ -8,6 +8,7 @@ import typer
 from PIL import Image
 
 import triptych as tt
+from triptych.addresses import is_address
 from triptych.canvas import arrange, composite
 from triptych.cli import console, options
 from triptych.cli.output import Overwrite, claim, file_stem, free_path, keep_inputs, prepare_folder, write_results
@@ -61,18 +62,22 @@ _Examples = Annotated[
 _Shots = Annotated[int | None, typer.Option(min=1, max=16, help="How many of the example pages; by default all.")]
 _Size = Annotated[str | None, typer.Option(metavar="WxH|N", help="Size of the slots, or side of the working square.")]
 _Seed = Annotated[
-    int | None, typer.Option(help="Seed of the noise: the same seed gives the same pixels. 0, or the request's.")
+    int | None,
+    typer.Option(help="Seed of the noise: the same seed gives the same pixels. By default 0, or the request's."),
 ]
 _Number = Annotated[
     int | None,
-    typer.Option(min=1, max=MAX_NUMBER, help="How many results, with seeds counting up. 1, or the request's."),
+    typer.Option(
+        min=1, max=MAX_NUMBER, help="How many results, with seeds counting up. By default 1, or the request's."
+    ),
 ]
 _Backbone = Annotated[
     str | None,
     typer.Option(
         "--backbone",
         metavar="NAME",
-        help="The model: pocket, a hub name, a folder, a file, or http://host:port/v1#model. pocket, or the request's.",
+        help="The model: pocket, a hub name, a folder, a file, or http://host:port/v1#model. By default pocket, or the "
+        "request's.",
     ),
 ]
 _Base = Annotated[
@@ -172,7 +177,7 @@ def generate(
                 template=template,
                 examples=examples,
                 shots=shots,
-                skill=uses[0].name if uses else None,
+                skill=uses[0].name if uses and _is_here(uses[0].name, backbone) else None,
                 size_px=size_px,
             )
         )
@@ -206,6 +211,13 @@ def generate(
     with console.working(f"loading {request.backbone}"):
         engine = options.open_engine(request.backbone, step_cache)
     _make(engine, request, out=out, stem=stem, keep=keep, preview=preview, canvas=canvas, overwrite=overwrite)
+
+
+def _is_here(skill: str, backbone: str | None) -> bool:
+    """Whether a skill is for this machine to find; a server's own is known to that server alone, its page too."""
+    from triptych.skill import shipped_skills
+
+    return not is_address(backbone or "") or Path(skill).exists() or skill in shipped_skills()
 
 
 def _make(

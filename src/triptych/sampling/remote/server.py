@@ -138,9 +138,8 @@ class Server:
                 f"{self.address} did not answer in time, {self._tries} times. Is it busy, or still loading the model?"
             ) from error
         except openai.APIConnectionError as error:
-            raise BackboneError(
-                f"{self.address} cannot be reached: {error.__cause__ or error}. Is the server running there?"
-            ) from error
+            why = str(error.__cause__ or error).rstrip(".")
+            raise BackboneError(f"{self.address} cannot be reached: {why}. Is the server running there?") from error
         except openai.OpenAIError as error:
             raise BackboneError(f"{self.address} cannot be asked: {error}.") from error
         try:
@@ -154,6 +153,8 @@ class Server:
         match error.status_code:
             case 401 | 403:
                 advice = f"It wants a key, or another one. {self._key_used()}"
+            case 404 if self.names and self.kind.takes_requests:
+                advice = "The studio lists what it has, at its address in a browser."
             case 404:
                 has = f" Its models are {', '.join(self.names[:_MOST_NAMED])}." if self.names else ""
                 advice = f"Does the address end in /v1, and does it make pictures?{has}"
