@@ -220,6 +220,53 @@ def test_pages_import_that_watches_goes_on_when_texts_are_there(triptych, tmp_pa
     )
     assert result.exit_code == 0, result.stderr
     assert "waiting: 1 text missing: 1" in result.stderr
-    # It looked four times, and every time it passed that over.
-    assert len(looks) == 3 and result.stderr.count(".DS_Store") == 1
+    # It looked five times, the last two at the same files, and every time it passed that over.
+    assert len(looks) == 4 and result.stderr.count(".DS_Store") == 1
     assert load_pageset(tmp_path / "out")[0].slots[0].instruction == "at night"
+
+
+def test_pages_import_that_watches_does_not_read_a_picture_that_is_still_being_copied(triptych, tmp_path, monkeypatch):
+    for name in ("a/1.png", "b/1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.effect_noise((32, 16), 60).convert("RGB").save(tmp_path / name)
+    copied = tmp_path / "b" / "1.png"
+    whole = copied.read_bytes()
+    copied.write_bytes(whole[:100])
+    looks = []
+
+    def sleep(_: float) -> None:
+        looks.append(1)
+        copied.write_bytes(whole[: 100 * 2 ** len(looks)])
+
+    monkeypatch.setattr("triptych.cli.importing.time.sleep", sleep)
+    result = triptych(
+        "pages", "import", tmp_path / "a", tmp_path / "b", "--format", "pairs", "--words", "at night", "--watch",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert "may still be on their way" in result.stderr
+    assert load_pageset(tmp_path / "out")[0].slots[0].answer.size == (32, 16)
+
+
+@pytest.mark.parametrize(
+    ("format", "option", "value"),
+    [("pairs", "--given", 2), ("sets", "--grid", "2x1"), ("kohya", "--gutter", 4), ("musubi", "--encoding", "cp1252")],
+)
+def test_pages_import_refuses_an_option_that_the_format_has_no_use_for(triptych, tmp_path, format, option, value):
+    folders = [tmp_path, tmp_path] if format == "pairs" else [tmp_path]
+    result = triptych("pages", "import", *folders, "--format", format, option, value, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert f"{option} is for" in result.stderr and f"{format} has no use for it" in result.stderr
+
+
+def test_pages_import_of_another_trainers_folder_takes_an_encoding_and_words(triptych, tmp_path):
+    for number in (1, 2):
+        (tmp_path / "set").mkdir(exist_ok=True)
+        Image.effect_noise((32, 16), 60).convert("RGB").save(tmp_path / "set" / f"{number}.png")
+    (tmp_path / "set" / "1.txt").write_bytes("夜の狐".encode("shift_jis"))
+    result = triptych(
+        "pages", "import", tmp_path / "set", "--format", "kohya", "--encoding", "shift_jis", "--words", "a fox",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert [page.slots[0].instruction for page in load_pageset(tmp_path / "out")] == ["夜の狐", "a fox"]

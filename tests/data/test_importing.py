@@ -2,6 +2,7 @@
 
 import json
 import threading
+import unicodedata
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -49,6 +50,25 @@ def test_pairs_captioner_sees_condition_and_answer(two: tuple[Path, Path]) -> No
     assert page.slots[0].instruction == f"2 {_picture(0).getpixel((0, 0))}"
 
 
+def test_pairs_find_partners_and_texts_whose_accents_are_written_the_other_way(tmp_path: Path) -> None:
+    for folder, form in (("a", "NFC"), ("b", "NFD")):
+        (tmp_path / folder).mkdir()
+        _picture(1).save(tmp_path / folder / f"{unicodedata.normalize(form, 'café über')}.png")
+    (tmp_path / "a" / f"{unicodedata.normalize('NFD', 'café über')}.txt").write_text("at night")
+    (page,) = pairs(tmp_path / "a", tmp_path / "b")
+    assert page.slots[0].instruction == "at night" and page.page_id == unicodedata.normalize("NFC", "café über")
+
+
+def test_pairs_an_empty_text_is_no_text(two: tuple[Path, Path], caplog: pytest.LogCaptureFixture) -> None:
+    (two[1] / "red_car-0.txt").write_text(" \n")
+    (two[0] / "red_car-0.txt").write_text("beside the other")
+    (two[1] / "red_car-1.txt").write_text("")
+    (two[1] / "red_car-2.txt").write_text("at night")
+    pages = pairs(*two)
+    assert [page.slots[0].instruction for page in pages] == ["beside the other", "", "at night"]
+    assert pages.unlabelled == ("red_car-1",) and "no words for 1 of the slots: red_car-1" in caplog.text
+
+
 def test_pairs_without_partner_raise_naming_both_sides(two: tuple[Path, Path]) -> None:
     (two[0] / "red_car-0.png").rename(two[0] / "blue.png")
     with pytest.raises(SourceError, match="no partner for a/blue, b/red_car-0"):
@@ -71,6 +91,13 @@ def test_numbered_sets_order_by_number_not_by_letters(tmp_path: Path) -> None:
     assert [slot.answer.tobytes() for slot in page.slots] == [_picture(2).tobytes(), _picture(10).tobytes()]
     assert [slot.instruction for slot in page.slots] == ["", "in the snow"]
     assert page.overview == "one hero"
+
+
+def test_numbered_sets_two_pictures_of_one_number_raise(tmp_path: Path) -> None:
+    for name in ("hero_1", "hero_2", "hero_02"):
+        _picture(0).save(tmp_path / f"{name}.png")
+    with pytest.raises(SourceError, match=r"two pictures of one number: hero_1.png, hero_02.png, hero_2.png"):
+        numbered_sets(tmp_path)
 
 
 def test_numbered_sets_too_few_pictures_raise(tmp_path: Path) -> None:

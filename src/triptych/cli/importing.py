@@ -1,5 +1,6 @@
 """`triptych pages import`: page sets from the user's own pictures and from what other trainers read."""
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["import_pages"]
 
 _OWN = ("pairs", "sets", "composites")
+_USED_BY = {
+    "given": ("sets", "composites"),
+    **dict.fromkeys(("grid", "gutter", "strip", "template"), ("composites",)),
+}
+"""Options that are of use to some formats; those of words are to all whose texts lie beside the pictures."""
 
 _Folders = Annotated[
     list[Path], typer.Argument(metavar="FOLDER [FOLDER]", help="A folder in the format; two of them for pairs.")
@@ -28,33 +34,46 @@ _Format = Annotated[
     str, typer.Option("--format", metavar="NAME", help="pairs, sets, composites, or see `triptych pages formats`.")
 ]
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write; must be new.")]
-_License = Annotated[str, typer.Option("--license", metavar="NAME", help="As the Hub names it, for the data card.")]
-_Role = Annotated[str, typer.Option(metavar="ROLE", help="Of the given pictures: subject, edit, control, example.")]
-_Given = Annotated[int, typer.Option(min=0, max=16, help="How many pictures of a set or composite are conditions.")]
-_Grid = Annotated[str, typer.Option(metavar="CxR", help="Columns and rows of composites.")]
-_Gutter = Annotated[int, typer.Option(min=0, help="Pixels between the panels of composites.")]
-_Strip = Annotated[int, typer.Option(min=0, help="Height of a strip of text below each row of composites, cut away.")]
+_License = Annotated[
+    str, typer.Option("--license", metavar="NAME", help="Licence for the data card, as the Hub names it.")
+]
+_Role = Annotated[str, typer.Option(metavar="ROLE", help="Role of the conditions: subject, edit, control or example.")]
+_Given = Annotated[
+    int | None,
+    typer.Option(min=0, max=16, help="How many pictures of a set or composite are conditions; by default 1."),
+]
+_Grid = Annotated[str | None, typer.Option(metavar="CxR", help="Columns and rows of composites; by default 2x1.")]
+_Gutter = Annotated[int | None, typer.Option(min=0, help="Pixels between the panels of composites.")]
+_Strip = Annotated[
+    int | None, typer.Option(min=0, help="Height of a strip of text below each row of composites, cut away.")
+]
 _Template = Annotated[
     str | None, typer.Option(metavar="NAME", help="Texts of composites are prompts with the tags of this template.")
 ]
 _Words = Annotated[
-    str, typer.Option(metavar="TEXT", help="Where there is no text: such as 'the same {name} at night'.")
+    str, typer.Option(metavar="TEXT", help="Words where a picture has no text, such as 'the same {name} at night'.")
 ]
 _Encoding = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Of the texts, such as shift_jis; by default UTF-8, or what they seem to be."),
+    typer.Option(
+        metavar="NAME", help="Encoding of the texts, such as shift_jis; by default UTF-8, or what they seem to be."
+    ),
 ]
 _Ending = Annotated[
     list[str] | None,
-    typer.Option("--caption-ending", metavar=".EXT", help="Of caption files, besides .txt and .caption."),
+    typer.Option(
+        "--caption-ending", metavar=".EXT", help="One more ending of caption files, besides .txt and .caption."
+    ),
 ]
 _Captioner = Annotated[
     str | None, typer.Option(metavar="URL", help="An OpenAI-compatible server that writes missing texts.")
 ]
 _Model = Annotated[str, typer.Option("--captioner-model", metavar="NAME", help="The model on that server.")]
-_Key = Annotated[str, typer.Option(envvar="TRIPTYCH_CAPTIONER_KEY", help="Its key.", show_default=False)]
+_Key = Annotated[
+    str, typer.Option(envvar="TRIPTYCH_CAPTIONER_KEY", help="The key for that server.", show_default=False)
+]
 _Watch = Annotated[
-    bool, typer.Option("--watch", help="Wait for partners and texts that are missing, name them, then import.")
+    bool, typer.Option("--watch", help="Name partners and texts that are missing, wait for them, then import.")
 ]
 
 
@@ -64,10 +83,10 @@ def import_pages(
     format: _Format,
     license: _License = "other",
     role: _Role = "",
-    given: _Given = 1,
-    grid: _Grid = "2x1",
-    gutter: _Gutter = 0,
-    strip: _Strip = 0,
+    given: _Given = None,
+    grid: _Grid = None,
+    gutter: _Gutter = None,
+    strip: _Strip = None,
     template: _Template = None,
     words: _Words = "",
     encoding: _Encoding = None,
@@ -93,12 +112,19 @@ def import_pages(
     from triptych.data.captioning import remote_captioner
     from triptych.data.wording import CAPTIONS, Wording
 
+    _refuse_unused(
+        format,
+        {"given": given, "grid": grid, "gutter": gutter, "strip": strip, "template": template}
+        | {"words": words, "encoding": encoding, "caption_ending": caption_ending, "captioner": captioner},
+    )
     said = remote_captioner(captioner, captioner_model, key=captioner_key) if captioner else None
     endings = tuple("." + ending.removeprefix(".") for ending in caption_ending or ())
     wording = Wording(template=words, captioner=said, encoding=encoding, endings=(*CAPTIONS, *endings))
-    reader = _reader(folders, format, wording, role=role, given=given, cells=_cells(grid))
-    read = reader(gutter, strip, template)
-    pages = _awaited(read) if watch else read()
+    reader = _reader(
+        folders, format, wording, role=role, given=1 if given is None else given, cells=_cells(grid or "2x1")
+    )
+    read = reader(gutter or 0, strip or 0, template)
+    pages = _awaited(read, folders) if watch else read()
     _save(pages, folders, format, license, out, overwrite=overwrite)
 
 
@@ -157,14 +183,14 @@ def _reader(
                 )
             case _:
                 entry = find_format(format)
-                return lambda: entry.read(first)
+                return lambda: entry.read(first, wording) if entry.takes_wording else entry.read(first)
 
     return chosen
 
 
-def _awaited(read: "Callable[[], LazyPages]", every_s: float = 1.0) -> "LazyPages":
-    """The pages, as soon as nothing is missing; what is missing is reported whenever it changes."""
-    told = ""
+def _awaited(read: "Callable[[], LazyPages]", folders: list[Path], every_s: float = 1.0) -> "LazyPages":
+    """The pages, as soon as nothing is missing and nothing is being written; reported whenever it changes."""
+    told, seen = "", None
     with console.said_once():
         while True:
             try:
@@ -173,12 +199,40 @@ def _awaited(read: "Callable[[], LazyPages]", every_s: float = 1.0) -> "LazyPage
                 missing = f"{console.counted(len(bare), 'text')} missing: {', '.join(bare[:5])}" if bare else ""
             except SourceError as error:
                 pages, missing = None, str(error)
+            before, seen = seen, _state(folders)
             if pages is not None and not missing:
-                return pages
+                if seen == before:
+                    return pages
+                missing = "files may still be on their way"
             if missing != told:
                 console.say(f"waiting: {missing}")
                 told = missing
             time.sleep(every_s)
+
+
+def _state(folders: list[Path]) -> list[tuple[str, int, int]]:
+    """The files of the folders, their sizes and times: a file that is being copied changes between two looks."""
+    found = []
+    for folder in folders:
+        for path in folder.rglob("*"):
+            with contextlib.suppress(OSError):
+                facts = path.stat()
+                found.append((str(path), facts.st_size, facts.st_mtime_ns))
+    return sorted(found)
+
+
+def _refuse_unused(format: str, options: dict[str, object]) -> None:
+    """Raise BadParameter for an option that was given and that the format has no use for."""
+    from triptych.data.interchange import FORMATS
+
+    if format not in (*_OWN, *FORMATS):
+        raise typer.BadParameter(f"{format!r}: choose {', '.join((*_OWN, *FORMATS))}.", param_hint="--format")
+    worded = (*_OWN, *(name for name, entry in FORMATS.items() if entry.takes_wording))
+    for name, value in options.items():
+        formats = _USED_BY.get(name, worded)
+        if value not in (None, "") and format not in formats:
+            option = "--" + name.replace("_", "-")
+            raise typer.BadParameter(f"{option} is for {', '.join(formats)}; {format} has no use for it.")
 
 
 def _role(name: str) -> Role:

@@ -2,12 +2,13 @@
 
 import logging
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from triptych.errors import SourceError
 
-__all__ = ["SUFFIXES", "find_pictures", "in_order", "is_of_the_system", "note_unread", "some"]
+__all__ = ["SUFFIXES", "find_pictures", "in_order", "is_of_the_system", "note_unread", "some", "spellings"]
 
 SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
@@ -59,6 +60,11 @@ def in_order(path: Path) -> tuple[tuple[tuple[int, int, str], ...], str]:
     """A key to sort paths by, numbers by their value and letters of either case together."""
     parts = re.split(r"(\d+)", path.as_posix().casefold())
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part), path.as_posix()
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """A file's name as it is, and with its accents composed and apart: systems write equal names in different ways."""
+    return tuple(dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))))
 
 
 def some(names: list[str]) -> str:

@@ -1,6 +1,7 @@
 """From the user's own pictures to pages: pairs in two folders, numbered sets, side-by-side composites."""
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -21,12 +22,16 @@ _NUMBERED = re.compile(r"(?P<stem>.+)_(?P<number>\d+)")
 
 
 def pictures_by_name(folder: Path) -> dict[str, Path]:
-    """Picture files of a folder by their names without suffix, in order. Raises SourceError for two of a name."""
+    """Picture files of a folder by their names without suffix, in order. Raises SourceError for two of a name.
+
+    Accents are composed, so that a name from macOS, which keeps them apart, is that of its partner from elsewhere.
+    """
     found: dict[str, Path] = {}
     for path in find_pictures(folder):
-        if path.stem in found:
-            raise SourceError(f"{path} and {found[path.stem].name} have one name; remove or rename one.")
-        found[path.stem] = path
+        stem = unicodedata.normalize("NFC", path.stem)
+        if stem in found:
+            raise SourceError(f"{path} and {found[stem].name} have one name; remove or rename one.")
+        found[stem] = path
     return found
 
 
@@ -70,6 +75,9 @@ def numbered_sets(
         groups[match["stem"]].append((int(match["number"]), path))
 
     def maker(stem: str, members: list[tuple[int, Path]]) -> Callable[[], Page]:
+        if len({number for number, _ in members}) < len(members):
+            names = ", ".join(path.name for _, path in sorted(members))
+            raise SourceError(f"set {stem} has two pictures of one number: {names}. Rename or remove one.")
         paths = [path for _, path in sorted(members)]
         if len(paths) <= conditions:
             raise SourceError(f"set {stem} has {len(paths)} pictures; with {conditions} given it needs one more.")

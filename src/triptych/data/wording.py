@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from triptych.data.captioning import Captioner
-from triptych.data.folders import SUFFIXES, is_of_the_system, some
+from triptych.data.folders import SUFFIXES, is_of_the_system, some, spellings
 from triptych.errors import SourceError
 from triptych.files import read_text
 
@@ -46,7 +46,8 @@ class Wording:
 
     def named(self, folder: Path, stem: str) -> Path | None:
         """The text file `stem` and an ending."""
-        files = (folder / f"{stem}{spelt}" for ending in self.endings for spelt in (ending, ending.upper()))
+        endings = (spelt for ending in self.endings for spelt in (ending, ending.upper()))
+        files = (folder / f"{name}{ending}" for ending in endings for name in spellings(stem))
         return next((file for file in files if file.is_file()), None)
 
 
@@ -68,11 +69,9 @@ class Labels:
     def of(
         self, paths: Iterable[Path | None], stem: str, pictures: Callable[[], tuple[Image.Image, ...]]
     ) -> Callable[[], str]:
-        """The words of one slot: of the first file that is there, or the template's, or later the captioner's."""
+        """The words of one slot: of the first file that has any, or the template's, or later the captioner's."""
         wording = self.wording
-        found = next((path for path in paths if path is not None), None)
-        if found is not None:
-            words = self.of_file(found)
+        if words := next(filter(None, map(self.of_file, paths)), ""):
             return lambda: words
         if wording.template:
             words = wording.template.replace("{name}", re.sub(r"[-_]+", " ", stem).strip())
@@ -87,7 +86,7 @@ class Labels:
         """Log what has no words, and the texts in `folders` that nothing was read from."""
         if self.unlabelled:
             _log.warning(
-                "no words for %d of the slots: %s. Put %s beside them, or give a template or a captioner.",
+                "no words for %d of the slots: %s. Write them into %s, or give a template or a captioner.",
                 len(self.unlabelled),
                 some(self.unlabelled),
                 f"{self.unlabelled[0]}{self.wording.endings[0]}",

@@ -1,6 +1,7 @@
 """Every format: there and back again, and through the tool's own reader where it can be had."""
 
 import json
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -15,7 +16,7 @@ from triptych.data.interchange import FORMATS, find_format, parquet, read_back
 from triptych.data.pagesets import load_pageset, save_pageset
 from triptych.data.rules import RULES
 from triptych.data.sources import ShapeSource
-from triptych.errors import ImageError, OutputError, PageError
+from triptych.errors import ImageError, OutputError, PageError, SourceError
 from triptych.page import Page
 
 SOURCE = ShapeSource()
@@ -262,7 +263,7 @@ def test_ai_toolkit_targets_of_any_format_and_controls_by_their_stems(tmp_path: 
         ("b", "", 1),
     ]
     (tmp_path / "control" / "b.webp").unlink()
-    with pytest.raises(PageError, match="has no picture for b"):
+    with pytest.raises(SourceError, match="has no picture for b"):
         find_format("ai-toolkit").read(tmp_path)
 
 
@@ -336,3 +337,25 @@ def test_read_back_of_what_was_damaged_is_refused_and_removed(tmp_path: Path) ->
     with pytest.raises(OutputError, match="cannot be read back, and was removed"):
         read_back(entry, pages[:1], tmp_path / "set")
     assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("name", ["kohya", "musubi", "musubi-layers"])
+def test_toml_of_a_folder_with_quotes_in_its_name_is_toml(name: str, tmp_path: Path) -> None:
+    home = tmp_path / 'my "best" \\ pictures'
+    find_format(name).write(_pages("mirror", 1), home)
+    (entry,) = tomllib.loads((home / "dataset.toml").read_text())["datasets"]
+    named = entry["image_jsonl_file"] if name != "kohya" else entry["subsets"][0]["image_dir"]
+    assert Path(named).exists() and Path(named).parent == home
+    assert len(find_format(name).read(home)) == 1
+
+
+def test_kohya_folders_may_hold_links_to_pictures_and_folders_elsewhere(tmp_path: Path) -> None:
+    store, home = tmp_path / "store", tmp_path / "home"
+    (home / "10_fox").mkdir(parents=True)
+    store.mkdir()
+    Image.new("RGB", (16, 16), "red").save(store / "a.png")
+    (home / "10_fox" / "one.png").symlink_to(store / "a.png")
+    (home / "5_all").symlink_to(store, target_is_directory=True)
+    pages = find_format("kohya").read(home)
+    assert [page.page_id for page in pages] == ["a", "one"]
+    assert [page.slots[0].instruction for page in pages] == ["all", "fox"]

@@ -23,9 +23,12 @@ class Format:
     name: str
     description: str
     write: Callable[[Iterable[Page], Path], None]
-    read: Callable[[Path], LazyPages]
+    read: Callable[..., LazyPages]
+    """From a folder, and where `takes_wording`, a `Wording` or None."""
     keeps_pages: bool = False
     """True where whole pages come back; otherwise one page a slot, its conditions as `edit`."""
+    takes_wording: bool = False
+    """Whether texts lie beside the pictures, so that they may be in any encoding, or missing."""
 
 
 FORMATS: dict[str, Format] = {
@@ -43,6 +46,7 @@ FORMATS: dict[str, Format] = {
             description="targets with .txt captions and a control folder for each condition",
             write=ai_toolkit.write,
             read=ai_toolkit.read,
+            takes_wording=True,
         ),
         Format(
             name="musubi",
@@ -55,12 +59,14 @@ FORMATS: dict[str, Format] = {
             description="the same with multiple_target: one condition, image_path_1... for the slots",
             write=layers.write,
             read=layers.read,
+            takes_wording=True,
         ),
         Format(
             name="kohya",
             description="folders like 10_name, or a dataset TOML, with .txt or .caption texts",
             write=kohya.write,
             read=kohya.read,
+            takes_wording=True,
         ),
         Format(
             name="diffusers",

@@ -1,16 +1,18 @@
 """ai-toolkit: a folder of targets with .txt captions, and a folder of equal names for each condition."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import yaml
 
 from triptych.data.folders import in_order, note_unread, some
 from triptych.data.importing import pictures_by_name
-from triptych.data.interchange.rows import listed, page_of, rows_of, save_picture
+from triptych.data.interchange.rows import listed, load_images, page_of, rows_of, save_picture
 from triptych.data.lazy import LazyPages
 from triptych.data.wording import CAPTIONS, Labels, Wording
-from triptych.errors import PageError
+from triptych.errors import PageError, SourceError
 from triptych.files import new_folder, read_yaml, write_atomic
 from triptych.page import Page
 
@@ -38,22 +40,23 @@ def write(pages: Iterable[Page], folder: Path) -> None:
         write_atomic(out / "dataset.yaml", yaml.safe_dump([entry], sort_keys=False).encode())
 
 
-def read(folder: Path) -> LazyPages:
+def read(folder: Path, wording: Wording | None = None) -> LazyPages:
     """Pages from `targets/` and `control*/`, or from the folders that `dataset.yaml` names, in the order of names.
 
     Pictures of any format that is read; a target finds its controls by its name without the ending.
     """
     targets, controls, ending = _folders(folder)
-    labels = Labels(Wording(endings=(ending, *CAPTIONS)))
+    said = wording or Wording()
+    labels = Labels(replace(said, endings=(ending, *said.endings)))
     places = [(control, pictures_by_name(control)) for control in controls]
     found = pictures_by_name(targets)
     for control, pictures in places:
         if alone := [name for name in found if name not in pictures]:
-            raise PageError(f"{control} has no picture for {some(alone)} of {targets}; give one each.")
+            raise SourceError(f"{control} has no picture for {some(alone)} of {targets}; give one each.")
 
     def maker(stem: str, path: Path) -> Callable[[], Page]:
         given = [pictures[stem] for _, pictures in places]
-        words = labels.of((labels.wording.beside(path),), stem, tuple)
+        words = labels.of((labels.wording.beside(path),), stem, partial(load_images, [*given, path]))
         return lambda: page_of(stem, given, words(), [path])
 
     makers = [maker(stem, path) for stem, path in found.items()]

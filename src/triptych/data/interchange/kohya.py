@@ -3,12 +3,21 @@
 import logging
 import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from triptych.data.folders import find_pictures, in_order, note_unread, some
 from triptych.data.importing import pictures_by_name
-from triptych.data.interchange.rows import name_below, page_of, picture_at, rows_of, save_picture
+from triptych.data.interchange.rows import (
+    load_images,
+    name_below,
+    page_of,
+    picture_at,
+    rows_of,
+    save_picture,
+    toml_text,
+)
 from triptych.data.lazy import LazyPages, distinct_ids
 from triptych.data.wording import CAPTIONS, Labels, Wording
 from triptych.errors import PageError, SourceError
@@ -46,31 +55,34 @@ def write(pages: Iterable[Page], folder: Path) -> None:
         lines = [
             "[[datasets]]",
             "[[datasets.subsets]]",
-            f'image_dir = "{home}/{_IMAGES}"',
+            f"image_dir = {toml_text(f'{home}/{_IMAGES}')}",
             'caption_extension = ".txt"',
         ]
         if counts == {1}:
-            lines.append(f'conditioning_data_dir = "{home}/{_CONTROL}"')
+            lines.append(f"conditioning_data_dir = {toml_text(f'{home}/{_CONTROL}')}")
         write_atomic(out / _CONFIG, ("\n".join(lines) + "\n").encode())
 
 
-def read(folder: Path) -> LazyPages:
+def read(folder: Path, wording: Wording | None = None) -> LazyPages:
     """Pages of the subsets that a TOML file in `folder` names, or of its `10_name` folders, or of its own pictures.
 
-    Pages have one slot, and one condition where there is a `conditioning_data_dir`.
+    Pages have one slot, and one condition where there is a `conditioning_data_dir`. The words of pictures without a
+    text are `class_tokens`, or the name of the folder, before those of `wording`.
     """
-    subsets = list(_subsets(folder))
+    said, subsets = wording or Wording(), list(_subsets(folder))
     found: list[tuple[Path, list[Path], Callable[[], str]]] = []
     unlabelled: list[str] = []
     for subset in subsets:
-        labels = Labels(Wording(template=subset.caption, endings=(subset.ending, *CAPTIONS)))
+        template = subset.caption or said.template
+        labels = Labels(replace(said, template=template, endings=(subset.ending, *said.endings)))
         controls = pictures_by_name(subset.control) if subset.control else {}
         pictures = pictures_by_name(subset.images)
         if subset.control and (alone := [name for name in pictures if name not in controls]):
-            raise PageError(f"{subset.control} has no picture for {some(alone)} of {subset.images}; give one each.")
+            raise SourceError(f"{subset.control} has no picture for {some(alone)} of {subset.images}; give one each.")
         for stem, path in pictures.items():
             given = [controls[stem]] if subset.control else []
-            found.append((path, given, labels.of((labels.wording.beside(path),), stem, tuple)))
+            texts, pictures_of = (labels.wording.beside(path),), partial(load_images, [*given, path])
+            found.append((path, given, labels.of(texts, stem, pictures_of)))
         labels.note(subset.images)
         unlabelled += labels.unlabelled
     note_unread(folder, [picture for path, given, _ in found for picture in (path, *given)])

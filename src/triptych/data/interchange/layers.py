@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from triptych.data.folders import find_pictures, note_unread
-from triptych.data.interchange.rows import listed, name_below, page_of, picture_at, read_lines, save_picture
+from triptych.data.interchange.rows import (
+    listed,
+    load_images,
+    name_below,
+    page_of,
+    picture_at,
+    read_lines,
+    save_picture,
+    toml_text,
+)
 from triptych.data.lazy import LazyPages, distinct_ids
 from triptych.data.wording import Labels, Wording
 from triptych.errors import PageError
@@ -48,16 +57,16 @@ def write(pages: Iterable[Page], folder: Path) -> None:
         lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
         write_atomic(out / _LINES, lines.encode())
         text = (
-            f'[[datasets]]\nimage_jsonl_file = "{home.as_posix()}/{_LINES}"\n'
-            f'cache_directory = "{home.as_posix()}/cache"\nmultiple_target = true\n'
+            f"[[datasets]]\nimage_jsonl_file = {toml_text(f'{home.as_posix()}/{_LINES}')}\n"
+            f"cache_directory = {toml_text(f'{home.as_posix()}/cache')}\nmultiple_target = true\n"
         )
         write_atomic(out / "dataset.toml", text.encode())
 
 
-def read(folder: Path) -> LazyPages:
+def read(folder: Path, wording: Wording | None = None) -> LazyPages:
     """Pages of the lines in `dataset.jsonl`, or of a folder of `a.png`, `a.txt`, `a_1.png`, `a_2.png`..."""
     if not (folder / _LINES).is_file():
-        return _of_pictures(folder)
+        return _of_pictures(folder, wording or Wording())
     found: list[tuple[list[Path], str]] = []
     for where, record in read_lines(folder / _LINES, ("caption",)):
         names = _targets(record, where)
@@ -73,13 +82,13 @@ def _targets(record: Mapping[str, Any], where: str) -> Sequence[str]:
     numbered = {key.removeprefix("image_path_"): value for key, value in record.items() if "image_path_" in key}
     if "image_path" in record:
         numbered["0"] = record["image_path"]
-    if not all(number.isdigit() for number in numbered) or len(numbered) < 2:
+    if not all(number.isdecimal() for number in numbered) or len(numbered) < 2:
         raise PageError(f"{where} needs image_path_0 and image_path_1... of a set with multiple_target.")
     return listed([numbered[number] for number in sorted(numbered, key=int)], where)
 
 
-def _of_pictures(folder: Path) -> LazyPages:
-    labels = Labels(Wording())
+def _of_pictures(folder: Path, wording: Wording) -> LazyPages:
+    labels = Labels(wording)
     layers: dict[str, list[tuple[int, Path]]] = {}
     paths = {path.stem: path for path in find_pictures(folder)}
     for stem, path in paths.items():
@@ -91,8 +100,8 @@ def _of_pictures(folder: Path) -> LazyPages:
         raise PageError(f"{folder}: no layers beside {alone[0]!r}; they are named {alone[0]}_1, {alone[0]}_2...")
 
     def maker(stem: str) -> Callable[[], Page]:
-        words = labels.of((labels.wording.beside(paths[stem]),), stem, tuple)
         answers = [path for _, path in sorted(layers[stem])]
+        words = labels.of((labels.wording.beside(paths[stem]),), stem, partial(load_images, [paths[stem], *answers]))
         return lambda: page_of(stem, [paths[stem]], words(), answers)
 
     makers = [maker(stem) for stem in paths if stem in layers and stem not in taken]

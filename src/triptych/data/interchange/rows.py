@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from triptych.data.folders import spellings
 from triptych.errors import ImageError, PageError
 from triptych.files import parse_json, read_text, text_lines, write_atomic
 from triptych.images import load_answer, load_image, png_bytes
@@ -17,12 +18,14 @@ from triptych.page import Page, Role, condition, slot
 __all__ = [
     "SlotRow",
     "listed",
+    "load_images",
     "name_below",
     "page_of",
     "picture_at",
     "read_lines",
     "rows_of",
     "save_picture",
+    "toml_text",
     "write_lines",
 ]
 
@@ -67,10 +70,20 @@ def page_of(name: str, conditions: Sequence[Path], text: str, answers: Sequence[
     return Page(panels=(*shown, *slots), overview="" if is_one else text, page_id=name)
 
 
+def load_images(paths: Sequence[Path]) -> tuple[Image.Image, ...]:
+    """The pictures of a page that is still without words, for a captioner."""
+    return tuple(load_image(path) for path in paths)
+
+
 def save_picture(image: Image.Image, folder: Path, name: str) -> str:
     """Write `folder/name` as PNG; returns `name`."""
     write_atomic(folder / name, png_bytes(image))
     return name
+
+
+def toml_text(text: str) -> str:
+    """A string as TOML writes it: quotes, backslashes and control characters escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
@@ -104,7 +117,8 @@ def picture_at(folder: Path, name: str, where: str) -> Path:
 
     A set that was moved names files by the path that it had: these are sought below `folder` by their last parts.
     """
-    path, home = folder / name, folder.resolve()
+    spelt = [folder / each for each in spellings(name)]
+    path, home = next((each for each in spelt if each.exists()), spelt[0]), folder.resolve()
     if not path.resolve().is_relative_to(home) and not path.exists():
         parts = Path(name).parts
         ends = (home.joinpath(*parts[-count:]) for count in range(min(len(parts) - 1, 3), 0, -1))
@@ -117,5 +131,9 @@ def picture_at(folder: Path, name: str, where: str) -> Path:
 
 
 def name_below(folder: Path, path: Path) -> str:
-    """The name of a file that lies in `folder`, relative to it, however either is written."""
-    return path.resolve().relative_to(folder.resolve()).as_posix()
+    """The name of a file in `folder`, relative to it, however either is written; links are not followed out of it."""
+    home = folder.resolve()
+    for whole in (path.resolve(), path.parent.resolve() / path.name, path.absolute()):
+        if whole.is_relative_to(home):
+            return whole.relative_to(home).as_posix()
+    return f"{path.parent.name}/{path.name}"

@@ -22,6 +22,7 @@ from triptych.data.interchange.rows import (
     read_lines,
     rows_of,
     save_picture,
+    toml_text,
     write_lines,
 )
 from triptych.data.lazy import LazyPages, distinct_ids
@@ -131,7 +132,7 @@ def _numbered(record: Mapping[str, Any], where: str) -> Sequence[str]:
     if "control_path" in record:
         return listed(record["control_path"], where)
     found = {key.removeprefix("control_path_"): value for key, value in record.items() if "control_path_" in key}
-    if not all(number.isdigit() for number in found):
+    if not all(number.isdecimal() for number in found):
         raise PageError(f"{where}: {sorted(found)} are not numbers that control_path_N can have.")
     return listed([found[number] for number in sorted(found, key=int)], where)
 
@@ -158,7 +159,8 @@ MUSUBI = Table(
     ),
     is_absolute=True,
     beside=lambda home: {
-        "dataset.toml": f'[[datasets]]\nimage_jsonl_file = "{home}/dataset.jsonl"\ncache_directory = "{home}/cache"\n'
+        "dataset.toml": f"[[datasets]]\nimage_jsonl_file = {toml_text(f'{home}/dataset.jsonl')}\n"
+        f"cache_directory = {toml_text(f'{home}/cache')}\n"
     },
 )
 
