@@ -1,4 +1,4 @@
-"""What a request chooses by name: the way for conditions to enter (DESIGN, section 3) and the solver."""
+"""What a request chooses by name: the way for conditions to enter, and the solver."""
 
 from enum import StrEnum
 

@@ -15,7 +15,9 @@ __all__ = ["add_to"]
 _PageSet = Annotated[Path, typer.Argument(metavar="PAGESET", help="A folder with metadata.jsonl.")]
 _Format = Annotated[str, typer.Option("--format", metavar="NAME", help="See `triptych pages formats`.")]
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write; must be new.")]
-_License = Annotated[str, typer.Option("--license", metavar="NAME", help="As the Hub names it, for the data card.")]
+_License = Annotated[
+    str, typer.Option("--license", metavar="NAME", help="Licence for the data card, as the Hub names it.")
+]
 _HeldOut = Annotated[Path | None, typer.Option(metavar="DIR", help="A page set that it must share no pictures with.")]
 
 

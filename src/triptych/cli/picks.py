@@ -12,7 +12,7 @@ from triptych.errors import PickError
 __all__ = ["add_to"]
 
 _Place = Annotated[Path, typer.Argument(metavar="PICKS", help="A folder with picks.jsonl, or the file.")]
-_Id = Annotated[str, typer.Argument(metavar="ID", help="Of the pick, or its beginning, as `list` shows it.")]
+_Id = Annotated[str, typer.Argument(metavar="ID", help="The pick's id, or its beginning, as `list` shows it.")]
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write; must be new.")]
 _Source = Annotated[Path, typer.Argument(metavar="DIR", help="A data set: a folder of parquet files, or one of them.")]
 _Into = Annotated[Path, typer.Option("--out", metavar="PICKS", help="The picks to add to; made if missing.")]

@@ -12,7 +12,7 @@ __all__ = ["add_to", "studio_needed"]
 _Port = Annotated[
     int | None, typer.Option(min=0, max=65535, help="Port; by default 8420, or the next one that is free.")
 ]
-_Host = Annotated[str, typer.Option(help="Address to listen on. Other than loopback, a token is needed.")]
+_Host = Annotated[str, typer.Option(help="Address to listen on; any other than loopback needs a token.")]
 _NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Do not open the page.")]
 _Data = Annotated[
     Path | None,

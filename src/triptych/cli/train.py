@@ -62,7 +62,9 @@ _Objective = Annotated[
 _Pages = Annotated[
     Path | None,
     typer.Option(
-        "--pages", metavar="DIR", help="With --prefer: the pages that taught the skill; by default those its run notes."
+        "--pages",
+        metavar="DIR",
+        help="With --prefer: the pages that taught the skill; by default those its run recorded.",
     ),
 ]
 
