@@ -1,6 +1,6 @@
 """Image servers that really listen, and take what vLLM-Omni and SGLang-Diffusion take, field by field.
 
-The tables hold facts read from these projects' sources in November 2026:
+The tables hold facts read from these projects' sources, vLLM-Omni 0.30.0 and SGLang 0.5.23:
 
 - vLLM-Omni: `vllm_omni/entrypoints/openai/protocol/images.py` (the class of generations) and
   `vllm_omni/entrypoints/openai/api_server.py` (the form of edits). `size` is WIDTHxHEIGHT, in edits `auto` too;
@@ -40,7 +40,21 @@ LOOKS = {"output_format": str, "background": str, "output_compression": int}
 GENERATIONS = {
     "vllm": STANDARD
     | DIFFUSION
-    | {"generator_device": str, "lora": dict, "vae_use_slicing": bool, "vae_use_tiling": bool},
+    | {
+        "output_format": str,
+        "output_compression": int,
+        "generator_device": str,
+        "lora": dict,
+        "layers": int,
+        "flow_shift": float,
+        "extra_params": dict,
+        "bot_task": str,
+        "system_prompt": str,
+        "use_system_prompt": str,
+        "return_stage_metrics": bool,
+        "vae_use_slicing": bool,
+        "vae_use_tiling": bool,
+    },
     "sglang": STANDARD
     | DIFFUSION
     | LOOKS
@@ -49,15 +63,44 @@ GENERATIONS = {
         "style": str,
         "generator_device": str,
         "output_quality": str,
+        "task_type": str,
+        "enhance_prompt": bool,
+        "width": int,
+        "height": int,
         "enable_teacache": bool,
-        "rollout": bool,
-        "rollout_sde_type": str,
+        "max_sequence_length": int,
+        "flow_shift": float,
+        "enable_upscaling": bool,
+        "upscaling_model_path": str,
+        "upscaling_scale": int,
         "diffusers_kwargs": dict,
+        "perf_dump_path": str,
+        "profile": bool,
+        "progressive_mode": str,
+        "progressive_levels": int,
+        "progressive_delta": float,
     },
     "somebody": STANDARD | LOOKS | {"quality": str, "style": str, "moderation": str, "partial_images": int},
 }
 EDITS = {
-    "vllm": STANDARD | DIFFUSION | LOOKS | {"url": str, "url[]": str, "lora": str},
+    "vllm": STANDARD
+    | DIFFUSION
+    | LOOKS
+    | {
+        "url": str,
+        "url[]": str,
+        "lora": str,
+        "stream": bool,
+        "guidance_scale_2": float,
+        "strength": float,
+        "generator_device": str,
+        "layers": int,
+        "resolution": int,
+        "bot_task": str,
+        "sys_type": str,
+        "system_prompt": str,
+        "return_stage_metrics": bool,
+    },
     "sglang": STANDARD
     | DIFFUSION
     | LOOKS
@@ -70,10 +113,13 @@ EDITS = {
         "quality": str,
         "output_quality": str,
         "enable_teacache": bool,
+        "enable_cache_dit": bool,
+        "cache_dit_params": str,
         "enable_upscaling": bool,
         "upscaling_model_path": str,
         "upscaling_scale": int,
         "perf_dump_path": str,
+        "profile": bool,
         "num_frames": int,
     },
     "somebody": STANDARD | LOOKS | {"quality": str, "input_fidelity": str, "partial_images": int},
