@@ -1,8 +1,8 @@
 """Workflows run by ComfyUI itself, on small random weights in its own formats: its picture is ours.
 
 Needs a checkout, which the repository does not hold: `TRIPTYCH_COMFYUI=CHECKOUT pytest -m comfyui tests/comfyui`.
-`TRIPTYCH_COMFYUI_PYTHON` names the Python that has its requirements, where that is another one. Last run against
-ComfyUI 0.8.0.
+`TRIPTYCH_COMFYUI_PYTHON` names the Python that has its requirements, where that is another one. docs/comfyui.md says
+which versions it was run with.
 """
 
 import json
