@@ -120,12 +120,12 @@ def _beside(request: Request, step_cache: str | None) -> dict[str, Any]:
 
 def _file_digest(path: Path) -> str:
     facts = path.stat()
-    return _digest_of_state(path, facts.st_size, facts.st_mtime_ns)
+    return _digest_of_state(str(path.resolve()), facts.st_size, facts.st_mtime_ns)
 
 
 @lru_cache(maxsize=256)
-def _digest_of_state(path: Path, _size: int, _mtime_ns: int) -> str:
-    with path.open("rb") as file:
+def _digest_of_state(path: str, _size: int, _mtime_ns: int) -> str:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
