@@ -245,7 +245,7 @@ def test_pages_import_that_watches_does_not_read_a_picture_that_is_still_being_c
         "--out", tmp_path / "out",
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
-    # Two looks at a third and two thirds of it, two at the whole.
+    # Four looks find it changed, the fifth as the fourth did.
     assert "may still be on their way" in result.stderr and len(looks) == 4
     assert load_pageset(tmp_path / "out")[0].slots[0].answer.size == (32, 16)
 
