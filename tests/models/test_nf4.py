@@ -67,41 +67,51 @@ def test_nf4_packs_text_encoder_and_transformer_and_changes_the_picture_little(f
     assert 0 < (made(exact) - made(small)).abs().mean() < 0.06
 
 
+def widened(folder: Path) -> Flux2:
+    """Plain layers with the weights that nf4 stands for: what nf4 is to compute, by another way."""
+    plain, small = read(folder, Quantise.NONE), read(folder, Quantise.NF4)
+    for wide, packed in ((plain.transformer, small.transformer), (plain.text.encoder, small.text.encoder)):
+        for name, module in packed.named_modules():
+            if isinstance(module, bitsandbytes.nn.Linear4bit):
+                value = bitsandbytes.functional.dequantize_4bit(module.weight.data, module.weight.quant_state)
+                wide.get_submodule(name).weight.data.copy_(value)
+    return plain
+
+
 @pytest.mark.usefixtures("on_cpu")
 @pytest.mark.parametrize("offload", [Offload.NONE, Offload.PARTS])
-def test_nf4_takes_a_skill_and_gives_it_back(folder: Path, offload: Offload) -> None:
-    exact, small = read(folder, Quantise.NONE), read(folder, Quantise.NF4, offload)
-    skill, bare = random_skill(exact), [made(exact), made(small)]
+def test_nf4_with_a_skill_is_what_its_weights_stand_for_with_it(folder: Path, offload: Offload) -> None:
+    plain, small = widened(folder), read(folder, Quantise.NF4, offload)
+    skill, bare = random_skill(plain), made(small)
+    torch.testing.assert_close(bare, made(plain), atol=1e-3, rtol=0)
     pictures = []
-    for backbone in (exact, small):
+    for backbone in (plain, small):
         with Skills(skill).applied(backbone):
             pictures.append(made(backbone))
-    assert (pictures[0] - pictures[1]).abs().mean() < 0.06 < (bare[0] - pictures[0]).abs().mean()
-    assert torch.equal(made(small), bare[1])
-    torch.testing.assert_close(bare[1], made(read(folder, Quantise.NF4)))
+    torch.testing.assert_close(pictures[1], pictures[0], atol=1e-3, rtol=0)
+    assert (bare - pictures[1]).abs().mean() > 0.02
+    assert torch.equal(made(small), bare)
 
 
 @pytest.mark.usefixtures("on_cpu")
-def test_train_on_nf4_learns_nearly_the_same_skill(folder: Path, tmp_path: Path) -> None:
+def test_train_on_nf4_learns_what_its_weights_stand_for(folder: Path, tmp_path: Path) -> None:
     learned = []
-    for kind in (Quantise.NONE, Quantise.NF4):
+    for number, backbone in enumerate((widened(folder), read(folder, Quantise.NF4))):
         plan = recipe(steps=2, batch=1, draws=1, sides_px=(32,), optimizer={"learning_rate": 1e-3})
-        skill = train([made_page(1)], tmp_path / f"{kind.value}.safetensors", plan, read(folder, kind))
+        skill = train([made_page(1)], tmp_path / f"{number}.safetensors", plan, backbone)
         # B begins at zero: where it went is what was learned.
         learned.append(torch.cat([value.flatten() for name, value in skill.tensors.items() if "lora_B" in name]))
     assert learned[1].abs().mean() > 1e-3
-    assert torch.cosine_similarity(*learned, dim=0) > 0.8
+    assert torch.cosine_similarity(*learned, dim=0) > 0.95
 
 
 @pytest.mark.usefixtures("on_cpu")
-def test_nf4_of_a_transformer_in_one_file_is_that_of_its_folder(folder: Path, tmp_path: Path) -> None:
+def test_nf4_of_a_transformer_in_one_file_is_refused_with_what_to_do(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "klein.safetensors"
     copy(folder / "transformer" / "diffusion_pytorch_model.safetensors", file)
     options = LoadOptions(device="cpu:0", dtype=torch.float32, quantise=Quantise.NF4, base=str(folder))
-    backbone = load(file, options)
-    assert isinstance(backbone, Flux2)
-    assert isinstance(backbone.transformer.transformer_blocks[0].attn.to_q, bitsandbytes.nn.Linear4bit)
-    torch.testing.assert_close(made(backbone), made(read(folder, Quantise.NF4)))
+    with pytest.raises(BackboneError, match=r"klein\.safetensors: diffusers packs nf4 only of folders .* Choose int8"):
+        load(file, options)
 
 
 def test_nf4_without_a_gpu_is_refused_with_the_reason(folder: Path) -> None:

@@ -23,7 +23,7 @@ from triptych.models.fingerprints import file_fingerprint
 from triptych.models.keyformats.fusing import swap_halves
 from triptych.models.keyformats.layers import layers_of
 from triptych.models.loading import load
-from triptych.models.options import LoadOptions
+from triptych.models.options import LoadOptions, Quantise
 from triptych.models.singlefile import unscaled
 from triptych.page import Page, condition, slot
 
@@ -225,6 +225,25 @@ def test_load_single_file_that_is_not_the_bases_says_what_is_wrong(fault, klein_
     said = {"missing": r"\d missing", "size": "1 of another size .proj_out", "family": "another kind|missing"}[fault]
     with pytest.raises(BackboneError, match=f"not the whole Flux2Transformer2DModel.*({said})"):
         load(tmp_path / "other.safetensors", LoadOptions(device="cpu", base=str(klein_folder)))
+
+
+@pytest.mark.parametrize("names", [dict, original_names])
+def test_load_single_file_in_int8_is_the_folder_in_int8(names, klein_folder, tmp_path):
+    """diffusers' reader of single files says nothing, and leaves their weights as they are."""
+    pytest.importorskip("torchao")
+    save_file(
+        {name: weight.clone() for name, weight in names(flux2_transformer().state_dict()).items()},
+        tmp_path / "a.safetensors",
+    )
+    how = {"device": "cpu", "dtype": torch.float32, "quantise": Quantise.INT8}
+    folder, file = (
+        load(klein_folder, LoadOptions(**how)),
+        load(f"{tmp_path / 'a.safetensors'}@{klein_folder}", LoadOptions(**how)),
+    )
+    layers = [each.transformer.transformer_blocks[0].attn.to_q.weight for each in (folder, file)]
+    assert type(layers[0]) is type(layers[1]) is not torch.nn.Parameter
+    pictures = [filled(each, PAGE, Conditioning.REFERENCE, steps=2)[0] for each in (folder, file)]
+    torch.testing.assert_close(*pictures)
 
 
 def test_load_gguf_without_its_package_or_base_says_what_to_do(klein_folder, tmp_path, monkeypatch):

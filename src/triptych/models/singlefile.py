@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import GGUFQuantizationConfig
+from diffusers import GGUFQuantizationConfig, TorchAoConfig
 from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
 from safetensors import safe_open
 from torch import Tensor
@@ -37,6 +37,11 @@ def load_transformer(kind: Any, file: Path, base: str, settings: Mapping[str, An
     """
     if file.suffix.lower() == ".gguf":
         return _from_gguf(kind, file, base, settings)
+    stored = settings.get("quantization_config")
+    if stored is not None and not isinstance(stored, TorchAoConfig):
+        raise BackboneError(
+            f"{file.name}: diffusers packs nf4 only of folders with its own names. Choose int8 or fp8, or such a folder."
+        )
     with safe_open(file, framework="pt") as opened:
         names = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
         plain = {name: torch.empty(shape, device="meta") for name, shape in names.items()}
@@ -44,9 +49,16 @@ def load_transformer(kind: Any, file: Path, base: str, settings: Mapping[str, An
         _refuse_scales(plain, file)
         _refuse_misfit(kind, unscaled(plain), file, base)
         weights = unscaled({name: opened.get_tensor(name) for name in names}, settings["torch_dtype"])
-    return kind.from_single_file(
-        _converted(kind, weights, _empty(kind, base)), config=base, subfolder="transformer", **settings
+    made = kind.from_single_file(
+        _converted(kind, weights, _empty(kind, base)),
+        config=base,
+        subfolder="transformer",
+        torch_dtype=settings["torch_dtype"],
     )
+    if stored is not None:
+        # diffusers 0.42 takes a file for one that is quantised already, and would leave it as it is.
+        importlib.import_module("torchao.quantization").quantize_(made, stored.get_apply_tensor_subclass())
+    return made
 
 
 def refuse_unread_gguf(file: Path) -> None:
