@@ -40,7 +40,8 @@ def load_transformer(kind: Any, file: Path, base: str, settings: Mapping[str, An
     stored = settings.get("quantization_config")
     if stored is not None and not isinstance(stored, TorchAoConfig):
         raise BackboneError(
-            f"{file.name}: diffusers packs nf4 only of folders with its own names. Choose int8 or fp8, or such a folder."
+            f"{file.name}: diffusers packs nf4 only of folders with its own names. Choose int8 or fp8, or such a "
+            "folder."
         )
     with safe_open(file, framework="pt") as opened:
         names = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
