@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 from transformers import AutoTokenizer
@@ -139,7 +139,7 @@ def _load_part(
         if name == "transformer" and (file := transformer_file or _foreign_file(source, kind)) is not None:
             part = load_transformer(kind, file, source, settings)
         elif is_module:
-            part, told = kind.from_pretrained(source, **place, **settings, **_SAFE)
+            part, told = cast(Any, kind).from_pretrained(source, **place, **settings, **_SAFE)
             _refuse_missing(source, name, told["missing_keys"])
         else:
             part = kind.from_pretrained(source, **place)
