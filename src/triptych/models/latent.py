@@ -132,6 +132,15 @@ class LatentBackbone(ABC):
             self._cached = context
         return transformer.cache_context("uncond" if negative else "cond")
 
+    def passes(self, context: Context, run: Callable[[Context], Tensor]) -> Callable[[Context, bool], Tensor]:
+        """`run` as `guided` calls it: what each pass reads, in surroundings of the step cache of its own."""
+
+        def one_pass(read: Context, negative: bool) -> Tensor:
+            with self.step_cache(context, negative=negative):
+                return run(read)
+
+        return one_pass
+
     def _levels(self, steps: int, *, mu: float | None, sigmas: Sequence[float] | None = None) -> tuple[float, ...]:
         """The checkpoint's own scheduler on `sigmas`, or else on evenly spaced noise levels."""
         if self._on_steps is not None:

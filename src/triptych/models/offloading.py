@@ -28,8 +28,14 @@ class _Turn(ModelHook):
         for other in self._circle:
             if other is not module and _device_of(other) != "cpu":
                 other.to("cpu")
-        module.to(self._device)
+        # Called again inside one graph, as for conditions and then for slots, it is there: what the graph holds stays.
+        if any(_is_elsewhere(tensor, self._device) for tensor in (*module.parameters(), *module.buffers())):
+            module.to(self._device)
         return cast(tuple[Any, ...], send_to_device(args, self._device)), dict(send_to_device(kwargs, self._device))
+
+
+def _is_elsewhere(tensor: Tensor, device: torch.device) -> bool:
+    return tensor.device.type != device.type or device.index not in (None, tensor.device.index)
 
 
 def take_turns(modules: Iterable[nn.Module], device: torch.device) -> None:

@@ -185,12 +185,7 @@ class Flux2(LatentBackbone):
         targets: Targets,
     ) -> Float[Tensor, "batch target channels"]:
         """As in `Backbone`."""
-
-        def one_pass(read: Context, negative: bool) -> Tensor:
-            with self.step_cache(context, negative=negative):
-                return self._pass(tokens, t, read, targets)
-
-        return guided(context, one_pass)
+        return guided(context, self.passes(context, lambda read: self._pass(tokens, t, read, targets)))
 
     def _pass(self, tokens: Tensor, t: Tensor, context: Context, targets: Targets) -> Tensor:
         inputs = {

@@ -117,11 +117,7 @@ class QwenEdit(SeeingBackbone):
         return slots.part(self._guided(slots.join(tokens), t, context, (slots.wide,)))
 
     def _guided(self, tokens: Tensor, t: Tensor, context: Context, grids: tuple[Grid, ...]) -> Tensor:
-        def one_pass(read: Context, negative: bool) -> Tensor:
-            with self.step_cache(context, negative=negative):
-                return self._pass(tokens, t, read, grids)
-
-        return guided_within(context, one_pass)
+        return guided_within(context, self.passes(context, lambda read: self._pass(tokens, t, read, grids)))
 
     def _pass(self, tokens: Tensor, t: Tensor, context: Context, grids: tuple[Grid, ...]) -> Tensor:
         conditions, inputs = context.conditions, tokens

@@ -114,12 +114,7 @@ class QwenLayered(SeeingBackbone):
         targets: Targets,
     ) -> Float[Tensor, "batch target channels"]:
         """As in `Backbone`."""
-
-        def one_pass(read: Context, negative: bool) -> Tensor:
-            with self.step_cache(context, negative=negative):
-                return self._pass(tokens, t, read, targets)
-
-        return guided_within(context, one_pass)
+        return guided_within(context, self.passes(context, lambda read: self._pass(tokens, t, read, targets)))
 
     def _pass(self, tokens: Tensor, t: Tensor, context: Context, targets: Targets) -> Tensor:
         assert context.conditions is not None, "the way of reference gives it one condition"
