@@ -3,17 +3,19 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
 from triptych.models.pocket.registration import Affine, register, warp
 from triptych.models.pocket.regression import RIDGES, Moments, moments
 
-__all__ = ["Change", "by_least_squares", "change_between", "done_to", "first_ridges"]
+__all__ = ["Change", "Places", "by_least_squares", "change_between", "done_to", "first_ridges"]
 
 _POOR, _BETTER = 2e-3, 0.25
 """Error of colours alone from which on it is asked whether pixels moved, and the share of it that may remain then."""
+_AS_GOOD, _NEARLY = 1.5, 1e-4
+"""Of the error of a part, that of the whole around its edges may be so many times, and so much more."""
 _LEVELS, _KNOWN_COLOURS = 16, 0.7
 """Of each channel, for telling colours apart; and the share of a picture's colours that it has from the one before."""
 _SMALL_PX = 32
@@ -22,10 +24,23 @@ _MOVED_IN_TRAINING = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Of pages: where pixels come from, and whether those beyond an edge come from the other side."""
+
+    maps: Affine
+    wraps: Bool[Tensor, " batch"]
+
+    def where(self, chosen: Bool[Tensor, " batch"], others: "Places") -> "Places":
+        """These for the pages that are `chosen`, and for the rest `others`."""
+        maps = torch.where(chosen[:, None, None], self.maps, others.maps)
+        return Places(maps=maps, wraps=torch.where(chosen, self.wraps, others.wraps))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Of pages: where pixels went, what became of their colours there, and the mean squared error of telling it so."""
 
-    places: Affine
+    places: Places
     colours: Moments
     error: Float[Tensor, " batch"]
 
@@ -43,32 +58,35 @@ def change_between(
     """What made `after` of `before`, in [-1, 1]: colours alone, and where they do not tell it, places first."""
     colours = moments(before, after)
     error = colours.solve(ridge).error
-    still = torch.eye(2, 3).to(before).repeat(len(before), 1, 1)
+    still = Places(maps=torch.eye(2, 3).to(before).repeat(len(before), 1, 1), wraps=torch.zeros_like(error) > 0)
     asked = ((error > _POOR) & (_known_colours(before, after) > _KNOWN_COLOURS)).nonzero()[:, 0]
     if torch.is_grad_enabled():
         asked = asked[:_MOVED_IN_TRAINING]
     if not len(asked):
         return Change(places=still, colours=colours, error=error)
-    maps = still.index_put((asked,), register(before[asked], after[asked]))
-    moved, inside = warp(before, maps)
-    anew = moments(moved, after, inside)
-    left = anew.solve(ridge).error
-    better = _are_moved(maps) & (left < _BETTER * error)
-    return Change(
-        places=torch.where(better[:, None, None], maps, still),
-        colours=anew.where(better, colours),
-        error=torch.where(better, left, error),
-    )
+    maps = still.maps.index_put((asked,), register(before[asked], after[asked]))
+    told = Change(places=still, colours=colours, error=error)
+    for wraps in (still.wraps, ~still.wraps):  # the whole around its edges is preferred to a part
+        moved, inside = warp(before, maps, wraps)
+        anew = moments(moved, after, inside)
+        left = anew.solve(ridge).error
+        better = _are_moved(maps) & (left < torch.where(wraps, _AS_GOOD * told.error + _NEARLY, _BETTER * error))
+        told = Change(
+            places=Places(maps=maps, wraps=wraps).where(better, told.places),
+            colours=anew.where(better, told.colours),
+            error=torch.where(better, left, told.error),
+        )
+    return told
 
 
 def done_to(
-    pixels: Float[Tensor, "batch 3 height width"], places: Affine
+    pixels: Float[Tensor, "batch 3 height width"], places: Places
 ) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch 1 height width"]]:
     """The pixels moved, and 1 where there is something; those of pages where nothing moves are exactly the same."""
-    moved, everywhere = _are_moved(places)[:, None, None, None], torch.ones_like(pixels[:, :1])
+    moved, everywhere = _are_moved(places.maps)[:, None, None, None], torch.ones_like(pixels[:, :1])
     if not bool(moved.any()):
         return pixels, everywhere
-    there, inside = warp(pixels, places)
+    there, inside = warp(pixels, places.maps, places.wraps)
     return torch.where(moved, there, pixels), torch.where(moved, inside, everywhere)
 
 
@@ -104,5 +122,5 @@ def _colour_counts(pictures: Tensor) -> Float[Tensor, "batch colours"]:
     return counts.scatter_add(1, colours, torch.ones_like(small[:, 0]))
 
 
-def _are_moved(places: Affine) -> Tensor:
-    return (places != torch.eye(2, 3).to(places)).any(dim=2).any(dim=1)
+def _are_moved(maps: Affine) -> Bool[Tensor, " batch"]:
+    return (maps != torch.eye(2, 3).to(maps)).any(dim=2).any(dim=1)

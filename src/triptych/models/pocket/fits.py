@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from triptych.models.pocket.attention import KeysAndValues, heads
-from triptych.models.pocket.changes import Change, change_between, done_to, first_ridges
+from triptych.models.pocket.changes import Change, Places, change_between, done_to, first_ridges
 from triptych.models.pocket.klt import FACTOR, KltCodec
-from triptych.models.pocket.registration import Affine
 from triptych.models.pocket.regression import Fit, Moments
 
 __all__ = ["FitHead", "Pictures"]
@@ -30,7 +29,7 @@ _HOPELESS = 0.05
 """Squared error of a fit that no answer takes anything of; that of pictures which are no example is mostly larger."""
 _FLOOR = 1e-4
 """Squared error below which one fit is as good as another: 46 dB."""
-_UNSEEN = 2e-6
+_UNSEEN = 2e-7
 """Variance of the noise that Bayesian regression would suppose; with the ridge it says how far weights may be off."""
 _OWN_FIRST, _CERTAIN, _TRUST, _ENOUGH = 4.0, 12.0, 4.0, 2.3
 """What a new head goes by: a slot's condition is the first reference; orders of magnitude of a fit's error count for so
@@ -125,7 +124,7 @@ class FitHead(nn.Module):
             gate = trust - self.by_error[1] * (error + _FLOOR).log10()[:, :, None]
             return clean + (gate.sigmoid() * (told - clean)).to(clean.dtype)
 
-    def _found(self, seen: Sequence[Tensor], content: Tensor) -> tuple[Fit, Affine] | None:
+    def _found(self, seen: Sequence[Tensor], content: Tensor) -> tuple[Fit, Places] | None:
         """What all that are examples did, each as far as it is one; None where no two pictures could be."""
         ridge = self.ridge.float().exp()
         examples: list[Change] = []
@@ -145,7 +144,10 @@ class FitHead(nn.Module):
         shares = torch.stack(scores).softmax(dim=0)
         colours = Moments.blended([each.colours for each in examples], shares).solve(ridge)
         best = shares.argmax(dim=0)
-        return colours, torch.stack([each.places for each in examples])[best, torch.arange(len(best))]
+        places = examples[0].places
+        for index, each in enumerate(examples[1:], start=1):
+            places = each.places.where(best == index, places)
+        return colours, places
 
     def _source(
         self, asked: Tensor, content: Tensor, tokens: Tensor, pictures: Pictures, slots: Pictures
@@ -164,7 +166,7 @@ class FitHead(nn.Module):
         return einsum(shares, torch.stack(found), "b t p, p b c t -> b t c")
 
     def _told(
-        self, clean: Tensor, source: Tensor, colours: Fit, places: Affine, slots: Pictures
+        self, clean: Tensor, source: Tensor, colours: Fit, places: Places, slots: Pictures
     ) -> tuple[Float[Tensor, "batch target channels"], Float[Tensor, "batch target"]]:
         """What the fit makes of the source, in tokens, and the error to be expected of each.
 

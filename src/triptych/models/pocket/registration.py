@@ -10,7 +10,7 @@ from functools import cache
 
 import torch
 from einops import einsum, rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -55,17 +55,24 @@ def _sampled(
 
 
 def warp(
-    pictures: Float[Tensor, "batch 3 height width"], maps: Affine
+    pictures: Float[Tensor, "batch 3 height width"], maps: Affine, wraps: Bool[Tensor, " batch"] | None = None
 ) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch 1 height width"]]:
-    """The pictures moved, and where there is something: 1 within, 0 where a pixel would come from outside."""
-    size = (pictures.shape[2], pictures.shape[3])
-    maps = _squeezed(maps, size[1] / size[0])
+    """The pictures moved, and where there is something: 1 within, 0 where a pixel would come from outside.
+
+    What leaves pictures that `wraps` names comes back at the other side, so there is something everywhere.
+    """
+    maps = _squeezed(maps, pictures.shape[3] / pictures.shape[2])
     shrinks = maps[:, :, :2].det().abs().sqrt()[:, None, None, None]
     softened = functional.avg_pool2d(pictures, 3, 1, 1, count_include_pad=False)
     # Where two pixels or more become one, of their mean: else the moved picture would flicker.
-    moved = _sampled(torch.where(shrinks > 1.6, softened, pictures), maps, size)
-    inside = _sampled(torch.ones_like(pictures[:, :1]), maps, size)
-    return moved / inside.clamp_min(1e-3), (inside > 0.5).to(pictures.dtype)
+    sharp_enough = torch.where(shrinks > 1.6, softened, pictures)
+    grid = functional.affine_grid(maps, list(pictures.shape), align_corners=False)
+    inside = (grid.abs() <= 1).all(dim=3)[:, None]
+    if wraps is not None:
+        grid = torch.where(wraps[:, None, None, None], (grid + 1).remainder(2) - 1, grid)
+        inside = inside | wraps[:, None, None, None]
+    moved = functional.grid_sample(sharp_enough, grid, padding_mode="border", align_corners=False)
+    return moved, inside.to(pictures.dtype)
 
 
 @torch.no_grad()

@@ -45,8 +45,8 @@ from triptych.training.variants import item_seed
 __all__ = ["pocket_to_begin_from", "pretrain"]
 
 _REPORT_EVERY = 25
-_SCALARS_FASTER = 30.0
-"""Of a fit head: they are logarithms and odds, which are units away from where they should be, not hundredths."""
+_JUDGES_FASTER, _SCALARS_FASTER = 8.0, 30.0
+"""Learning rates of a fit head over the others': it has logarithms and odds to learn, units away and not hundredths."""
 _TRANSPLANT_BATCHES = 24
 """Batches whose pictures the two codes are compared on."""
 
@@ -70,10 +70,15 @@ def _optimizers(network: PocketNetwork, recipe: PretrainRecipe) -> dict[str, tor
     matrices = [p for block in blocks for p in block.parameters() if p.ndim == 2]
     taken = {id(p) for p in matrices}
     fits = network.transformer.fits
-    scalars = [p for p in fits.parameters() if p.ndim < 2] if fits is not None else []
-    taken |= {id(p) for p in scalars}
+    judging = list(fits.parameters()) if fits is not None else []
+    taken |= {id(p) for p in judging}
     others = [p for module in (network.transformer, network.text) for p in module.parameters() if id(p) not in taken]
-    groups = [{"params": others, "ratio": 1.0}, {"params": scalars, "ratio": _SCALARS_FASTER, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": others, "ratio": 1.0}]
+    if judging:
+        groups += [
+            {"params": [p for p in judging if p.ndim == 2], "ratio": _JUDGES_FASTER},
+            {"params": [p for p in judging if p.ndim < 2], "ratio": _SCALARS_FASTER, "weight_decay": 0.0},
+        ]
     return {
         "muon": GramMuon(
             [{"params": matrices, "ratio": recipe.matrix_learning_rate / recipe.learning_rate}],
@@ -82,7 +87,7 @@ def _optimizers(network: PocketNetwork, recipe: PretrainRecipe) -> dict[str, tor
             ns_steps=4,
         ),
         "adamw": torch.optim.AdamW(
-            groups[: 2 if scalars else 1],
+            groups,
             lr=recipe.learning_rate,
             betas=(0.9, 0.98),
             weight_decay=recipe.weight_decay,
