@@ -78,7 +78,7 @@ def test_pixels_that_do_not_count_say_nothing() -> None:
 def test_what_colours_tell_is_not_taken_for_a_move() -> None:
     before = pixels(_photograph(skimage.data.chelsea()))
     change = change_between(before, -before, first_ridges())
-    torch.testing.assert_close(change.places, torch.eye(2, 3)[None])
+    torch.testing.assert_close(change.places.maps, torch.eye(2, 3)[None])
     assert float(change.error[0]) < 1e-4
 
 
@@ -89,7 +89,21 @@ def test_pictures_that_share_no_colours_are_not_looked_at_for_a_move(monkeypatch
         changes, "register", lambda before, after: looked.append(len(before)) or register(before, after)
     )
     unrelated = change_between(*pictures, first_ridges())
-    torch.testing.assert_close(unrelated.places, torch.eye(2, 3)[None])
+    torch.testing.assert_close(unrelated.places.maps, torch.eye(2, 3)[None])
     assert not looked
     change_between(pictures[0], pictures[0].flip(3), first_ridges())
     assert looked == [1]
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_what_leaves_at_one_side_comes_back_only_where_the_example_shows_it(comes_back: bool) -> None:
+    example, other = (pixels(_photograph(array)) for array in (skimage.data.coffee(), skimage.data.astronaut()))
+
+    def shifted(picture: Tensor) -> Tensor:
+        moved = picture.roll(40, 3)
+        if not comes_back:
+            moved[..., :40] = 0.9
+        return moved
+
+    assert bool(change_between(example, shifted(example), first_ridges()).places.wraps[0]) is comes_back
+    assert _decibels(by_least_squares(example, shifted(example), other), shifted(other)) > 26
