@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["KeysAndValues", "Rotary", "attend", "heads", "normalise", "rotate"]
+__all__ = ["KeysAndValues", "Rotary", "attend", "heads", "in_heads", "normalise", "rotate"]
 
 Rotary: TypeAlias = tuple[Float[Tensor, "sequence width"], Float[Tensor, "sequence width"]]
 KeysAndValues: TypeAlias = tuple[Float[Tensor, "batch _ heads width"], Float[Tensor, "batch _ heads width"]]
@@ -19,6 +19,11 @@ KeysAndValues: TypeAlias = tuple[Float[Tensor, "batch _ heads width"], Float[Ten
 def heads(x: Float[Tensor, "batch sequence inner"], width: int) -> Float[Tensor, "batch sequence heads width"]:
     """The last axis cut into heads of `width`."""
     return x.unflatten(-1, (-1, width))
+
+
+def in_heads(x: Float[Tensor, "batch sequence numbers"], *, width: int, head_width: int) -> Tensor:
+    """What a head at the end keeps of references, in the shape of a block's keys or values: zeros fill it up."""
+    return heads(torch.nn.functional.pad(x, (0, width - x.shape[-1])), head_width)
 
 
 def normalise(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -44,6 +44,21 @@ class Change:
     colours: Moments
     error: Float[Tensor, " batch"]
 
+    def of(self, pages: Int[Tensor, " chosen"]) -> "Change":
+        """That of some of the pages."""
+        places = Places(maps=self.places.maps[pages], wraps=self.places.wraps[pages])
+        return Change(places=places, colours=self.colours.of(pages), error=self.error[pages])
+
+    def put(self, pages: Int[Tensor, " chosen"], other: "Change") -> "Change":
+        """With `other` in the place of some pages."""
+        maps = self.places.maps.index_copy(0, pages, other.places.maps)
+        wraps = self.places.wraps.index_copy(0, pages, other.places.wraps)
+        return Change(
+            places=Places(maps=maps, wraps=wraps),
+            colours=self.colours.put(pages, other.colours),
+            error=self.error.index_copy(0, pages, other.error),
+        )
+
 
 def first_ridges() -> Float[Tensor, " features"]:
     """What features are shrunk by before anything is learnt."""
@@ -59,23 +74,27 @@ def change_between(
     colours = moments(before, after)
     error = colours.solve(ridge).error
     still = Places(maps=torch.eye(2, 3).to(before).repeat(len(before), 1, 1), wraps=torch.zeros_like(error) > 0)
-    asked = ((error > _POOR) & (_known_colours(before, after) > _KNOWN_COLOURS)).nonzero()[:, 0]
+    told = Change(places=still, colours=colours, error=error)
+    asked = (error > _POOR).nonzero()[:, 0]
+    asked = asked[_known_colours(before[asked], after[asked]) > _KNOWN_COLOURS] if len(asked) else asked
     if torch.is_grad_enabled():
         asked = asked[:_MOVED_IN_TRAINING]
     if not len(asked):
-        return Change(places=still, colours=colours, error=error)
-    maps = still.maps.index_put((asked,), register(before[asked], after[asked]))
-    told = Change(places=still, colours=colours, error=error)
-    for wraps in (still.wraps, ~still.wraps):  # the whole around its edges is preferred to a part
+        return told
+    return told.put(asked, _with_moves(told.of(asked), before[asked], after[asked], ridge))
+
+
+def _with_moves(still: Change, before: Tensor, after: Tensor, ridge: Tensor) -> Change:
+    """The change with its pixels moved first, where that tells it better."""
+    maps, told = register(before, after), still
+    for wraps in (still.places.wraps, ~still.places.wraps):  # the whole around its edges is preferred to a part
         moved, inside = warp(before, maps, wraps)
         anew = moments(moved, after, inside)
         left = anew.solve(ridge).error
-        better = _are_moved(maps) & (left < torch.where(wraps, _AS_GOOD * told.error + _NEARLY, _BETTER * error))
-        told = Change(
-            places=Places(maps=maps, wraps=wraps).where(better, told.places),
-            colours=anew.where(better, told.colours),
-            error=torch.where(better, left, told.error),
-        )
+        bound = torch.where(wraps, _AS_GOOD * told.error + _NEARLY, _BETTER * still.error)
+        better = (_are_moved(maps) & (left < bound)).nonzero()[:, 0]
+        found = Change(places=Places(maps=maps, wraps=wraps), colours=anew, error=left)
+        told = told.put(better, found.of(better))
     return told
 
 

@@ -11,7 +11,7 @@ from einops import einsum
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from triptych.models.pocket.attention import KeysAndValues, Rotary, heads, rotate
+from triptych.models.pocket.attention import KeysAndValues, Rotary, heads, in_heads, rotate
 
 __all__ = ["DetailHead"]
 
@@ -54,8 +54,7 @@ class DetailHead(nn.Module):
     ) -> KeysAndValues:
         """Keys of references, and their tokens in the place of values, filled up to the same shape with zeros."""
         keys = self._placed(self.norm_k(heads(self.to_k(stream), self.head_width)), rotary)
-        whole = nn.functional.pad(tokens, (0, stream.shape[-1] - tokens.shape[-1]))
-        return keys, heads(whole, self.head_width)
+        return keys, in_heads(tokens, width=stream.shape[-1], head_width=self.head_width)
 
     def forward(
         self, stream: Float[Tensor, "batch target wide"], kept: KeysAndValues, rotary: Rotary

@@ -9,6 +9,7 @@ to take the answer.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from einops import einsum, rearrange
@@ -16,9 +17,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from triptych.models.pocket.attention import KeysAndValues, heads
+from triptych.models.pocket.attention import KeysAndValues, in_heads
 from triptych.models.pocket.changes import Change, Places, change_between, done_to, first_ridges
-from triptych.models.pocket.klt import FACTOR, KltCodec
+from triptych.models.pocket.klt import FACTOR, KltCodec, cut_patches, join_patches
 from triptych.models.pocket.regression import Fit, Moments
 
 __all__ = ["FitHead", "Pictures"]
@@ -51,6 +52,11 @@ class Pictures:
             parts.append((slice(first, first + count), count // columns, columns))
             first += count
         return cls(tuple(parts))
+
+    def followed_by_their_like(self) -> tuple[int, ...]:
+        """Which have one of the same size behind them, but for the page's own condition, which is the first."""
+        pairs = enumerate(pairwise(self.parts))
+        return tuple(number for number, (one, other) in pairs if number and one[1:] == other[1:])
 
 
 class FitHead(nn.Module):
@@ -96,9 +102,8 @@ class FitHead(nn.Module):
         """What is kept of references, in the shape of a block's keys and values: content and places, and tokens."""
         where = places.to(stream.dtype).expand(len(stream), -1, -1)
         keys = torch.cat((self.to_k(stream), where), dim=2)
-        width = stream.shape[-1]
-        known, values = (nn.functional.pad(each, (0, width - each.shape[-1])) for each in (keys, tokens))
-        return heads(known, head_width), heads(values, head_width)
+        known, values = (in_heads(each, width=stream.shape[-1], head_width=head_width) for each in (keys, tokens))
+        return known, values
 
     def forward(
         self,
@@ -110,37 +115,39 @@ class FitHead(nn.Module):
         """The answer's tokens, blended with the fit's; as they are where no two references are of one size."""
         known, values = (each.flatten(2) for each in kept)
         pictures = Pictures.at(known[0, :, _CONTENT : _CONTENT + 4].float())
+        firsts = pictures.followed_by_their_like()
+        if not firsts:
+            return clean
         asked, trust = self.to_q(stream).float(), self.trusts(stream).float()
         tokens, keys = values[..., : len(self.scale)].float(), known[..., :_CONTENT].float()
         with torch.autocast(stream.device.type, enabled=False):
-            seen = [self._pixels(tokens[:, part], rows) for part, rows, _ in pictures.parts]
             content = torch.stack([keys[:, part].mean(dim=1) for part, *_ in pictures.parts], dim=1)
-            found = self._found(seen, content)
-            if found is None or (not torch.is_grad_enabled() and bool((found[0].error > _HOPELESS).all())):
+            colours, moves = self._found(tokens, content, pictures, firsts)
+            if not torch.is_grad_enabled() and bool((colours.error > _HOPELESS).all()):
                 return clean
             slots = Pictures.at(places)
             source = self._source(asked, content, tokens, pictures, slots)
-            told, error = self._told(clean.float(), source, *found, slots)
+            told, error = self._told(clean.float(), source, colours, moves, slots)
             gate = trust - self.by_error[1] * (error + _FLOOR).log10()[:, :, None]
             return clean + (gate.sigmoid() * (told - clean)).to(clean.dtype)
 
-    def _found(self, seen: Sequence[Tensor], content: Tensor) -> tuple[Fit, Places] | None:
-        """What all that are examples did, each as far as it is one; None where no two pictures could be."""
+    def _found(self, tokens: Tensor, content: Tensor, pictures: Pictures, firsts: Sequence[int]) -> tuple[Fit, Places]:
+        """What all that are examples did, each as far as it is one; `firsts` and the pictures behind them could be."""
+        seen = {
+            number: self._pixels(tokens[:, part], rows)
+            for number, (part, rows, _) in enumerate(pictures.parts)
+            if number in firsts or number - 1 in firsts
+        }
         ridge = self.ridge.float().exp()
         examples: list[Change] = []
         scores = []
-        for first in range(1, len(seen) - 1):  # the page's own condition comes first, and is the example of nothing
-            before, after = seen[first], seen[first + 1]
-            if before.shape != after.shape:
-                continue
-            examples.append(change_between(before, after, ridge))
+        for first in firsts:
+            examples.append(change_between(seen[first], seen[first + 1], ridge))
             both = content[:, first : first + 2].flatten(1)
             scores.append(
                 self.is_example(both.to(self.is_example.weight.dtype))[:, 0].float()
                 - self.by_error[0] * (examples[-1].error + _FLOOR).log10()
             )
-        if not examples:
-            return None
         shares = torch.stack(scores).softmax(dim=0)
         colours = Moments.blended([each.colours for each in examples], shares).solve(ridge)
         best = shares.argmax(dim=0)
@@ -173,15 +180,14 @@ class FitHead(nn.Module):
         Pixels that come from outside the source are left as they are.
         """
         told, errors = [], []
-        for part, rows, columns in slots.parts:
+        for part, rows, _ in slots.parts:
             pixels = self._pixels(source[:, part], rows)
             there, inside = done_to(pixels, places)
             after = torch.where(inside > 0, colours.applied(there), self._pixels(clean[:, part], rows))
-            patches = rearrange(after, "b c (h p) (w q) -> b (h w) (p q c)", p=FACTOR, w=columns)
-            told.append((patches - self.mean.float()) @ self.basis.float() / self.scale.float())
+            told.append((cut_patches(after) - self.mean.float()) @ self.basis.float() / self.scale.float())
             errors.append(colours.expected_error(there, self.unseen.float().exp(), side=FACTOR))
         return torch.cat(told, dim=1), torch.cat(errors, dim=1)
 
     def _pixels(self, tokens: Tensor, rows: int) -> Float[Tensor, "batch 3 height width"]:
         patches = (tokens * self.scale.float()) @ self.basis.T.float() + self.mean.float()
-        return rearrange(patches, "b (h w) (p q c) -> b c (h p) (w q)", h=rows, p=FACTOR, q=FACTOR)
+        return join_patches(patches, rows)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["FACTOR", "KltCodec", "fit_klt"]
+__all__ = ["FACTOR", "KltCodec", "cut_patches", "fit_klt", "join_patches"]
 
 FACTOR = 16
 """Pixels a token side."""
@@ -24,11 +24,13 @@ _SCALE_FLOOR = 0.05
 """Added to each channel's deviation, so that faint channels are not blown up to the size of strong ones."""
 
 
-def _patches(pictures: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens patch"]:
+def cut_patches(pictures: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens patch"]:
+    """Pictures as patches of 16x16 pixels, in row order."""
     return rearrange(pictures, "b c (h p) (w q) -> b (h w) (p q c)", p=FACTOR, q=FACTOR)
 
 
-def _pictures(patches: Float[Tensor, "batch tokens patch"], rows: int) -> Float[Tensor, "batch 3 height width"]:
+def join_patches(patches: Float[Tensor, "batch tokens patch"], rows: int) -> Float[Tensor, "batch 3 height width"]:
+    """What `cut_patches` cut; `rows` of them lie above each other."""
     return rearrange(patches, "b (h w) (p q c) -> b c (h p) (w q)", h=rows, p=FACTOR, q=FACTOR)
 
 
@@ -36,7 +38,7 @@ def fit_klt(
     pictures: Float[Tensor, "batch 3 height width"], channels: int
 ) -> tuple[Float[Tensor, "patch channels"], Float[Tensor, " patch"], Float[Tensor, " channels"]]:
     """Basis, mean and deviation of the strongest `channels` components of 16x16 patches of pictures in [-1, 1]."""
-    samples = _patches(pictures).flatten(0, 1).double()
+    samples = cut_patches(pictures).flatten(0, 1).double()
     mean = samples.mean(0)
     centred = samples - mean
     variances, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
@@ -125,7 +127,7 @@ class KltCodec(nn.Module):
 
     def encode_linear(self, pictures: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch tokens channels"]:
         """The linear transform alone."""
-        return (_patches(pictures) - self.mean) @ self.basis / self.scale
+        return (cut_patches(pictures) - self.mean) @ self.basis / self.scale
 
     def decode(
         self, tokens: Float[Tensor, "batch tokens channels"], *, rows: int
@@ -140,4 +142,4 @@ class KltCodec(nn.Module):
         self, tokens: Float[Tensor, "batch tokens channels"], *, rows: int
     ) -> Float[Tensor, "batch 3 height width"]:
         """What the linear transform alone makes of the tokens."""
-        return _pictures((tokens * self.scale) @ self.basis.T + self.mean, rows)
+        return join_patches((tokens * self.scale) @ self.basis.T + self.mean, rows)

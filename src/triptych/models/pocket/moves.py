@@ -11,7 +11,7 @@ from einops import einsum
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from triptych.models.pocket.attention import KeysAndValues, heads
+from triptych.models.pocket.attention import KeysAndValues, heads, in_heads
 
 __all__ = ["SHARES", "WAVES", "MoveHead", "shares"]
 
@@ -60,9 +60,7 @@ class MoveHead(nn.Module):
         """What is kept of references, in the shape of a block's keys and values: places and content, and tokens."""
         where = shares(places).to(stream.dtype).expand(len(stream), -1, -1)
         keys = torch.cat((self.to_k(stream), where), dim=2)
-        width = stream.shape[-1]
-        whole = (nn.functional.pad(each, (0, width - each.shape[-1])) for each in (keys, tokens))
-        known, values = (heads(each, head_width) for each in whole)
+        known, values = (in_heads(each, width=stream.shape[-1], head_width=head_width) for each in (keys, tokens))
         return known, values
 
     def forward(

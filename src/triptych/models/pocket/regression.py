@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from einops import einsum
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -115,12 +115,16 @@ class Moments:
             change=einsum(shares, torch.stack([each.change for each in several]), "p b, p b -> b"),
         )
 
-    def where(self, chosen: Tensor, others: "Moments") -> "Moments":
-        """These for the pages that are `chosen`, and for the rest `others`."""
+    def of(self, pages: Int[Tensor, " chosen"]) -> "Moments":
+        """Those of some of the pages."""
+        return Moments(gram=self.gram[pages], cross=self.cross[pages], change=self.change[pages])
+
+    def put(self, pages: Int[Tensor, " chosen"], others: "Moments") -> "Moments":
+        """With `others` in the place of some pages."""
         return Moments(
-            gram=torch.where(chosen[:, None, None], self.gram, others.gram),
-            cross=torch.where(chosen[:, None, None], self.cross, others.cross),
-            change=torch.where(chosen, self.change, others.change),
+            gram=self.gram.index_copy(0, pages, others.gram),
+            cross=self.cross.index_copy(0, pages, others.cross),
+            change=self.change.index_copy(0, pages, others.change),
         )
 
 
