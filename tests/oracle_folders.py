@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import StableDiffusion3Pipeline
 from PIL import Image
 from torch import Tensor
 
@@ -44,6 +45,34 @@ class Asked:
 
 def from_folder(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     return kind.from_pretrained(folder, torch_dtype=dtype)
+
+
+def write_flux1(folder: Path, made: Any, kind: Any, *, words: Any, long_words: Any) -> None:
+    """As diffusers' pipeline `kind` writes it, with CLIP's tokenizer and T5's."""
+    kind(
+        scheduler=made._scheduler,
+        vae=made.codec.vae,
+        transformer=made.transformer,
+        text_encoder=made.text.clip,
+        tokenizer=words,
+        text_encoder_2=made.text.t5,
+        tokenizer_2=long_words,
+    ).save_pretrained(folder)
+
+
+def write_sd3(folder: Path, made: Any, *, words: Any, long_words: Any) -> None:
+    """As diffusers' pipeline writes it, with both CLIPs' tokenizer and T5's."""
+    StableDiffusion3Pipeline(
+        scheduler=made._scheduler,
+        vae=made.codec.vae,
+        transformer=made.transformer,
+        text_encoder=made.text.clips[0],
+        tokenizer=words,
+        text_encoder_2=made.text.clips[1],
+        tokenizer_2=words,
+        text_encoder_3=made.text.t5,
+        tokenizer_3=long_words,
+    ).save_pretrained(folder)
 
 
 def unchanged(made: Image.Image) -> Image.Image:

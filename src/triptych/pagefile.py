@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import json
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeAlias
@@ -18,11 +18,12 @@ from triptych.files import write_atomic
 from triptych.images import bare_bytes, load_image, picture_format, png_bytes, read_image
 from triptych.originals import remember
 from triptych.page import NamedBox, Page, Panel, Role
-from triptych.pageschema import ExampleEntry, PageEntry, PanelEntry, check_entry, check_suffix, read_entry
+from triptych.pageschema import BoxEntry, ExampleEntry, PageEntry, PanelEntry, check_entry, check_suffix, read_entry
 from triptych.prompts import template_names
 
 __all__ = [
     "box_records",
+    "boxes_of",
     "confined_path",
     "load_page",
     "page_from_entry",
@@ -212,7 +213,7 @@ def _panel(entry: PanelEntry, where: str, decode: _Decode) -> Panel:
     if wrong:
         raise PageError(f"{where}, key {wrong[0]!r}: {wrong[1]}.")
     try:
-        boxes = tuple(NamedBox(name=box.name, corners=box.corners, words=box.words) for box in entry.boxes)
+        boxes = boxes_of(entry.boxes)
     except PageError as error:
         raise PageError(f"{where}, key 'boxes': {error}") from error
     return Panel(
@@ -226,6 +227,11 @@ def _panel(entry: PanelEntry, where: str, decode: _Decode) -> Panel:
         size_px=entry.size_px,
         boxes=boxes,
     )
+
+
+def boxes_of(entries: Sequence[BoxEntry]) -> tuple[NamedBox, ...]:
+    """Boxes from a file's entries; raises PageError for one that cannot be."""
+    return tuple(NamedBox(name=box.name, corners=box.corners, words=box.words) for box in entries)
 
 
 def box_records(panel: Panel) -> list[dict[str, Any]]:

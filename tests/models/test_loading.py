@@ -16,6 +16,7 @@ from diffusers import (
 )
 from safetensors.torch import load_file, save_file
 
+from qwen_folders import write_qwen
 from tiny_files import write_klein
 from tiny_models import dynamic_scheduler, filled, flux1, flux2_transformer, flux2_vae, picture, qwen3, sd3, tokenizer
 from tiny_qwen import qwen21, qwen_edit
@@ -99,23 +100,16 @@ def test_load_folder_of_text_to_picture_families_equals_the_same_parts_in_memory
     torch.testing.assert_close(ours, expected)
 
 
-@pytest.mark.parametrize(("make", "pipeline"), [(qwen_edit, QwenImageEditPlusPipeline), (qwen21, QwenImage21Pipeline)])
-def test_load_folder_of_vision_language_families_equals_the_same_parts_in_memory(make, pipeline, tmp_path):
+@pytest.mark.parametrize(
+    ("make", "pipeline", "processor"),
+    [
+        (qwen_edit, QwenImageEditPlusPipeline, "Qwen2VLProcessor"),
+        (qwen21, QwenImage21Pipeline, "Qwen3VLProcessor"),
+    ],
+)
+def test_load_folder_of_vision_language_families_equals_the_same_parts_in_memory(make, pipeline, processor, tmp_path):
     made = make()
-    parts = {"vae": made.codec.vae, "text_encoder": made.text.encoder, "transformer": made.transformer}
-    index = {"_class_name": pipeline.__name__, "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"]}
-    made._scheduler.save_pretrained(tmp_path / "scheduler")
-    for name, part in parts.items():
-        part.save_pretrained(tmp_path / name)
-        index[name] = ["transformers" if name == "text_encoder" else "diffusers", type(part).__name__]
-    # A whole processor has a part for videos, which needs torchvision; its files are these.
-    for part in (made.text.tokenizer, made.text.image_processor):
-        part.save_pretrained(tmp_path / "processor")
-    made.text.tokenizer.save_pretrained(tmp_path / "tokenizer")
-    index["processor"] = ["transformers", "Qwen2VLProcessor"]
-    if make is qwen_edit:
-        index["tokenizer"] = ["transformers", "PreTrainedTokenizerFast"]
-    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    write_qwen(tmp_path, made, pipeline, processor)
     loaded = load(tmp_path, ON_CPU)
     assert isinstance(loaded, type(made))
     loaded.text.limit = made.text.limit

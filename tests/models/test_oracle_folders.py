@@ -35,6 +35,8 @@ from oracle_folders import (
     assert_equals_its_pipeline,
     ours,
     theirs,
+    write_flux1,
+    write_sd3,
 )
 from tiny_files import write_klein
 from tiny_models import dev, dynamic_scheduler, flux1, flux2_vae, mistral, picture, sd3, tokenizer
@@ -61,32 +63,8 @@ def long_tokenizer() -> PreTrainedTokenizerFast:
     return made
 
 
-def write_flux1(folder: Path, backbone: Flux1, kind: type) -> None:
-    text = backbone.text
-    kind(
-        scheduler=backbone._scheduler,
-        vae=backbone.codec.vae,
-        transformer=backbone.transformer,
-        text_encoder=text.clip,
-        tokenizer=long_tokenizer(),
-        text_encoder_2=text.t5,
-        tokenizer_2=long_tokenizer(),
-    ).save_pretrained(folder)
-
-
-def write_sd3(folder: Path) -> None:
-    made = sd3()
-    StableDiffusion3Pipeline(
-        scheduler=made._scheduler,
-        vae=made.codec.vae,
-        transformer=made.transformer,
-        text_encoder=made.text.clips[0],
-        tokenizer=long_tokenizer(),
-        text_encoder_2=made.text.clips[1],
-        tokenizer_2=long_tokenizer(),
-        text_encoder_3=made.text.t5,
-        tokenizer_3=long_tokenizer(),
-    ).save_pretrained(folder)
+def write_one(folder: Path, made: Flux1, kind: type) -> None:
+    write_flux1(folder, made, kind, words=long_tokenizer(), long_words=long_tokenizer())
 
 
 def write_dev(folder: Path) -> None:
@@ -139,24 +117,24 @@ CASES = {
     ),
     "flux2-dev": Case(write=write_dev, pipeline=Flux2Pipeline, ask=of_flux2),
     "flux1": Case(
-        write=lambda folder: write_flux1(folder, flux1(Flux1), FluxPipeline),
+        write=lambda folder: write_one(folder, flux1(Flux1), FluxPipeline),
         pipeline=FluxInpaintPipeline,
         ask=of_canvas,
         way=Conditioning.REPAINT,
     ),
     "flux1-fill": Case(
-        write=lambda folder: write_flux1(folder, flux1(Flux1Fill, Conditioning.FILL), FluxFillPipeline),
+        write=lambda folder: write_one(folder, flux1(Flux1Fill, Conditioning.FILL), FluxFillPipeline),
         pipeline=FluxFillPipeline,
         ask=of_canvas,
         way=Conditioning.FILL,
     ),
     "kontext": Case(
-        write=lambda folder: write_flux1(folder, flux1(Kontext, Conditioning.REFERENCE), FluxKontextPipeline),
+        write=lambda folder: write_one(folder, flux1(Kontext, Conditioning.REFERENCE), FluxKontextPipeline),
         pipeline=FluxKontextPipeline,
         ask=of_kontext,
     ),
     "sd3": Case(
-        write=write_sd3,
+        write=lambda folder: write_sd3(folder, sd3(), words=long_tokenizer(), long_words=long_tokenizer()),
         pipeline=StableDiffusion3Pipeline,
         ask=of_sd3,
         way=Conditioning.REPAINT,

@@ -29,7 +29,7 @@ from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import CONDITION
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from oracle_folders import from_folder
+from oracle_folders import from_folder, write_flux1, write_sd3
 from qwen_folders import read_21, read_edit, write_qwen
 from tiny_models import dev, dynamic_scheduler, flux1, flux2_transformer, flux2_vae, mistral, picture, qwen3, sd3
 from tiny_models import tokenizer as words_alone
@@ -110,35 +110,16 @@ def write_21(folder: Path) -> None:
     qwen_tokenizer(without_tokenizer(folder / "processor"))
 
 
-def write_flux1(folder: Path) -> None:
-    made = flux1(Flux1)
-    FluxPipeline(
-        scheduler=made._scheduler,
-        vae=made.codec.vae,
-        transformer=made.transformer,
-        text_encoder=made.text.clip,
-        tokenizer=words_alone(),
-        text_encoder_2=made.text.t5,
-        tokenizer_2=long_words(),
-    ).save_pretrained(folder)
+def write_clip(folder: Path) -> None:
+    write_flux1(folder, flux1(Flux1), FluxPipeline, words=words_alone(), long_words=long_words())
     replaced(folder, "tokenizer", clip_tokenizer)
 
 
-def write_sd3(folder: Path) -> None:
+def write_both_clips(folder: Path) -> None:
     made = sd3()
     # It computes before the second one is called.
     made.text.clips[0].resize_token_embeddings(49408)
-    StableDiffusion3Pipeline(
-        scheduler=made._scheduler,
-        vae=made.codec.vae,
-        transformer=made.transformer,
-        text_encoder=made.text.clips[0],
-        tokenizer=words_alone(),
-        text_encoder_2=made.text.clips[1],
-        tokenizer_2=words_alone(),
-        text_encoder_3=made.text.t5,
-        tokenizer_3=long_words(),
-    ).save_pretrained(folder)
+    write_sd3(folder, made, words=words_alone(), long_words=long_words())
     replaced(folder, "tokenizer", clip_tokenizer)
     replaced(folder, "tokenizer_2", partial(clip_tokenizer, pad="!"))
 
@@ -187,10 +168,13 @@ READERS = {
     "2.1": Reader(
         write=write_21, pipeline=QwenImage21Pipeline, ours=lambda text: text.encoder, read=read_21, sees=True
     ),
-    "flux1": Reader(write=write_flux1, pipeline=FluxPipeline, ours=lambda text: text.clip),
-    "sd3": Reader(write=write_sd3, pipeline=StableDiffusion3Pipeline, ours=lambda text: text.clips[0]),
+    "flux1": Reader(write=write_clip, pipeline=FluxPipeline, ours=lambda text: text.clip),
+    "sd3": Reader(write=write_both_clips, pipeline=StableDiffusion3Pipeline, ours=lambda text: text.clips[0]),
     "sd3-2": Reader(
-        write=write_sd3, pipeline=StableDiffusion3Pipeline, ours=lambda text: text.clips[1], part="text_encoder_2"
+        write=write_both_clips,
+        pipeline=StableDiffusion3Pipeline,
+        ours=lambda text: text.clips[1],
+        part="text_encoder_2",
     ),
 }
 

@@ -142,8 +142,8 @@ class _Making:
     def here(self, units: Sequence[Unit]) -> Iterator[Ended]:
         """By this process, a backbone after the other."""
         with ctrl_c_cancels(CancelToken()) as cancel:
-            is_only = len({unit.order[0] for unit in units}) == 1
-            for name, group in groupby(units, key=lambda unit: unit.order[0]):
+            is_only = len({unit.backbone for unit in units}) == 1
+            for name, group in groupby(units, key=lambda unit: unit.backbone):
                 try:
                     with console.working(f"loading {name}"):
                         engine = options.open_engine(name, self.step_cache)

@@ -110,7 +110,7 @@ class Worker:
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         numbers = [int(number) for number in batch["item"]]
         rows: list[dict[str, Any]] = []
-        for name, group in groupby(numbers, key=lambda number: self._job.units[number].order[0]):
+        for name, group in groupby(numbers, key=lambda number: self._job.units[number].backbone):
             rows += self._rows(name, list(group))
         return {column: [row[column] for row in rows] for column in rows[0]}
 
@@ -122,7 +122,7 @@ class Worker:
             maker = self._maker(name, remarks)
         except TriptychError as error:
             # Requests for another backbone may well be made.
-            hopeless = isinstance(error, OutputError) or len({unit.order[0] for unit in self._job.units}) == 1
+            hopeless = isinstance(error, OutputError) or len({unit.backbone for unit in self._job.units}) == 1
             failures = dict.fromkeys(numbers, f"{platform.node()}: {error}")
         else:
             failures = self._failures(maker, numbers)

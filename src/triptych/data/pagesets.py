@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from triptych.errors import PageError
 from triptych.files import new_folder, parse_json, read_text, text_lines, write_atomic
 from triptych.images import load_answer, load_image, png_bytes
-from triptych.page import Layout, NamedBox, Page, Role, condition, slot
-from triptych.pagefile import box_records, confined_path
+from triptych.page import Layout, Page, Role, condition, slot
+from triptych.pagefile import box_records, boxes_of, confined_path
 from triptych.pageschema import BoxEntry, Name, Text, problems
 
 __all__ = ["CARD", "METADATA", "PageSet", "load_pageset", "pageset_problems", "save_pageset"]
@@ -55,7 +55,7 @@ class _Line(BaseModel):
         columns = zip(self.images_file_names, self.roles, self.instructions, boxes, strict=True)
         for number, (name, role, instruction, entries) in enumerate(columns, 1):
             picture = decode(number, name)
-            own = tuple(NamedBox(name=box.name, corners=box.corners, words=box.words) for box in entries)
+            own = boxes_of(entries)
             if role is Role.SLOT:
                 panels.append(slot(instruction, answer=picture, boxes=own))
             else:

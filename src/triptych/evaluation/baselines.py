@@ -5,16 +5,14 @@ from enum import StrEnum
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from PIL import Image
-from torch import Tensor
 
 from triptych.evaluation.cases import Case
 from triptych.evaluation.metrics import psnr
 from triptych.models.backbone import Backbone
 from triptych.models.pocket.changes import by_least_squares
 from triptych.page import Page
-from triptych.sampling.encode import grid_of, pixels
+from triptych.sampling.encode import grid_of, picture_of, pixels
 
 __all__ = ["Baseline", "baselines", "through_codec"]
 
@@ -69,12 +67,7 @@ def _fitted(case: Case) -> tuple[Image.Image, ...] | None:
     if len(sized) < len(pictures):
         return None
     before, after, condition = (pixels(picture) for picture in sized)
-    return (_picture(by_least_squares(before, after, condition)),)
-
-
-def _picture(values: Float[Tensor, "1 3 height width"]) -> Image.Image:
-    levels = ((values.float().cpu() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return Image.fromarray(levels[0].permute(1, 2, 0).numpy())
+    return (picture_of(by_least_squares(before, after, condition)),)
 
 
 def _answers(page: Page) -> tuple[Image.Image, ...]:
@@ -103,5 +96,5 @@ def through_codec(backbone: Backbone, pictures: Sequence[Image.Image]) -> list[I
             batch = torch.cat([pixels(pictures[index].resize((width, height))) for index in part])
             decoded = backbone.decode_images(backbone.encode_images(batch.to(backbone.device, backbone.dtype)), grid)
             for index, values in zip(part, decoded, strict=True):
-                made[index] = _picture(values[None]).resize(size)
+                made[index] = picture_of(values[None]).resize(size)
     return [picture for picture in made if picture is not None]

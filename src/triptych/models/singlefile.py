@@ -171,7 +171,6 @@ def _bare(name: str) -> str:
 
 
 def _from_gguf(kind: Any, file: Path, base: str, settings: Mapping[str, Any]) -> Any:
-    refuse_unread_gguf(file)
     if "quantization_config" in settings:
         raise BackboneError(f"{file.name} holds quantised weights already; leave `quantise` out.")
     stored = GGUFQuantizationConfig(compute_dtype=settings["torch_dtype"])

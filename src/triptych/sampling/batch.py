@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TypeAlias
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -14,6 +13,7 @@ from torch import Tensor
 from triptych.conditioning import Solver
 from triptych.events import CancelToken, Done, Phase, Preview, Step
 from triptych.models.backbone import Backbone, Grid
+from triptych.sampling.encode import picture_of
 from triptych.sampling.finite import check_finite, naming_skill
 from triptych.sampling.lanes import Worn, read_lanes, worn_by_all
 from triptych.sampling.request import Request
@@ -109,7 +109,7 @@ def _pictures(backbone: Backbone, plan: Plan, tokens: Tensor, requests: Sequence
     targets = plan.targets.grids
     # One picture at a time: decoders are the peak of memory, and a batch must not change anybody's bits.
     decoded = [
-        [_image(_decoded(backbone, row[None], grid)) for row in part]
+        [picture_of(_decoded(backbone, row[None], grid)) for row in part]
         for part, grid in zip(tokens.split([grid.tokens for grid in targets], dim=1), targets, strict=True)
     ]
     pictures = []
@@ -130,8 +130,3 @@ def _decoded(backbone: Backbone, tokens: Tensor, grid: Grid) -> Tensor:
     check_finite(tokens, backbone.card.name, backbone.dtype)
     picture = backbone.decode_images(tokens.to(backbone.dtype), grid)
     return check_finite(picture, backbone.card.name, backbone.dtype)
-
-
-def _image(picture: Tensor) -> Image.Image:
-    values = ((picture[0].float() + 1) * 127.5).round().clamp(0, 255)
-    return Image.fromarray(values.permute(1, 2, 0).cpu().numpy().astype(np.uint8))

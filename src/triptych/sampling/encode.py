@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 import torch
 from jaxtyping import Float
-from PIL.Image import Image
+from PIL.Image import Image, fromarray
 from torch import Tensor
 
 from triptych.images import opaque
@@ -15,13 +15,29 @@ from triptych.naming import named_prompt
 from triptych.page import Page
 from triptych.prompts import Prompt, write_prompt
 
-__all__ = ["draft_of", "encode_picture", "encode_text", "grid_of", "picture_key", "pixels", "prompt_of", "text_keys"]
+__all__ = [
+    "draft_of",
+    "encode_picture",
+    "encode_text",
+    "grid_of",
+    "picture_key",
+    "picture_of",
+    "pixels",
+    "prompt_of",
+    "text_keys",
+]
 
 
 def pixels(image: Image) -> Float[Tensor, "1 colours height width"]:
     """A picture, RGB or RGBA, as numbers in [-1, 1]."""
     values = torch.from_numpy(np.array(image, dtype=np.float32))
     return (values / 127.5 - 1).permute(2, 0, 1)[None].contiguous()
+
+
+def picture_of(values: Float[Tensor, "1 colours height width"]) -> Image:
+    """What `pixels` makes numbers of, from such numbers; those outside [-1, 1] are cut off."""
+    levels = ((values[0].float() + 1) * 127.5).round().clamp(0, 255)
+    return fromarray(levels.permute(1, 2, 0).cpu().numpy().astype(np.uint8))
 
 
 def grid_of(image_size_px: tuple[int, int], frame: int, factor: int) -> Grid:

@@ -50,6 +50,11 @@ class Unit:
         """With its pictures read."""
         return replace(self.source.read(), seed=self.seed, number=1)
 
+    @property
+    def backbone(self) -> str:
+        """The name of the backbone that makes it; units in `order` have those of one backbone together."""
+        return self.order[0]
+
     def is_made(self, folder: Path) -> bool:
         """Whether all its pictures are there."""
         return all((folder / file).is_file() for file in self.files)
