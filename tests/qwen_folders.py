@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import QwenImageLayeredPipeline
 
 from tiny_pipelines import stock, with_token_types
 from tiny_qwen import Processor, Processor21
@@ -19,6 +20,10 @@ def write_qwen(folder: Path, made: LatentBackbone, pipeline: type, processor: st
     index = json.loads((folder / "model_index.json").read_text())
     assert index["processor"][1] in ("Processor", "Processor21")
     (folder / "model_index.json").write_text(json.dumps(index | {"processor": ["transformers", processor]}))
+
+
+def write_layered(folder: Path, made: LatentBackbone) -> None:
+    write_qwen(folder, made, QwenImageLayeredPipeline, "Qwen2VLProcessor")
 
 
 def read_edit(kind: Any, folder: Path, dtype: torch.dtype) -> Any:

@@ -1,8 +1,5 @@
 """Qwen-Image's families at toy size with random weights, and their processor as the pipelines call it."""
 
-import json
-from pathlib import Path
-
 from diffusers import (
     AutoencoderKLQwenImage,
     AutoencoderKLQwenImage21,
@@ -148,23 +145,6 @@ def qwen_layered(**facts: object) -> QwenLayered:
         text=text,
         scheduler=dynamic_scheduler(),
     )
-
-
-def write_layered(made: QwenLayered, folder: Path) -> None:
-    """As diffusers writes it, but for the processor: that has a part for videos, which needs torchvision."""
-    parts = {"vae": made.codec.vae, "text_encoder": made.text.encoder, "transformer": made.transformer}
-    index: dict[str, object] = {"_class_name": "QwenImageLayeredPipeline"}
-    index |= {"scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"]}
-    index |= {"processor": ["transformers", "Qwen2VLProcessor"], "tokenizer": ["transformers", "Qwen2Tokenizer"]}
-    made._scheduler.save_pretrained(folder / "scheduler")
-    for name, part in parts.items():
-        part.save_pretrained(folder / name)
-        index[name] = ["transformers" if name == "text_encoder" else "diffusers", type(part).__name__]
-    for part in (made.text.tokenizer, made.text.image_processor):
-        part.save_pretrained(folder / "processor")
-    made.text.tokenizer.save_pretrained(folder / "tokenizer")
-    index["tokenizer"] = ["transformers", type(made.text.tokenizer).__name__]
-    (folder / "model_index.json").write_text(json.dumps(index))
 
 
 def qwen21_vae() -> AutoencoderKLQwenImage21:

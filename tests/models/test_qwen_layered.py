@@ -11,9 +11,10 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 import triptych as tt
+from qwen_folders import write_layered
 from tiny_models import assert_same, filled, picture, solved, start
 from tiny_pipelines import stock
-from tiny_qwen import qwen_layered, write_layered
+from tiny_qwen import qwen_layered
 from tiny_training import recipe
 from triptych.cli.main import app
 from triptych.errors import BackboneError, LayoutError
@@ -116,7 +117,7 @@ def test_constants_of_the_text_are_those_of_the_pipeline():
 
 def test_layers_of_a_loaded_folder_are_pictures_with_alpha_and_those_of_the_pipeline(tmp_path, monkeypatch):
     made = qwen_layered(guidance=4.0, negative=" ")
-    write_layered(made, tmp_path / "layered")
+    write_layered(tmp_path / "layered", made)
     backbone = load(tmp_path / "layered", LoadOptions(device="cpu", dtype=torch.float32))
     assert isinstance(backbone, QwenLayered)
     assert (backbone.card.layered, backbone.card.factor, backbone.card.channels) == (True, 4, 8)
@@ -191,7 +192,7 @@ def test_server_that_fills_slots_one_by_one_is_not_asked_for_layers():
 
 
 def test_layers_are_written_with_alpha_and_replayed_to_the_same_pixels(tmp_path):
-    write_layered(qwen_layered(), tmp_path / "layered")
+    write_layered(tmp_path / "layered", qwen_layered())
     picture(1, 64, 48).save(tmp_path / "given.png")
     run = CliRunner()
     asked = ["--condition", str(tmp_path / "given.png"), "--slot", "a fox on the beach", "--slot", "", "--size", "55"]

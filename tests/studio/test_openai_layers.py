@@ -7,9 +7,10 @@ import openai
 import pytest
 from PIL import Image
 
+from qwen_folders import write_layered
 from studio_pictures import png
 from studio_served import Served
-from tiny_qwen import qwen_layered, write_layered
+from tiny_qwen import qwen_layered
 from triptych.images import png_bytes
 from triptych.studio.jobs import Kind, Lane
 from triptych.studio.openai.answer import made_pictures
@@ -19,7 +20,7 @@ from triptych.studio.openai.call import read_call
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     root = tmp_path_factory.mktemp("layers")
-    write_layered(qwen_layered(guidance=4.0, negative=" "), root / "layered")
+    write_layered(root / "layered", qwen_layered(guidance=4.0, negative=" "))
     served = Served(root / "studio", backbones=(str(root / "layered"),))
     with openai.OpenAI(base_url=served.url + "/v1", api_key="none", max_retries=0, timeout=600) as client:
         yield client
