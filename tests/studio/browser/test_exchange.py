@@ -1,5 +1,6 @@
 """What comes in from outside, and what goes out: pastes, photographs, folders, downloads, and a disk that is full."""
 
+import contextlib
 import io
 import sqlite3
 import time
@@ -161,9 +162,7 @@ def test_a_message_is_seen_over_a_dialog(page):
 
 
 def test_full_disk_is_said_where_it_was_met_and_work_goes_on_after(blank, data_folder):
-    with sqlite3.connect(data_folder / "studio.sqlite") as store:
-        store.execute("INSERT INTO files VALUES (?, 'image/png', 1, 1, ?, ?)", ("f" * 64, 2**40, time.time()))
-    try:
+    with _full_disk(data_folder):
         command(blank, "Add a slot")
         drop(blank, panels(blank).nth(0), ("new.png", "image/png", picture("teal", (90, 90))))
         said = messages(blank).get_by_role("alert").filter(has_text="there is no room")
@@ -172,11 +171,51 @@ def test_full_disk_is_said_where_it_was_met_and_work_goes_on_after(blank, data_f
         blank.get_by_role("button", name="Generate", exact=True).click()
         blank.get_by_label("Page", exact=True).get_by_role("alert").filter(has_text="There is no room").wait_for()
         said.wait_for(state="detached")
-    finally:
-        with sqlite3.connect(data_folder / "studio.sqlite") as store:
-            store.execute("DELETE FROM files WHERE id = ?", ("f" * 64,))
     generate(blank)
     made(blank, 0).wait_for()
+
+
+def test_what_went_wrong_with_a_page_is_not_said_of_the_next(page, data_folder):
+    alert = page.get_by_label("Page", exact=True).get_by_role("alert").filter(has_text="There is no room")
+    with _full_disk(data_folder):
+        page.get_by_role("button", name="Generate", exact=True).click()
+        alert.wait_for()
+        command(page, "New page")
+        alert.wait_for(state="detached")
+
+
+def test_refusal_of_a_page_that_was_left_takes_nothing_off_the_next(blank, data_folder):
+    held = []
+    blank.route("**/api/jobs", lambda route: held.append(route))
+    blank.get_by_role("switch", name="Live").click()
+    blank.get_by_label("Instruction of panel 1").fill("a bus")
+    for _ in range(300):
+        if held:
+            break
+        blank.wait_for_timeout(100)
+    command(blank, "New page")
+    with _full_disk(data_folder):
+        drop(blank, panels(blank).nth(0), ("new.png", "image/png", picture("teal", (91, 91))))
+        said = messages(blank).get_by_role("alert").filter(has_text="there is no room")
+        said.wait_for()
+        with blank.expect_response("**/api/jobs") as answer:
+            held[0].continue_()
+        assert answer.value.status == 507
+        blank.wait_for_timeout(300)
+        assert said.is_visible()
+        assert not blank.get_by_label("Page", exact=True).get_by_role("alert").count()
+
+
+@contextlib.contextmanager
+def _full_disk(folder):
+    """A studio that has no room for more pictures."""
+    with sqlite3.connect(folder / "studio.sqlite") as store:
+        store.execute("INSERT INTO files VALUES (?, 'image/png', 1, 1, ?, ?)", ("f" * 64, 2**40, time.time()))
+    try:
+        yield
+    finally:
+        with sqlite3.connect(folder / "studio.sqlite") as store:
+            store.execute("DELETE FROM files WHERE id = ?", ("f" * 64,))
 
 
 def _two(page, words: str) -> None:

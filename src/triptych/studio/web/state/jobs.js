@@ -4,7 +4,7 @@ import {addVariant, fingerprint, isSlot, newSeed, toWire} from './doc.js';
 import {on} from './events.js';
 import {backboneOf, hindrances} from './server.js';
 import {signal} from './signal.js';
-import {amend, doc, edit, keepAll, place} from './studio.js';
+import {amend, doc, edit, keepAll, place, placeOf} from './studio.js';
 import {messages, say, unsay} from './ui.js';
 
 /** @typedef {import('./types.js').Job} Job */
@@ -12,7 +12,7 @@ import {messages, say, unsay} from './ui.js';
 export const jobs = signal(/** @type {Job[]} */ ([]));
 /** What a slot shows while it is made: panel key to preview, by variant. */
 export const previews = signal(/** @type {Map<string, {job: string, urls: string[], step: number, steps: number}>} */ (new Map()));
-/** What went wrong with the page's last generation; cleared by the next. */
+/** What went wrong with the last generation of the page in sight; cleared by the next. */
 export const trouble = signal(/** @type {{text: string, panel: string | null} | null} */ (null));
 /** Losses and samples of trainings. */
 export const logs = signal(/** @type {Map<string, {steps: number[], losses: number[], samples: string[]}>} */ (new Map()));
@@ -25,9 +25,9 @@ const SENT = 'triptych-jobs';
  */
 const sent = new Map(JSON.parse(sessionStorage.getItem(SENT) ?? '[]'));
 
-/** @param {string} job @param {string[]} keys @param {string[]} asked */
-function remember(job, keys, asked) {
-    sent.set(job, {keys, asked, page: place.value.key});
+/** @param {string} job @param {{keys: string[], asked: string[], page: string}} what */
+function remember(job, what) {
+    sent.set(job, what);
     sessionStorage.setItem(SENT, JSON.stringify([...sent].slice(-60)));
 }
 
@@ -84,6 +84,13 @@ function refused(text, panel = null) {
 function clearPreviews(job) {
     previews.value = new Map([...previews.value].filter(([, one]) => one.job !== job));
 }
+
+let inSight = place.value.key;
+// What went wrong with a page is not said of the next.
+place.watch((now) => {
+    if (now.key !== inSight) trouble.value = null;
+    inSight = now.key;
+});
 
 on('job', heard);
 on('reset', () => loadJobs().catch(() => {}));
@@ -155,6 +162,8 @@ export async function generate({only = null, lane = 'batch', seed, variants} = {
         return null;
     }
     const ticket = ++live;
+    // Another page may be in sight when the server answers.
+    const page = place.value.key;
     const keys = now.panels.map((panel) => panel.key);
     const settings = now.settings;
     const request = {
@@ -177,9 +186,10 @@ export async function generate({only = null, lane = 'batch', seed, variants} = {
         // A reload a moment later must find the page that this fills.
         if (lane === 'batch') await keepAll();
         const job = await api.post('/api/jobs', {
-            kind: 'generate', lane, replaces: lane === 'live' ? newestLive : null, document: place.value.id, body: {request, slots},
+            kind: 'generate', lane, replaces: lane === 'live' ? newestLive : null, document: placeOf(page)?.id ?? null, body: {request, slots},
         });
-        remember(job.id, keys, now.panels.filter((panel) => isSlot(panel) && (!only || only.includes(panel.key))).map((panel) => panel.key));
+        const asked = now.panels.filter((panel) => isSlot(panel) && (!only || only.includes(panel.key))).map((panel) => panel.key);
+        remember(job.id, {keys, asked, page});
         if (lane === 'live') {
             liveJobs.add(job.id);
             if (ticket === live || !newestLive) newestLive = job.id;
@@ -187,7 +197,8 @@ export async function generate({only = null, lane = 'batch', seed, variants} = {
         take(job);
         return job;
     } catch (error) {
-        refused(words(error));
+        if (page === place.value.key) refused(words(error));
+        else if (lane === 'batch') say(words(error), {kind: 'error'});
         return null;
     } finally {
         asking -= 1;

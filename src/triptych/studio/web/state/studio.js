@@ -87,6 +87,11 @@ function goTo(to) {
     show(to.doc);
 }
 
+/** Where a page is that may have been left. @param {string} key */
+export function placeOf(key) {
+    return key === place.value.key ? place.value : places.get(key);
+}
+
 /** @param {Place} at */
 function stand(at) {
     places.set(place.value.key, place.value);
