@@ -77,6 +77,32 @@ def test_cases_skip_leaves_groups_out(sprites: Path, suite: Callable[..., Suite]
     assert [case.key for group in made for case in group] == ["r/001-0", "r/001-1"]
 
 
+@pytest.mark.parametrize(
+    ("pages", "tasks"),
+    [
+        (2, ["r/000-0", "r/001-0"]),
+        (3, ["r/000-0", "r/001-0", "r/002-0"]),
+        (4, ["r/000-0", "r/000-1", "r/001-0", "r/002-0"]),
+        (6, ["r/000-0", "r/000-1", "r/001-0", "r/001-1", "r/002-0", "r/002-1"]),
+        (7, ["r/000-0", "r/000-1", "r/001-0", "r/001-1", "r/002-0", "r/002-1", "r/003-0"]),
+    ],
+)
+def test_shortened_row_asks_every_task_before_it_asks_one_twice(
+    pages: int, tasks: list[str], sprites: Path, suite: Callable[..., Suite]
+) -> None:
+    whole = suite({"name": "r", "title": "R", "rules": ["mirror", "grayscale", "rotate"], "pages_per_task": 2}, pages=6)
+    full, short = whole.rows[0], whole.shortened(pages).rows[0]
+
+    def cases_of(row: Row, count: int) -> dict[str, Case]:
+        groups = cases_of_row(row, NotedSprites(sprites), pages=count, candidates=4, size_px=64)
+        return {case.key: case for group in groups for case in group}
+
+    found, made = cases_of(full, 6), cases_of(short, pages)
+    assert list(made) == tasks
+    for key in made.keys() & found.keys():
+        assert made[key].page == found[key].page and made[key].examples == found[key].examples
+
+
 def test_asked_page_controls_are_wrong_as_they_say(cases: list[Case]) -> None:
     for case in cases:
         right = asked_page(case, Arm(shots=2))

@@ -19,7 +19,9 @@ _What = Annotated[
     str, typer.Argument(metavar="PAGESET", help="A page set's folder, a suite's name (pocket, smoke) or a suite file.")
 ]
 _Shots = Annotated[str, typer.Option(metavar="N,N", help="How many examples to show, for page sets.")]
-_Count = Annotated[int | None, typer.Option(min=1, help="Pages per row; by default the suite's own, or all.")]
+_Count = Annotated[
+    int | None, typer.Option(min=1, help="Pages per row, spread over its rules; by default the suite's own, or all.")
+]
 _Rows = Annotated[
     str | None, typer.Option(metavar="NAME,NAME", help="Only these rows of the suite.", show_default=False)
 ]

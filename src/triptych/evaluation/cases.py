@@ -102,12 +102,11 @@ def cases_of_row(
 ) -> Iterator[list[Case]]:
     """Groups of cases, one task each; the same arguments give the same pages. Groups named in `skip` are not made."""
     rules = rules_of(row)
-    for number in range(-(-pages // row.pages_per_task)):
+    for number, wanted in row.tasks(pages).items():
         group = f"{row.name}/{number:03d}"
         if group in skip:
             continue
         rule = rules[number % len(rules)]
-        wanted = min(row.pages_per_task, pages - number * row.pages_per_task)
         yield _group(row, rule, group, sprites, wanted=wanted, candidates=candidates, size_px=size_px, seed=seed)
 
 

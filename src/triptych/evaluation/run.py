@@ -102,11 +102,11 @@ def evaluate(
     A server (`open_engine`) is scored without the ceilings of its codec, which nobody here can compute.
 
     `sprites` is the folder of rendered sprites that a suite draws from; `rows` names those to score now, all if
-    empty. `count` replaces the suite's pages a row, or takes the first pages of a page set; `shots` is for page sets,
-    a suite names its own. `shown` pages of each row, the first of its tasks, keep their pictures for the report. A run
-    that was stopped goes on where it was; another run's folder is refused with OutputError. `on_event` hears each row
-    as a phase, and its pages as steps; what it raises ends the run. `cancel` raises Cancelled after the step at hand,
-    and what was scored before stays.
+    empty. `count` takes so many pages a row, evenly over its tasks, or the first pages of a page set; `shots` is for
+    page sets, a suite names its own. `shown` pages of each row, the first of its tasks, keep their pictures for the
+    report. A run that was stopped goes on where it was; another run's folder is refused with OutputError. `on_event`
+    hears each row as a phase, and its pages as steps; what it raises ends the run. `cancel` raises Cancelled after the
+    step at hand, and what was scored before stays.
     """
     engine = backbone if isinstance(backbone, MakesPictures) else Engine(backbone)
     model = _Model(
@@ -120,7 +120,7 @@ def evaluate(
         tell=on_event,
     )
     if isinstance(pages, Suite):
-        suite, source = pages if count is None else _shortened(pages, count), str(sprites)
+        suite, source = pages if count is None else pages.shortened(count), str(sprites)
         maker = _from_sprites(suite, sprites, seed)
     else:
         given = list(pages)[:count]
@@ -164,10 +164,10 @@ def _from_sprites(suite: Suite, sprites: Path | None, seed: int) -> _Maker:
     _ = source.names
 
     def make(row: Row, done: frozenset[str]) -> Iterator[list[Case]]:
-        pages, size = row.pages or suite.pages, row.pages_per_task
-        counts = Counter(key.rpartition("-")[0] for key in done)
+        pages = row.pages or suite.pages
+        tasks, counts = row.tasks(pages), Counter(key.rpartition("-")[0] for key in done)
         whole = frozenset(
-            group for group, count in counts.items() if count >= min(size, pages - size * int(group.rpartition("/")[2]))
+            group for group, count in counts.items() if count >= tasks.get(int(group.rpartition("/")[2]), 0)
         )
         found = cases_of_row(
             row,
@@ -264,11 +264,6 @@ def _ceilings(backbone: Backbone | None, cases: Sequence[Case]) -> list[dict[Bas
     codecs = {Baseline.CEILING: backbone, Baseline.LINEAR: getattr(backbone, "linear", None)}
     decoded = {name: iter(through_codec(codec, answers)) for name, codec in codecs.items() if codec is not None}
     return [{name: tuple(next(found) for _ in case.page.slots) for name, found in decoded.items()} for case in cases]
-
-
-def _shortened(suite: Suite, count: int) -> Suite:
-    rows = tuple(row.model_copy(update={"pages": min(count, row.pages) if row.pages else None}) for row in suite.rows)
-    return suite.model_copy(update={"pages": count, "rows": rows})
 
 
 def _suite_of(pages: Sequence[Page], shots: Sequence[int]) -> Suite:

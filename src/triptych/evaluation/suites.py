@@ -117,6 +117,8 @@ class Row(BaseModel):
     size_px: int | None = Field(default=None, ge=32)
     """Side of the pages' pictures; None takes the suite's."""
     pages: int | None = Field(default=None, ge=1)
+    spread_over: int | None = Field(default=None, ge=1)
+    """Pages of the longer row that these are taken from, evenly over its tasks; None where they are the whole row."""
     pages_per_task: int = Field(default=2, ge=1)
     goals: Goals = Goals()
     _trusted: bool = PrivateAttr(default=False)
@@ -169,6 +171,19 @@ class Row(BaseModel):
         sampled = (self.main.model_copy(update={"seeds": self.samples}),) if self.samples else ()
         return (*plain, *sampled, *asked)
 
+    def tasks(self, pages: int) -> dict[int, int]:
+        """How many pages are made of each task, by its number, where the row has `pages` in all.
+
+        A shorter row asks the same pages as the longer one: every task is left its first before any keeps its second.
+        """
+        size, whole = self.pages_per_task, max(pages, self.spread_over or pages)
+        count = -(-whole // size)
+        if pages == whole:
+            return {number: min(size, pages - number * size) for number in range(count)}
+        chosen = [index * count // min(pages, count) for index in range(min(pages, count))]
+        each, more = divmod(pages, len(chosen))
+        return {number: each + (index < more) for index, number in enumerate(chosen)}
+
 
 class Suite(BaseModel):
     """Rows with their common sizes."""
@@ -188,6 +203,14 @@ class Suite(BaseModel):
         if len(set(names)) < len(names):
             raise ValueError(f"row names must differ; they are {', '.join(names)}.")
         return self
+
+    def shortened(self, count: int) -> "Suite":
+        """The suite with `count` pages a row, or as many as a row has that names fewer itself."""
+        rows = []
+        for row in self.rows:
+            pages = min(count, row.pages) if row.pages else count
+            rows.append(row.model_copy(update={"pages": pages, "spread_over": row.pages or self.pages}))
+        return self.model_copy(update={"pages": count, "rows": tuple(rows)})
 
     def only(self, names: tuple[str, ...]) -> "Suite":
         """The suite with the rows named. Raises SourceError for an unknown name."""
