@@ -7,18 +7,19 @@ import logging
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from triptych.errors import OutputError, TakenError, TextError, TriptychError
-from triptych.leftovers import held, held_folder, remove_leftovers, temporary_path
+from triptych.leftovers import held_folder, remove_leftovers, stage, temporary_path
 
 __all__ = [
     "MAX_TEXT_FILE_BYTES",
     "decode_text",
+    "is_folder",
     "is_lfs_pointer",
     "new_folder",
     "parse_json",
@@ -29,6 +30,8 @@ __all__ = [
     "read_yaml",
     "text_lines",
     "why_unread",
+    "why_unwritten",
+    "write_all",
     "write_atomic",
 ]
 
@@ -75,6 +78,14 @@ def read_bytes(
 def is_lfs_pointer(data: bytes) -> bool:
     """Whether `data` is the note that Git LFS leaves where a large file was not fetched."""
     return data.startswith(b"version https://git-lfs.github.com/spec/")
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether `path` is one; False also for what can be no path, where `Path.is_dir` raises."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def why_unread(path: str | Path, error: Exception) -> str:
@@ -214,26 +225,35 @@ def write_atomic(path: str | Path, data: bytes | bytearray | memoryview, *, is_n
     Raises OutputError where the folder cannot be written or the disk is full, and with `is_new` TakenError where
     `path` already exists, however late it came.
     """
-    path = Path(path)
+    write_all({Path(path): data}, is_new=is_new)
+
+
+def write_all(files: Mapping[Path, bytes | bytearray | memoryview], *, is_new: bool = False) -> None:
+    """Write several files as `write_atomic` does, all or none: each is on the disk before the first gets its name."""
+    staged: list[tuple[Path, Path]] = []
+    fresh: list[Path] = []
+    path = Path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = temporary_path(path)
-        try:
-            with temporary.open("xb") as file, held(file.fileno()):
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+        for path, data in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staged.append((path, stage(path, data)))
+        for path, temporary in staged:
+            was_there = path.exists()
             if is_new:
                 _put_new(temporary, path)
             else:
                 temporary.replace(path)
-        except BaseException:
+            if not was_there:
+                fresh.append(path)
+        for folder in {path.parent for path in files}:
+            _sync_folder(folder)
+    except BaseException as error:
+        for left in (*fresh, *(temporary for _, temporary in staged)):
             with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        _sync_folder(path.parent)
-    except (OSError, ValueError) as error:
-        raise _unwritable(path, error) from error
+                left.unlink(missing_ok=True)
+        if isinstance(error, OSError | ValueError):
+            raise _unwritable(path, error) from error
+        raise
 
 
 def _put_new(temporary: Path, path: Path) -> None:
@@ -298,8 +318,19 @@ def _check_free(folder: Path, replaces: str | None, instead: str) -> None:
 
 
 def _unwritable(path: Path, error: Exception) -> OutputError:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return OutputError(f"{path} cannot be written: {reason}. Free space or choose another folder.")
+    return OutputError(f"{path} cannot be written: {why_unwritten(path, error)}. Free space or choose another folder.")
+
+
+def why_unwritten(path: Path, error: Exception) -> str:
+    """What stands in the way of writing `path`, in words: systems call a file in a folder's place by many names."""
+    while not is_folder(path.parent) and path.parent != path.parent.parent:
+        path = path.parent
+        with contextlib.suppress(OSError, ValueError):
+            if path.exists():
+                return f"{path} is a file, not a folder"
+    if isinstance(error, IsADirectoryError):
+        return "it is a folder"
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def _sync_folder(folder: Path) -> None:

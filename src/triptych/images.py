@@ -28,6 +28,7 @@ __all__ = [
     "original_bytes",
     "picture_format",
     "png_bytes",
+    "read_answer",
     "read_image",
     "read_png_text",
     "save_png",
@@ -93,6 +94,12 @@ def load_answer(path: str | Path, *, panel: int | str | None = None) -> Image.Im
     if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
         return load_image(path, panel=panel)
     return image
+
+
+def read_answer(data: bytes, *, name: str = "image", panel: int | str | None = None) -> Image.Image:
+    """As `read_image`, but RGBA where parts of the picture are transparent, as layers are."""
+    image = read_image(data, name=name, panel=panel, keep_alpha=True)
+    return image.convert("RGB") if image.getchannel("A").getextrema() == (255, 255) else image
 
 
 def read_image(

@@ -14,7 +14,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-__all__ = ["held", "held_folder", "remove_leftovers", "temporary_path"]
+__all__ = ["held", "held_folder", "remove_leftovers", "stage", "temporary_path"]
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp", re.DOTALL)
 _GRACE_S = 60
@@ -25,6 +25,21 @@ def temporary_path(path: Path) -> Path:
     """A name beside `path` for what is to become it."""
     path = path.resolve() if path.name in ("", "..") else path
     return path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+
+
+def stage(path: Path, data: bytes | bytearray | memoryview) -> Path:
+    """Write `data` to the disk in a temporary file that is to become `path`; on any failure nothing stays."""
+    temporary = temporary_path(path)
+    try:
+        with temporary.open("xb") as file, held(file.fileno()):
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    return temporary
 
 
 @contextlib.contextmanager

@@ -15,7 +15,15 @@ from PIL import Image
 
 from triptych.errors import PageError
 from triptych.files import write_atomic
-from triptych.images import bare_bytes, load_image, picture_format, png_bytes, read_image
+from triptych.images import (
+    bare_bytes,
+    load_answer,
+    load_image,
+    picture_format,
+    png_bytes,
+    read_answer,
+    read_image,
+)
 from triptych.originals import remember
 from triptych.page import NamedBox, Page, Panel, Role
 from triptych.pageschema import BoxEntry, ExampleEntry, PageEntry, PanelEntry, check_entry, check_suffix, read_entry
@@ -43,7 +51,8 @@ _Dumper.add_representer(
 )
 
 _Encode: TypeAlias = Callable[[Image.Image, str], str]
-_Decode: TypeAlias = Callable[[str, str], Image.Image]
+_Decode: TypeAlias = Callable[[str, str, bool], Image.Image]
+"""Of what a picture is named, the place where it is named, and whether it is an answer, which may be transparent."""
 
 
 def load_page(path: str | Path) -> Page:
@@ -61,10 +70,11 @@ def load_page(path: str | Path) -> Page:
                 f"there are {', '.join(template_names())}."
             )
 
-    def decode(value: str, where: str) -> Image.Image:
+    def decode(value: str, where: str, is_answer: bool) -> Image.Image:
         if value.startswith("data:"):
-            return _from_data_uri(value, where)
-        return load_image(confined_path(path.parent, value, where), panel=where)
+            return _from_data_uri(value, where, is_answer)
+        read = load_answer if is_answer else load_image
+        return read(confined_path(path.parent, value, where), panel=where)
 
     return _page(entry, str(path), decode)
 
@@ -118,9 +128,9 @@ def page_from_record(record: object, resolve: Callable[[str], Image.Image] | Non
 def page_from_entry(entry: PageEntry, name: str, resolve: Callable[[str], Image.Image] | None = None) -> Page:
     """As `page_from_record`, of a record that was checked; `name` begins the messages of errors."""
 
-    def decode(value: str, where: str) -> Image.Image:
+    def decode(value: str, where: str, is_answer: bool) -> Image.Image:
         if value.startswith("data:"):
-            return _from_data_uri(value, where)
+            return _from_data_uri(value, where, is_answer)
         if resolve is None:
             raise PageError(f"{where}: {reprlib.repr(value)} is a path; a page record holds its images as data URIs.")
         return resolve(value)
@@ -159,13 +169,14 @@ def _to_data_uri(image: Image.Image) -> str:
     return f"data:{Image.MIME[picture_format(data)]};base64,{base64.b64encode(data).decode()}"
 
 
-def _from_data_uri(value: str, where: str) -> Image.Image:
+def _from_data_uri(value: str, where: str, is_answer: bool) -> Image.Image:
     head, _, body = value.partition(",")
     if not head.startswith("data:image/") or not head.endswith(";base64"):
         raise PageError(f"{where}: {reprlib.repr(head)} is not an image in base64; write data:image/png;base64,...")
     try:
         data = base64.b64decode(body, validate=True)
-        return remember(read_image(data, name="embedded image", panel=where), data)
+        read = read_answer if is_answer else read_image
+        return remember(read(data, name="embedded image", panel=where), data)
     except (binascii.Error, ValueError) as error:
         raise PageError(f"{where}: the image is not valid base64: {error}.") from error
 
@@ -218,10 +229,11 @@ def _panel(entry: PanelEntry, where: str, decode: _Decode) -> Panel:
         raise PageError(f"{where}, key 'boxes': {error}") from error
     return Panel(
         role=role,
-        image=None if entry.image is None else decode(entry.image, f"{where}, key 'image'"),
-        answer=None if entry.answer is None else decode(entry.answer, f"{where}, key 'answer'"),
+        image=None if entry.image is None else decode(entry.image, f"{where}, key 'image'", False),
+        answer=None if entry.answer is None else decode(entry.answer, f"{where}, key 'answer'", True),
         rejected=tuple(
-            decode(name, f"{where}, key 'rejected', picture {number}") for number, name in enumerate(entry.rejected, 1)
+            decode(name, f"{where}, key 'rejected', picture {number}", True)
+            for number, name in enumerate(entry.rejected, 1)
         ),
         instruction=entry.instruction,
         size_px=entry.size_px,

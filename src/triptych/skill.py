@@ -23,7 +23,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from triptych.errors import SkillError
-from triptych.files import why_unread, write_atomic
+from triptych.files import is_folder, why_unread, write_atomic
 from triptych.page import Page, Role
 from triptych.prompts import PageSketch, Template, page_from_template
 
@@ -196,6 +196,10 @@ def load_skill(path: str | Path) -> Skill:
     Raises SkillError for a file that is not a skill, is truncated, or was changed since it was saved.
     """
     path = skill_file(str(path))
+    if is_folder(path):
+        raise SkillError(
+            f"skill {path} is a folder. Name a .safetensors file; `triptych skills list {path}` shows them."
+        )
     if path.suffix in {".pt", ".pth", ".ckpt", ".bin"}:
         raise SkillError(
             f"{path} may run code when it is read; only .safetensors is taken. Convert it with safetensors."

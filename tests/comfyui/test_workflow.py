@@ -8,10 +8,10 @@ from tiny_models import picture
 from triptych.canvas import arrange
 from triptych.comfyui import LoRA, page_pictures, page_workflow, skill_workflow
 from triptych.comfyui.files import card_for, files_of
-from triptych.conditioning import Conditioning
+from triptych.conditioning import Conditioning, Solver
 from triptych.errors import BackboneError, SkillError
 from triptych.models.catalog import CHECKPOINTS
-from triptych.page import Page, Role, condition, slot
+from triptych.page import NamedBox, Page, Role, condition, slot
 from triptych.prompts import PageSketch, PanelSketch, find_template, write_prompt
 from triptych.sampling.request import Request
 from triptych.sampling.working import working_page
@@ -87,6 +87,20 @@ def test_page_workflow_says_seed_steps_guidance_and_loras_as_asked():
     assert (lora["lora_name"], lora["strength_model"]) == ("x.safetensors", 0.5)
 
 
+@pytest.mark.parametrize(("page", "name"), [(ONE, "FLUX.2-klein-4B"), (PAGE, "FLUX.1-dev")])
+def test_page_workflow_saves_slots_at_the_sizes_asked_for(page, name):
+    assert not nodes(exported(page, name), "ImageScale")
+    odd = replace(page, panels=(*page.panels[:-1], slot("odd", size_px=(500, 333))))
+    (scaled,) = nodes(exported(odd, name), "ImageScale")
+    assert (scaled["width"], scaled["height"], scaled["upscale_method"]) == (500, 333, "lanczos")
+
+
+@pytest.mark.parametrize("solver", Solver)
+def test_page_workflow_steps_as_the_request_says(solver):
+    for name in ("FLUX.2-klein-4B", "FLUX.1-dev"):
+        assert nodes(exported(ONE, name, solver=solver), "KSamplerSelect") == [{"sampler_name": solver.value}]
+
+
 def test_page_workflow_classifier_free_guidance_has_a_second_prompt():
     workflow = exported(ONE, "FLUX.2-klein-base-4B")
     assert [one["text"] for one in nodes(workflow, "CLIPTextEncode")] == [write_prompt(ONE).text, ""]
@@ -100,6 +114,14 @@ def test_page_workflow_classifier_free_guidance_has_a_second_prompt():
         (ONE, "Qwen-Image-2.1", {}, "no workflow of ComfyUI"),
         (ONE, "pocket", {}, "pocket is of the family pocket, for which there is no workflow of ComfyUI"),
         (ONE, "FLUX.1-dev", {"conditioning": Conditioning.FILL}, "cannot take conditions by 'fill'"),
+        (
+            replace(
+                ONE, panels=(ONE.panels[0], slot("<a>", boxes=(NamedBox(name="a", corners=(0.0, 0.0, 1.0, 1.0)),)))
+            ),
+            "FLUX.2-klein-4B",
+            {},
+            "FLUX.2-klein-4B reads none",
+        ),
         (
             replace(PAGE, panels=(*PAGE.panels[:2], slot(size_px=(512, 512)))),
             "FLUX.1-Kontext-dev",

@@ -246,3 +246,15 @@ def test_remote_captioner_bad_reply_raises(address: str, model: str, message: st
 def test_remote_captioner_nobody_there_raises() -> None:
     with pytest.raises(SourceError, match="Is the server running"):
         remote_captioner("http://127.0.0.1:9/v1", "any")((_picture(0),))
+
+
+def test_answers_stay_transparent_and_conditions_lie_on_white(tmp_path: Path) -> None:
+    clear = Image.new("RGBA", (16, 16), (200, 0, 0, 90))
+    for name in ("a/1.png", "b/1.png", "sets/1_0.png", "sets/1_1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        clear.save(tmp_path / name)
+    for pages in (pairs(tmp_path / "a", tmp_path / "b"), numbered_sets(tmp_path / "sets")):
+        (page,) = pages
+        (answer,) = (panel.answer for panel in page.slots)
+        assert answer is not None and answer.tobytes() == clear.tobytes()
+        assert [panel.image.mode for panel in page.conditions if panel.image] == ["RGB"]

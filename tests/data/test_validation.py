@@ -119,3 +119,14 @@ def test_find_problems_reads_each_page_once() -> None:
     found = find_problems(pages())
     assert asked == list(range(8))
     assert sum(finding.problem is Problem.DUPLICATE for finding in found) == 7
+
+
+def test_answers_with_transparent_parts_are_looked_at_as_they_lie_on_white() -> None:
+    layer = Image.new("RGBA", (160, 160), (200, 30, 30, 0))
+    layer.paste((20, 20, 200, 255), (40, 40, 90, 120))
+    on_white = Image.new("RGB", (160, 160), "white")
+    on_white.paste((20, 20, 200), (40, 40, 90, 120))
+    other = _looks(1)[0].render()
+    sets = [[_page(other, one, "a"), _page(on_white, one, "b")] for one in (layer, on_white)]
+    clear, laid = map(find_problems, sets)
+    assert clear and clear == laid

@@ -92,3 +92,22 @@ def test_pairs_without_their_columns_are_named(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "rows.parquet", format="PNG")
     with pytest.raises(PickError, match="not a whole parquet"):
         read_pairs(tmp_path)
+
+
+def test_layers_stay_transparent_through_picks_and_pairs(tmp_path):
+    page = Page(panels=(condition(disc(0.4, 9)), slot("the disc alone")))
+    layers = {verdict: disc(0.1, 20 * seed).convert("RGBA") for seed, verdict in enumerate(Verdict)}
+    for layer in layers.values():
+        layer.putalpha(Image.linear_gradient("L").resize(layer.size))
+    shown = [
+        Shown(request=Request(page=page, seed=seed), images=(layer,), verdict=verdict)
+        for seed, (verdict, layer) in enumerate(layers.items())
+    ]
+    add_picks(tmp_path / "picks", shown)
+    write_pairs(load_picks(tmp_path / "picks"), tmp_path / "pairs")
+    add_picks(tmp_path / "again", read_pairs(tmp_path / "pairs"))
+    for place in ("picks", "again"):
+        (pick,) = load_picks(tmp_path / place)
+        for result in pick.of(Verdict.KEPT, Verdict.REJECTED):
+            (image,) = pick.images(result)
+            assert (image.mode, image.tobytes()) == ("RGBA", layers[result.verdict].tobytes())

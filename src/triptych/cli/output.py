@@ -12,7 +12,7 @@ import typer
 
 from triptych.cli import console
 from triptych.errors import OutputError, TakenError
-from triptych.files import write_atomic
+from triptych.files import is_folder, why_unwritten, write_all, write_atomic
 from triptych.leftovers import remove_leftovers
 
 __all__ = [
@@ -39,12 +39,15 @@ def prepare_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}. Choose another folder.") from error
+        why = why_unwritten(folder / "a file", error)
+        raise OutputError(f"{folder} cannot be written: {why}. Choose another folder.") from error
     remove_leftovers(folder)
 
 
 def claim(path: Path, *, overwrite: bool, option: str = "--out") -> None:
     """Raise OutputError where `path` already exists and may not be replaced, before work is spent on it."""
+    if is_folder(path):
+        raise OutputError(f"{path} is a folder. Choose another {option}.")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} already exists. Choose another {option}, or replace it with --overwrite.")
 
@@ -71,29 +74,16 @@ def write_results(
 
 
 def write_group(folder: Path, files: Mapping[str, bytes], *, overwrite: bool = False) -> list[Path]:
-    """Write files by name. If one fails, or Ctrl-C comes, those that were new are removed again.
+    """Write files by name, all or none: if one fails, or Ctrl-C comes, what was there before is there still.
 
     Raises TakenError for a name that already exists.
     """
-    written: list[Path] = []
-    new: list[Path] = []
-    try:
-        for name in files:
-            if not overwrite and (folder / name).exists():
-                raise TakenError(f"{folder / name} already exists. Choose another --out, or add --overwrite.")
-        for name, data in files.items():
-            path = folder / name
-            if not path.exists():
-                new.append(path)
-            write_atomic(path, data, is_new=not overwrite)
-            written.append(path)
-    except TakenError:
-        _remove(written)
-        raise
-    except BaseException:
-        _remove(new)
-        raise
-    return written
+    paths = {folder / name: data for name, data in files.items()}
+    for path in paths:
+        if not overwrite and path.exists():
+            raise TakenError(f"{path} already exists. Choose another --out, or add --overwrite.")
+    write_all(paths, is_new=not overwrite)
+    return list(paths)
 
 
 def keep_inputs(folder: Path, files: Mapping[str, bytes], *, quiet: bool = False) -> None:
@@ -103,12 +93,6 @@ def keep_inputs(folder: Path, files: Mapping[str, bytes], *, quiet: bool = False
             write_atomic(folder / name, data)
             if not quiet:
                 console.say(f"kept {folder / name}")
-
-
-def _remove(paths: list[Path]) -> None:
-    for path in paths:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
 
 
 def free_path(path: Path, *, overwrite: bool = False) -> Path:

@@ -1,20 +1,25 @@
 """`triptych page`: one page for other programs."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from triptych.cli import console, options
-from triptych.cli.output import Overwrite, prepare_folder, write_group
+from triptych.cli.output import Overwrite, file_stem, prepare_folder, write_group
 from triptych.cli.request import read_request
 from triptych.errors import SkillError
 from triptych.images import png_bytes
 from triptych.pagefile import load_page
 from triptych.sampling.request import Request
+
+if TYPE_CHECKING:
+    from triptych.skill import Skill
 
 __all__ = ["Program", "add_to"]
 
@@ -73,7 +78,7 @@ def export(
     """
     from triptych.comfyui import LoRA, page_pictures, page_workflow
     from triptych.comfyui.files import card_for
-    from triptych.models.keyformats import KeyFormat, exported_file
+    from triptych.models.keyformats import KeyFormat, check_kin, exported_file
     from triptych.skill import load_skill
 
     request = _request(page, tuple(inputs or ()))
@@ -95,7 +100,9 @@ def export(
     card, skills = card_for(request.backbone), [(load_skill(use.name), use.weight) for use in request.skills]
     pictures = page_pictures(request, card)
     names = [f"{page.stem}-condition-{number}.png" for number in range(1, len(pictures) + 1)]
-    loras = [LoRA(file=f"{loaded.name}.safetensors", weight=weight) for loaded, weight in skills]
+    for loaded, _ in skills:
+        check_kin(loaded, card)
+    loras = [LoRA(file=f"{name}.safetensors", weight=use[1]) for name, use in zip(_names(skills), skills, strict=True)]
     workflow = page_workflow(request, card, pictures=names, loras=loras)
     files = {name: png_bytes(image) for name, image in zip(names, pictures, strict=True)}
     files[f"{page.stem}.workflow.json"] = json.dumps(workflow, indent=1, ensure_ascii=False).encode()
@@ -105,6 +112,18 @@ def export(
     for path in write_group(out, files, overwrite=overwrite):
         console.out(str(path))
     console.say(_ADVICE)
+    if request.number > 1:
+        console.say(f"It makes one result a run, the first of {request.number}; count its seed up for the others.")
+
+
+def _names(skills: "Sequence[tuple[Skill, float]]") -> list[str]:
+    """A plain file name for each, whatever skills are called: a name is text from elsewhere, and two may be equal."""
+    names: list[str] = []
+    for loaded, _ in skills:
+        stem = file_stem(loaded.name)
+        free = (f"{stem}-{number}" if number > 1 else stem for number in count(1))
+        names.append(next(name for name in free if name.lower() not in map(str.lower, names)))
+    return names
 
 
 def _request(path: Path, inputs: tuple[Path, ...]) -> Request:

@@ -16,7 +16,8 @@ _PageSet = Annotated[Path, typer.Argument(metavar="PAGESET", help="A folder with
 _Format = Annotated[str, typer.Option("--format", metavar="NAME", help="See `triptych pages formats`.")]
 _Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write; must be new.")]
 _License = Annotated[
-    str, typer.Option("--license", metavar="NAME", help="Licence for the data card, as the Hub names it.")
+    str | None,
+    typer.Option("--license", metavar="NAME", help="Licence for the data card of parquet, as the Hub names it."),
 ]
 _HeldOut = Annotated[Path | None, typer.Option(metavar="DIR", help="A page set that it must share no pictures with.")]
 
@@ -72,10 +73,11 @@ def formats() -> None:
 
     rows = [(entry.name, "pages" if entry.keeps_pages else "answers", entry.description) for entry in FORMATS.values()]
     console.table(("format", "a row is", "what it is"), rows)
+    console.say("what a format cannot hold is named when pages that have it are exported (docs/own-pictures.md)")
     console.say("import also takes your own pictures: pairs (two folders), sets (001_0.png, 001_1.png...), composites")
 
 
-def export(pageset: _PageSet, out: _Out, format: _Format, license: _License = "other") -> None:
+def export(pageset: _PageSet, out: _Out, format: _Format, license: _License = None) -> None:
     """Write a page set for another trainer, or as parquet with a data card.
 
     \b
@@ -84,15 +86,16 @@ def export(pageset: _PageSet, out: _Out, format: _Format, license: _License = "o
       triptych pages export my-pages --format musubi --out for-musubi
     """
     from triptych.data.datacard import DataCard
-    from triptych.data.interchange import find_format, parquet, read_back
+    from triptych.data.interchange import find_format, read_back
     from triptych.data.pagesets import load_pageset
 
-    entry, pages = find_format(format), load_pageset(pageset)
+    entry = find_format(format)
+    if license is not None and not entry.takes_card:
+        raise typer.BadParameter(f"{format} has no data card; --license is for parquet.", param_hint="--license")
+    pages = load_pageset(pageset)
+    card = DataCard(title=pageset.resolve().name, license=license or "other") if entry.takes_card else None
     with console.working(f"writing {len(pages)} pages"):
-        if entry.name == "parquet":
-            parquet.write(pages, out, card=DataCard(title=pageset.resolve().name, license=license))
-        else:
-            entry.write(pages, out)
+        entry.write(pages, out, card=card)
     with console.working("reading them back"):
         read_back(entry, pages, out)
     console.out(str(out))

@@ -17,7 +17,9 @@ _Folder = Annotated[Path, typer.Argument(metavar="[DIR]", help="A folder of skil
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="A skill file, or the name of a shipped skill.")]
 
 
-_Keys = Annotated[str, typer.Option("--format", metavar="KEYS", help="diffusers, kohya or comfyui.")]
+_Keys = Annotated[
+    str | None, typer.Option("--format", metavar="KEYS", help="diffusers (as without it), kohya or comfyui.")
+]
 _To = Annotated[
     str | None, typer.Option("--to", metavar="PROGRAM", help="comfyui: its keys, and a workflow that uses the LoRA.")
 ]
@@ -111,7 +113,7 @@ def show(file: _File) -> None:
 def export(
     file: _File,
     out: _ExportFile,
-    keys: _Keys = "diffusers",
+    keys: _Keys = None,
     to: _To = None,
     card: _Beside = False,
     picture: _Gallery = None,
@@ -135,8 +137,9 @@ def export(
 
     if to not in (None, "comfyui"):
         raise typer.BadParameter(f"{to!r}: skills are exported to comfyui.", param_hint="--to")
-    if to is not None:
-        keys = to
+    if to is not None and keys not in (None, to):
+        raise typer.BadParameter(f"{to} reads its own keys, not {keys!r}. Leave it out.", param_hint="--format")
+    keys = keys or to or "diffusers"
     if keys not in {one.value for one in KeyFormat}:
         raise typer.BadParameter(
             f"{keys!r}: choose {', '.join(one.value for one in KeyFormat)}.", param_hint="--format"
@@ -144,15 +147,15 @@ def export(
     if out.suffix != ".safetensors" or out.resolve() == file.resolve():
         raise typer.BadParameter(f"{out} must be another file, ending in .safetensors.", param_hint="--out")
     claim(out, overwrite=overwrite)
-    prepare_folder(out.parent)
     skill, shown = load_skill(file), _gallery(picture or ())
     files = {out.name: exported_file(skill, KeyFormat(keys))}
     if to:
         files[f"{out.stem}.workflow.json"] = skill_workflow_file(skill, out.name)
     if card:
-        readme = hub_card(skill, [(name, words) for name, (words, _) in shown.items()])
+        readme = hub_card(skill, [(name, words) for name, (words, _) in shown.items()], file=out.name)
         files |= {"README.md": readme.encode(), f"{out.stem}.json": json.dumps(sidecar(skill), indent=2).encode()}
     files |= {name: data for name, (_, data) in shown.items()}
+    prepare_folder(out.parent)
     for path in write_group(out.parent, files, overwrite=overwrite):
         console.out(str(path))
     if told := advice(skill, KeyFormat(keys), out.name):

@@ -10,13 +10,14 @@ from PIL import Image
 from triptych.canvas import arrange
 from triptych.comfyui.files import Files, card_for, files_of
 from triptych.comfyui.graph import Graph, Output
-from triptych.conditioning import Conditioning
+from triptych.conditioning import Conditioning, Solver
 from triptych.errors import BackboneError, SkillError
+from triptych.layouts import Size
 from triptych.models.backbone import Card
 from triptych.page import Page, Role
 from triptych.prompts import Template, write_prompt
 from triptych.sampling.request import Request
-from triptych.sampling.working import working_page
+from triptych.sampling.working import wanted_sizes, working_page
 from triptych.skill import Skill
 
 __all__ = ["LoRA", "page_pictures", "page_workflow", "skill_workflow", "skill_workflow_file"]
@@ -41,6 +42,8 @@ class _Job:
     card: Card
     request: Request
     """Settled: nothing is left to the backbone."""
+    sizes_px: tuple[Size | None, ...]
+    """Wanted of each slot; None as it is made."""
     pictures: tuple[str, ...]
     prompt: str
     loras: tuple[LoRA, ...]
@@ -75,6 +78,7 @@ def page_workflow(
         page=working,
         card=card,
         request=replace(request, conditioning=way).settled(card),
+        sizes_px=wanted_sizes(request.page, card, request.size_px),
         pictures=tuple(pictures),
         prompt=write_prompt(request.page, template).text,
         loras=tuple(loras),
@@ -161,7 +165,7 @@ def _by_reference(graph: Graph, job: _Job, files: Files) -> None:
         if len(job.page.slots) > 1:  # the codec would see a slot's neighbours
             part = graph.add("LatentCrop", samples=done, width=width, height=height, x=left, y=0)
         left += width
-        _save(graph, graph.add("VAEDecode", samples=part, vae=codec), number)
+        _save(graph, job, graph.add("VAEDecode", samples=part, vae=codec), number, (width, height))
 
 
 def _on_canvas(graph: Graph, job: _Job, files: Files) -> None:
@@ -208,7 +212,8 @@ def _on_canvas(graph: Graph, job: _Job, files: Files) -> None:
     picture = graph.add("VAEDecode", samples=done, vae=codec)
     for number, box in enumerate(slots, 1):
         size = {"width": box.width_px, "height": box.height_px}
-        _save(graph, graph.add("ImageCrop", image=picture, x=box.left_px, y=box.top_px, **size), number)
+        cut = graph.add("ImageCrop", image=picture, x=box.left_px, y=box.top_px, **size)
+        _save(graph, job, cut, number, box.size_px)
 
 
 def _loaded(graph: Graph, job: _Job, files: Files) -> tuple[Output, Output, Output]:
@@ -277,13 +282,19 @@ def _sampled(
         "SamplerCustomAdvanced",
         noise=graph.add("RandomNoise", noise_seed=job.request.seed),
         guider=guider,
-        sampler=graph.add("KSamplerSelect", sampler_name="euler"),
+        sampler=graph.add("KSamplerSelect", sampler_name=job.request.solver or Solver.EULER),
         sigmas=sigmas,
         latent_image=latent,
     )
 
 
-def _save(graph: Graph, picture: Output, slot: int) -> None:
+def _save(graph: Graph, job: _Job, picture: Output, slot: int, size_px: Size) -> None:
+    """Keep a slot's picture, at the size that was asked for."""
+    wanted = job.sizes_px[slot - 1]
+    if wanted not in (None, size_px):
+        picture = graph.add(
+            "ImageScale", image=picture, upscale_method="lanczos", width=wanted[0], height=wanted[1], crop="disabled"
+        )
     graph.add("SaveImage", f"Slot {slot}", images=picture, filename_prefix=f"triptych-{slot}")
 
 

@@ -12,7 +12,7 @@ from triptych.data.folders import find_pictures, some
 from triptych.data.lazy import LazyPages
 from triptych.data.wording import Labels, Wording
 from triptych.errors import SourceError
-from triptych.images import load_image
+from triptych.images import load_answer, load_image
 from triptych.page import Page, Panel, Role, condition, slot
 from triptych.prompts import find_template, read_prompt
 
@@ -51,7 +51,7 @@ def pairs(before: Path, after: Path, *, wording: Wording | None = None, role: Ro
         texts = (labels.wording.beside(second), labels.wording.beside(first))
         words = labels.of(texts, stem, lambda: (load_image(first), load_image(second)))
         return lambda: Page(
-            panels=(condition(load_image(first), role=role), slot(words(), answer=load_image(second))), page_id=stem
+            panels=(condition(load_image(first), role=role), slot(words(), answer=load_answer(second))), page_id=stem
         )
 
     makers = [maker(stem, path, wanted[stem]) for stem, path in given.items()]
@@ -98,7 +98,7 @@ def numbered_sets(
         return lambda: Page(
             panels=(
                 *(condition(load_image(path), role=role) for path in given),
-                *(slot(said(), answer=load_image(path)) for path, said in zip(wanted, words, strict=True)),
+                *(slot(said(), answer=load_answer(path)) for path, said in zip(wanted, words, strict=True)),
             ),
             overview=overview,
             page_id=stem,

@@ -7,6 +7,7 @@ from enum import StrEnum
 import numpy as np
 from PIL import Image, ImageChops
 
+from triptych.images import opaque
 from triptych.page import Page
 
 __all__ = ["Finding", "Problem", "Survey", "find_leaks", "find_problems", "survey"]
@@ -244,7 +245,7 @@ def survey(pages: Iterable[Page]) -> Survey:
     steps: dict[int, np.ndarray] = {}
     known = _Known()
     for number, page in enumerate(pages, 1):
-        seen = [None if panel.picture is None else _Seen.of(panel.picture) for panel in page.panels]
+        seen = [None if panel.picture is None else _Seen.of(opaque(panel.picture)) for panel in page.panels]
         own = tuple(_NOTHING if one is None else one.mark for one in seen)
         found += [
             Finding(page=number, page_id=page.page_id, problem=problem, reason=reason)

@@ -12,7 +12,7 @@ from PIL.Image import Image
 from triptych.data.parquet import Column, part_files, picture_bytes, picture_cell, read_batches, write_rows
 from triptych.errors import PickError, TriptychError
 from triptych.files import new_folder, write_atomic
-from triptych.images import bare_bytes, read_image
+from triptych.images import bare_bytes, read_answer, read_image
 from triptych.page import Page, slot
 from triptych.picks.pick import Outcome, Pick, Verdict
 from triptych.picks.store import Shown
@@ -137,7 +137,7 @@ def _shown(row: Mapping[str, Any], where: str) -> Iterator[tuple[object, int, Sh
     """Both results of a row, each with what it is known by and the slot that it fills."""
     request, place = _request(row, where), row.get("slot") or 1
     for key, verdict in _verdicts(row).items():
-        image = read_image(picture_bytes(row[key]), name=f"{where}, {key}")
+        image = read_answer(picture_bytes(row[key]), name=f"{where}, {key}")
         seed = row.get(f"{key}_seed")
         own = request if seed is None else replace(request, seed=seed)
         result = row.get(f"{key}_result")

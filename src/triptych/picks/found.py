@@ -9,7 +9,7 @@ from PIL.Image import Image
 
 from triptych.data.folders import in_order
 from triptych.errors import ImageError, PickError
-from triptych.images import load_image, read_png_text
+from triptych.images import load_answer, read_png_text
 from triptych.picks.pick import Verdict, pick_id
 from triptych.picks.store import Shown
 from triptych.sampling.record import KEY, Recorded, read_record
@@ -70,7 +70,7 @@ def _found(group: str, slots: dict[int, tuple[Path, Recorded]]) -> Found:
     return Found(
         request=recorded.request,
         paths=paths,
-        images=tuple(load_image(path) for path in paths),
+        images=tuple(load_answer(path) for path in paths),
         made_by=f"triptych {recorded.version}",
         group=group,
     )

@@ -12,7 +12,7 @@ from PIL.Image import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from triptych.errors import PickError, TriptychError
-from triptych.images import load_image
+from triptych.images import load_answer, load_image
 from triptych.page import Page
 from triptych.pagefile import confined_path
 from triptych.pageschema import is_slot
@@ -136,7 +136,7 @@ class Pick:
 
     def images(self, result: Outcome) -> tuple[Image, ...]:
         """The pictures of a result, one a slot. Raises ImageError, and PickError where their number is wrong."""
-        return tuple(self._read(name) for name in result.pictures)
+        return tuple(load_answer(self._path(name)) for name in result.pictures)
 
     @property
     def page(self) -> Page:
@@ -154,8 +154,10 @@ class Pick:
         return " / ".join(filter(None, texts))
 
     def _read(self, name: str) -> Image:
-        where = f"pick {self.pick_id}"
-        return load_image(confined_path(self.folder, name, where))
+        return load_image(self._path(name))
+
+    def _path(self, name: str) -> Path:
+        return confined_path(self.folder, name, f"pick {self.pick_id}")
 
 
 def _as_asked(data: Mapping[str, Any]) -> dict[str, Any]:

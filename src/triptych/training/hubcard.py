@@ -1,5 +1,6 @@
 """Files that accompany a shared skill: a model card for the Hub, and a sidecar for LoRA managers."""
 
+import shlex
 from collections.abc import Sequence
 
 import yaml
@@ -11,7 +12,7 @@ from triptych.skill import Skill
 __all__ = ["hub_card", "sidecar"]
 
 
-def hub_card(skill: Skill, images: Sequence[tuple[str, str]] = ()) -> str:
+def hub_card(skill: Skill, images: Sequence[tuple[str, str]] = (), *, file: str) -> str:
     """`README.md` for a repository on the Hub; `images` are file names and the prompts they show."""
     card = skill.card
     family = find_family(card.family)
@@ -44,8 +45,8 @@ def hub_card(skill: Skill, images: Sequence[tuple[str, str]] = ()) -> str:
     lines += ["<Gallery />", ""] if images else []
     lines += ["## Trigger words", "", f"Prompts begin with `{trigger}`.", ""] if trigger else []
     lines += ["## The page", "", *_panels(skill), ""]
-    lines += ["## Use", "", "```sh", _command(skill), "```", ""]
-    if told := advice(skill, KeyFormat.DIFFUSERS, f"{skill.name}.safetensors"):
+    lines += ["## Use", "", "```sh", _command(skill, file), "```", ""]
+    if told := advice(skill, KeyFormat.DIFFUSERS, file):
         lines += [told, ""]
     lines += [
         "## Training",
@@ -85,8 +86,8 @@ def _panels(skill: Skill) -> list[str]:
     return lines
 
 
-def _command(skill: Skill) -> str:
+def _command(skill: Skill, file: str) -> str:
     sketch = skill.card.template.page
     panels = sketch.panels if sketch else ()
     words = ["--condition PICTURE.png" for panel in panels if panel.role.value != "slot"] or ["--slot"]
-    return f"triptych generate {' '.join(words)} --skill {skill.name}.safetensors"
+    return f"triptych generate {' '.join(words)} --skill {shlex.quote(file)}"

@@ -291,6 +291,7 @@ def test_ai_toolkit_controls_lie_in_any_folder_named_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "parquet"])
 def test_read_names_pictures_that_it_leaves_out(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     find_format(name).write(_pages("tint", 2), tmp_path / "set")
+    caplog.clear()
     assert len(find_format(name).read(tmp_path / "set")) == 2
     assert not caplog.records
     # Beside conditions, where there are any: beside the answers another picture would be another page.

@@ -1,11 +1,13 @@
 """Hugging Face datasets: one parquet file of pages with pictures inside, and a data card as README.md."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from triptych.data.datacard import DataCard, PageCount
+from triptych.data.interchange.rows import boxes_from
 from triptych.data.lazy import LazyPages
 from triptych.data.parquet import (
     Column,
@@ -17,9 +19,10 @@ from triptych.data.parquet import (
     write_rows,
 )
 from triptych.errors import PageError
-from triptych.files import new_folder, write_atomic
-from triptych.images import png_bytes, read_image
+from triptych.files import new_folder, parse_json, write_atomic
+from triptych.images import png_bytes, read_answer, read_image
 from triptych.page import Layout, Page, Panel, Role
+from triptych.pagefile import box_records
 
 __all__ = ["read", "write"]
 
@@ -33,7 +36,9 @@ _COLUMNS = {
     "images": Column.PICTURES,
     "roles": Column.TEXTS,
     "instructions": Column.TEXTS,
+    "boxes": Column.TEXT,
 }
+"""Boxes are JSON, a list for each panel, and null where the page has none."""
 
 
 def write(pages: Iterable[Page], folder: Path, *, card: DataCard | None = None) -> None:
@@ -48,10 +53,6 @@ def _records(pages: Iterable[Page], counted: PageCount) -> Iterator[dict[str, An
     for number, page in enumerate(pages, 1):
         if page.context or not page.is_answered:
             raise PageError(f"page {number} ({page.page_id!r}) is not a single finished page; data sets hold those.")
-        if page.has_boxes:
-            raise PageError(
-                f"page {number} ({page.page_id!r}) has boxes, which only page files and page sets can hold."
-            )
         counted.add(page)
         yield {
             "page_id": page.page_id,
@@ -63,6 +64,7 @@ def _records(pages: Iterable[Page], counted: PageCount) -> Iterator[dict[str, An
             "gutter_px": page.gutter_px,
             "template": page.template,
             "rule": page.rule or "",
+            "boxes": json.dumps([box_records(panel) for panel in page.panels]) if page.has_boxes else None,
         }
 
 
@@ -103,12 +105,16 @@ class _Rows:
 
 def _page(row: dict[str, Any], where: str) -> Page:
     panels: list[Panel] = []
-    for number, (data, role, text) in enumerate(zip(row["images"], row["roles"], row["instructions"], strict=True), 1):
-        picture = read_image(picture_bytes(data), name=where, panel=number)
-        if role == "slot":
-            panels.append(Panel(role=Role.SLOT, answer=picture, instruction=text))
+    told = row.get("boxes")  # sets that were written before there were boxes have no such column
+    boxes = boxes_from(parse_json(told) if told else None, len(row["roles"]), where)
+    columns = zip(row["images"], row["roles"], row["instructions"], boxes, strict=True)
+    for number, (data, role, text, own) in enumerate(columns, 1):
+        if role == Role.SLOT:
+            picture = read_answer(picture_bytes(data), name=where, panel=number)
+            panels.append(Panel(role=Role.SLOT, answer=picture, instruction=text, boxes=own))
         else:
-            panels.append(Panel(role=Role(role), image=picture, instruction=text))
+            picture = read_image(picture_bytes(data), name=where, panel=number)
+            panels.append(Panel(role=Role(role), image=picture, instruction=text, boxes=own))
     return Page(
         panels=tuple(panels),
         overview=row["overview"],

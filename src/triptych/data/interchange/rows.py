@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from pydantic import TypeAdapter, ValidationError
 
 from triptych.data.folders import spellings
 from triptych.errors import ImageError, PageError
 from triptych.files import parse_json, read_text, text_lines, write_atomic
 from triptych.images import load_answer, load_image, png_bytes
-from triptych.page import Page, Role, condition, slot
+from triptych.page import NamedBox, Page, Role, condition, slot
+from triptych.pagefile import boxes_of
+from triptych.pageschema import BoxEntry
 
 __all__ = [
     "SlotRow",
+    "boxes_from",
     "listed",
     "load_images",
     "name_below",
@@ -30,6 +34,9 @@ __all__ = [
 ]
 
 
+_BOXES = TypeAdapter(list[list[BoxEntry]])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotRow:
     """One slot of a page with all its conditions: as much as the other formats hold."""
@@ -41,7 +48,7 @@ class SlotRow:
 
 
 def rows_of(pages: Iterable[Page]) -> Iterator[SlotRow]:
-    """One row for each slot; the text is the overview and the slot's instruction. Roles and layouts are not kept.
+    """One row for each slot; the text is the overview and the slot's instruction.
 
     Raises PageError for a slot without an answer and for example pages.
     """
@@ -68,6 +75,17 @@ def page_of(name: str, conditions: Sequence[Path], text: str, answers: Sequence[
     is_one = len(answers) == 1
     slots = (slot(text if is_one else "", answer=load_answer(path)) for path in answers)
     return Page(panels=(*shown, *slots), overview="" if is_one else text, page_id=name)
+
+
+def boxes_from(data: object, panels: int, where: str) -> list[tuple[NamedBox, ...]]:
+    """The boxes of each of `panels`, from lists of `box_records`; None is no boxes. Raises PageError."""
+    try:
+        found = [boxes_of(entries) for entries in _BOXES.validate_python([[]] * panels if data is None else data)]
+    except (ValidationError, PageError) as error:
+        raise PageError(f"{where}: {data!r} are not the boxes of a page's panels.") from error
+    if len(found) != panels:
+        raise PageError(f"{where}: boxes of {len(found)} panels; give a list for each of {panels}.")
+    return found
 
 
 def load_images(paths: Sequence[Path]) -> tuple[Image.Image, ...]:

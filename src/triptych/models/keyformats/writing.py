@@ -9,12 +9,13 @@ from torch import Tensor
 
 from triptych.errors import SkillError
 from triptych.files import write_atomic
-from triptych.models.catalog import find_family
+from triptych.models.card import Card
+from triptych.models.catalog import FAMILIES, find_family
 from triptych.models.keyformats.fusing import Pair, fuse, swap_halves
 from triptych.models.keyformats.layers import Place, find_layer
 from triptych.skill import KEY_PREFIX, Skill, architecture
 
-__all__ = ["KeyFormat", "advice", "exported", "exported_file", "save_exported"]
+__all__ = ["KeyFormat", "advice", "check_kin", "exported", "exported_file", "save_exported"]
 
 
 class KeyFormat(StrEnum):
@@ -42,6 +43,12 @@ def exported(skill: Skill, keys: KeyFormat) -> dict[str, Tensor]:
             f"skill {skill.name!r} is for the {family.name}, which only triptych runs: there is no {keys.value} LoRA "
             "of it. Share the skill's own file, or train on a backbone that other programs have."
         )
+    if keys is not KeyFormat.DIFFUSERS and (family is None or not family.layers):
+        known = ", ".join(each.name for each in FAMILIES if each.layers and each.diffusers)
+        raise SkillError(
+            f"skill {skill.name!r} is of the family {skill.card.family}, whose layers have no names in {keys.value} "
+            f"LoRAs; those of {known} have. Export it with `--format diffusers`."
+        )
     if keys is KeyFormat.DIFFUSERS:
         return {
             f"{KEY_PREFIX}{module}.lora_{side}.weight": tensor
@@ -61,6 +68,17 @@ def exported(skill: Skill, keys: KeyFormat) -> dict[str, Tensor]:
             tensors[f"diffusion_model.{name}.lora_A.weight"] = down
             tensors[f"diffusion_model.{name}.lora_B.weight"] = up
     return dict(sorted(tensors.items()))
+
+
+def check_kin(skill: Skill, card: Card) -> None:
+    """Raise SkillError for a skill whose layers are not those of the backbone's family: others leave it out unsaid."""
+    own, there = find_family(skill.card.family), find_family(card.family)
+    if skill.card.family == card.family or (own and there and own.layers and own.layers == there.layers):
+        return
+    raise SkillError(
+        f"skill {skill.name!r} was trained on {skill.card.backbone} ({skill.card.family}); {card.name} is of the "
+        f"family {card.family}, and has no such layers. Name its own backbone with --backbone."
+    )
 
 
 def advice(skill: Skill, keys: KeyFormat, file: str) -> str | None:
