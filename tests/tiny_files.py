@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from diffusers import Flux2KleinPipeline
 
@@ -69,3 +70,20 @@ def original_names(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
                 [weights[side + ".weight"] for side in sides]
             )
     return named
+
+
+def write_gguf(file: Path, weights: dict[str, torch.Tensor]) -> None:
+    """As ComfyUI's users have them: the authors' names, matrices in eight bits, the rest as it is."""
+    gguf = pytest.importorskip("gguf")
+    writer = gguf.GGUFWriter(file, "flux")
+    for name, tensor in weights.items():
+        values = tensor.numpy()
+        if tensor.ndim == 2 and tensor.shape[1] % 32 == 0 and "blocks" in name:
+            kind = gguf.GGMLQuantizationType.Q8_0
+            writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(name, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()

@@ -143,11 +143,13 @@ def written(folder: Path, name: str) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", list(Quantise))
-@pytest.mark.parametrize("offload", [Offload.NONE, Offload.PARTS])
+@pytest.mark.parametrize("offload", list(Offload))
 def test_fewer_bits_make_nearly_the_same_picture(kind: Quantise, offload: Offload, tmp_path: Path) -> None:
     package = {Quantise.NONE: "torch", Quantise.NF4: "bitsandbytes"}.get(kind, "torchao")
     if importlib.util.find_spec(package) is None or (kind is Quantise.NF4 and DEVICE != "cuda"):
         pytest.skip(f"needs {package}, and for nf4 a GPU")
+    if (kind, offload) == (Quantise.NF4, Offload.LAYERS):
+        pytest.skip("nf4 is not lent block by block")
     folder, name = written(tmp_path, "flux2-klein"), "flux2-klein"
     exact = drawn(load(folder, options(offload=Offload.PARTS, quantise=Quantise.NONE)), name)
     small = drawn(load(folder, options(offload=offload, quantise=kind)), name)

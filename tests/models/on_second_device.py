@@ -7,6 +7,7 @@ ends; and on a GPU by `TRIPTYCH_DEVICE=cuda pytest tests/models/on_second_device
 import gc
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from diffusers import Flux2Transformer2DModel
 from torch import nn
 
 from second_device import Meter, MixedDevicesError, second_device
+from tiny_files import write_klein
 from tiny_flux3 import flux3
 from tiny_glm import glm_image
 from tiny_models import dev, filled, flux1, frozen, klein, picture, sd3
@@ -22,6 +24,7 @@ from tiny_pipelines import text_parts
 from tiny_qwen import qwen21, qwen_edit, qwen_layered
 from tiny_training import random_skill
 from tiny_z_image import z_image_omni
+from triptych.models import assembly
 from triptych.models.adapters import AdapterSpec, Skills, inject
 from triptych.models.backbone import Conditioning
 from triptych.models.family import Shape
@@ -29,6 +32,7 @@ from triptych.models.flux1.backbone import Flux1
 from triptych.models.flux1.fill import Flux1Fill
 from triptych.models.flux1.kontext import Kontext
 from triptych.models.latent import LatentBackbone
+from triptych.models.loading import load
 from triptych.models.memory import estimate, step_bytes
 from triptych.models.offloading import bring_back, lend_blocks
 from triptych.models.options import LoadOptions, Offload, References
@@ -41,6 +45,8 @@ DEVICE = os.environ.get("TRIPTYCH_DEVICE", "far")
 ON_FAR = pytest.mark.skipif(DEVICE != "far", reason="counts what only the second device without hardware counts")
 TOLERANCE = 1e-5 if DEVICE == "far" else 1e-3
 PAGE = Page(panels=(condition(picture(1, 64, 32), "a fox"), slot("on the beach", size_px=(64, 32))))
+LONGER = Page(panels=(*PAGE.conditions, slot("the red fox on the beach at 'dusk'", size_px=(64, 32))))
+TEXT = ("embeds", "pooled", "mask", "seen")
 FAMILIES: dict[str, tuple[Callable[[], LatentBackbone], Conditioning]] = {
     "flux1": (lambda: flux1(Flux1), Conditioning.REPAINT),
     "kontext": (lambda: flux1(Kontext, Conditioning.REFERENCE), Conditioning.REFERENCE),
@@ -94,8 +100,8 @@ def weight_bytes(*modules: nn.Module) -> int:
 def test_text_is_read_on_the_device(family: str) -> None:
     texts = []
     for backbone in (FAMILIES[family][0](), placed(FAMILIES[family][0](), Offload.NONE)):
-        texts.append(encode_text(backbone, [working_page(PAGE, backbone.card)]))
-    for ours, expected in ((getattr(text, name) for text in texts[::-1]) for name in ("embeds", "pooled", "mask")):
+        texts.append(encode_text(backbone, [working_page(page, backbone.card) for page in (PAGE, LONGER)]))
+    for ours, expected in ((getattr(text, name) for text in texts[::-1]) for name in TEXT):
         assert (ours is None) == (expected is None)
         if ours is not None:
             assert ours.device.type == DEVICE
@@ -171,6 +177,43 @@ def test_offload_holds_only_what_computes_on_the_device(far: Meter) -> None:
     spared = min(weights["text_encoder"], weights["transformer"])
     assert peaks[Offload.PARTS] <= peaks[Offload.NONE] - 0.9 * spared
     assert peaks[Offload.LAYERS] < peaks[Offload.PARTS]
+
+
+@pytest.mark.parametrize("offload", list(Offload))
+def test_folder_loaded_for_a_second_device_makes_the_cpus_picture(offload: Offload, tmp_path: Path) -> None:
+    folder = write_klein(tmp_path / "klein", is_distilled=True)
+    here, there = (
+        load(folder, LoadOptions(device=device, dtype=torch.float32, offload=move))
+        for device, move in (("cpu", None), (DEVICE, offload))
+    )
+    expected, ours = (filled(each, PAGE, Conditioning.REFERENCE, steps=2)[0] for each in (here, there))
+    assert ours.device.type == DEVICE
+    torch.testing.assert_close(ours.cpu(), expected, atol=TOLERANCE, rtol=TOLERANCE)
+
+
+@ON_FAR
+@pytest.mark.parametrize("offload", [Offload.PARTS, Offload.LAYERS])
+def test_parts_that_are_packed_on_the_device_leave_it_before_the_next_is_read(
+    offload: Offload, far: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As bitsandbytes packs them."""
+    folder, read = write_klein(tmp_path / "klein", is_distilled=True), assembly._load_part
+    sizes = []
+
+    def packed(*where: Any) -> Any:
+        part = read(*where)
+        if isinstance(part, nn.Module):
+            sizes.append(weight_bytes(part))
+            part.to(DEVICE)
+        return part
+
+    monkeypatch.setattr(assembly, "_load_part", packed)
+    gc.collect()
+    far.begin()
+    before = far.now
+    backbone = load(folder, LoadOptions(device=DEVICE, dtype=torch.float32, offload=offload))
+    assert len(sizes) == len(modules_of(backbone))
+    assert max(sizes) <= far.peak - before < 1.1 * max(sizes)
 
 
 def test_parts_after_a_step_that_was_broken_off_are_one_at_a_time() -> None:

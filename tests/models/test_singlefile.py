@@ -13,7 +13,7 @@ from diffusers.loaders.single_file_utils import convert_flux_transformer_checkpo
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tiny_files import original_names, write_klein
+from tiny_files import original_names, write_gguf, write_klein
 from tiny_models import filled, flux2_transformer, picture
 from tiny_training import random_skill
 from triptych.errors import BackboneError
@@ -253,23 +253,6 @@ def test_load_gguf_without_its_package_or_base_says_what_to_do(klein_folder, tmp
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(BackboneError, match=r"pip install 'triptych\[gguf\]'"):
         load(tmp_path / "klein.gguf", LoadOptions(device="cpu", base=str(klein_folder)))
-
-
-def write_gguf(file: Path, weights: dict[str, torch.Tensor]) -> None:
-    """As ComfyUI's users have them: the authors' names, matrices in eight bits, the rest as it is."""
-    gguf = pytest.importorskip("gguf")
-    writer = gguf.GGUFWriter(file, "flux")
-    for name, tensor in weights.items():
-        values = tensor.numpy()
-        if tensor.ndim == 2 and tensor.shape[1] % 32 == 0 and "blocks" in name:
-            kind = gguf.GGMLQuantizationType.Q8_0
-            writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
-        else:
-            writer.add_tensor(name, values)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
 
 
 def test_load_gguf_in_eight_bits_makes_nearly_the_same_picture_and_takes_a_skill(klein_folder, tmp_path):

@@ -1,12 +1,14 @@
 """The parts of a checkpoint, loaded with their options and put together by family."""
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoTokenizer
 from transformers.models.glm_image.image_processing_pil_glm_image import GlmImageImageProcessorPil
@@ -23,7 +25,7 @@ from triptych.models.parts import Parts
 from triptych.models.placing import compile_blocks, enable_step_cache, place, quantisation, refuse_options, relief
 from triptych.models.singlefile import is_foreign, load_transformer
 
-__all__ = ["assemble", "load_parts", "refuse_index"]
+__all__ = ["assemble", "foreign_file", "load_parts", "refuse_index"]
 
 _LIBRARIES = ("diffusers", "transformers")
 _SCHEDULER = "FlowMatchEulerDiscreteScheduler"
@@ -82,6 +84,18 @@ def _family(source: str, index: Mapping[str, Any]) -> Family:
     return family
 
 
+def foreign_file(source: str, index: Mapping[str, Any]) -> Path | None:
+    """The transformer's file in a folder where it lies as ComfyUI has it: its authors' names, or scales."""
+    entry = _used(index).get("transformer")
+    if entry is None or not Path(source).expanduser().is_dir():
+        return None
+    home = home_of(source, "transformer", entry)
+    file = Path(home.source).expanduser() / home.subfolder / "diffusion_pytorch_model.safetensors"
+    kind = getattr(importlib.import_module(entry[0]), entry[1])
+    with _reading(source, "transformer"):
+        return file if file.is_file() and is_foreign(file, kind, home.source) else None
+
+
 def load_parts(
     source: str, index: Mapping[str, Any], options: LoadOptions, *, transformer_file: Path | None = None
 ) -> Parts:
@@ -125,7 +139,7 @@ def _load_part(
         settings = {"torch_dtype" if library == "diffusers" else "dtype": options.dtype}
         if name != "vae":
             settings |= quantisation(library, options)
-    try:
+    with _reading(source, name):
         if name == "processor":
             # Its tokenizer and its part for pictures: the whole has one for videos too, which needs torchvision.
             eyes = _EYES.get(class_name, Qwen2VLImageProcessorPil)
@@ -136,16 +150,22 @@ def _load_part(
         if name == "tokenizer" and class_name.endswith("Processor"):
             # FLUX.2-dev's: only its tokenizer reads here, and its part for pictures needs torchvision.
             return AutoTokenizer.from_pretrained(source, **place)
-        if name == "transformer" and (file := transformer_file or _foreign_file(source, kind)) is not None:
-            part = load_transformer(kind, file, source, settings)
+        if name == "transformer" and transformer_file is not None:
+            part = load_transformer(kind, transformer_file, source, settings)
         elif is_module:
             part, told = cast(Any, kind).from_pretrained(source, **place, **settings, **_SAFE)
             _refuse_missing(source, name, told["missing_keys"])
         else:
             part = kind.from_pretrained(source, **place)
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        raise BackboneError(f"{source}: the part {name!r} could not be loaded: {error}") from error
     return part.eval().requires_grad_(False) if is_module else part
+
+
+@contextmanager
+def _reading(source: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
+        raise BackboneError(f"{source}: the part {name!r} could not be loaded: {error}") from error
 
 
 def _refuse_missing(source: str, name: str, missing: Iterable[str]) -> None:
@@ -156,12 +176,6 @@ def _refuse_missing(source: str, name: str, missing: Iterable[str]) -> None:
             f"{source}: the part {name!r} lacks {len(names)} of its weights ({', '.join(names[:2])}"
             f"{', ...' if len(names) > 2 else ''}). Fetch it again."
         )
-
-
-def _foreign_file(source: str, kind: Any) -> Path | None:
-    """The transformer's file in a folder where it lies as ComfyUI has it: its authors' names, or scales."""
-    file = Path(source).expanduser() / "transformer" / "diffusion_pytorch_model.safetensors"
-    return file if file.is_file() and is_foreign(file, kind, source) else None
 
 
 def _card_of(family: Family, index: Mapping[str, Any], parts: Parts, name: str) -> Card:

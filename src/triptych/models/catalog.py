@@ -32,6 +32,8 @@ __all__ = [
     "find_known",
     "find_shipped",
     "known_card",
+    "recognise",
+    "split_file",
 ]
 
 FAMILIES: tuple[Family, ...] = (
@@ -80,8 +82,27 @@ def find_checkpoint(name: str) -> Checkpoint | None:
 
 
 def find_known(name: str) -> Checkpoint | None:
-    """One that ships inside the package, by its name, or one on the Hub as in `find_checkpoint`."""
-    return find_shipped(name) or find_checkpoint(name)
+    """What is loaded by `name`: one that ships inside the package, one on the Hub as in `find_checkpoint`, or what is
+    recognised in a folder, its own or that of `FILE@BASE`."""
+    _, base = split_file(name)
+    folder = Path(base or name).expanduser()
+    return find_shipped(name) or (recognise(folder) if folder.is_dir() else find_checkpoint(base or name))
+
+
+def recognise(folder: Path) -> Checkpoint | None:
+    """The known checkpoint in a folder, by its name or by that of the Hub's cache around it (`models--OWNER--NAME`)."""
+    resolved = folder.resolve()
+    names = [folder.name, *(part.rpartition("--")[2] for part in resolved.parts if part.startswith("models--"))]
+    return next((known for name in names if (known := find_checkpoint(name)) is not None), None)
+
+
+def split_file(name: str) -> tuple[Path, str | None]:
+    """`FILE@BASE` as the file and its base; anything else is a path without one."""
+    file, _, base = name.partition("@")
+    path = Path(name).expanduser()
+    if base and not path.exists() and Path(file).expanduser().is_file():
+        return Path(file).expanduser(), base
+    return path, None
 
 
 def find_shipped(name: str) -> Checkpoint | None:

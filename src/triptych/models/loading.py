@@ -15,12 +15,21 @@ from triptych.addresses import is_address, read_address
 from triptych.errors import BackboneError
 from triptych.files import read_json, why_unread
 from triptych.models.backbone import Backbone
-from triptych.models.catalog import CHECKPOINTS, SHIPPED, Checkpoint, find_checkpoint, find_shipped
+from triptych.models.catalog import (
+    CHECKPOINTS,
+    SHIPPED,
+    Checkpoint,
+    find_checkpoint,
+    find_shipped,
+    recognise,
+    split_file,
+)
+from triptych.models.choosing import Stored, choose, refuse_placing
 from triptych.models.fingerprints import file_fingerprint
 from triptych.models.hardware import best_device, native_dtype
-from triptych.models.memory import choose, free_bytes
+from triptych.models.memory import free_bytes
 from triptych.models.modular import INDEX, MODULAR_INDEX, plain_index
-from triptych.models.options import LoadOptions, Offload, Quantise
+from triptych.models.options import LoadOptions
 from triptych.models.pocket.files import load_pocket, shipped_pocket
 
 __all__ = ["load"]
@@ -51,18 +60,17 @@ def load(source: str | Path = "pocket", options: LoadOptions | None = None) -> B
         )
     if find_shipped(name) is not None:
         return _pocket(shipped_pocket(name), options, device)
-    path = Path(name).expanduser()
-    file, at, base = name.partition("@")
-    if at and base and not path.exists() and Path(file).expanduser().is_file():
-        path, options = Path(file).expanduser(), replace(options, base=base)
+    path, base = split_file(name)
+    options = replace(options, base=base) if base else options
     if path.is_file():
         return _from_file(path, options, device)
     if path.is_dir():
-        return _from_index(str(path), _read_index(path), _recognised(path), options, device)
+        return _from_index(str(path), _read_index(path), recognise(path), options, device)
     checkpoint = find_checkpoint(name)
     if checkpoint is None and not _HUB_NAME.fullmatch(name):
         raise BackboneError(_unknown(name, path))
     hub_name = checkpoint.card.name if checkpoint else name
+    refuse_placing(hub_name, Stored.FOLDER, options, device)
     return _from_index(hub_name, _fetch_index(hub_name, checkpoint), checkpoint, options, device)
 
 
@@ -129,13 +137,15 @@ def _from_file(path: Path, options: LoadOptions, device: str) -> Backbone:
             f"`{path.name}@black-forest-labs/FLUX.2-klein-4B`. Or put a safetensors file into a copy of that "
             "checkpoint's folder, as transformer/diffusion_pytorch_model.safetensors."
         )
-    if path.suffix.lower() == ".gguf":
+    stored = _stored(path)
+    refuse_placing(path.name, stored, options, device)
+    if stored is Stored.GGUF:
         # Takes seconds, which the pocket does without.
         from triptych.models.singlefile import refuse_unread_gguf
 
         refuse_unread_gguf(path)
     folder = Path(options.base).expanduser()
-    checkpoint = _recognised(folder) if folder.is_dir() else find_checkpoint(options.base)
+    checkpoint = recognise(folder) if folder.is_dir() else find_checkpoint(options.base)
     if checkpoint is None and not folder.is_dir() and not _HUB_NAME.fullmatch(options.base):
         raise BackboneError(f"the base of {path.name}: {_unknown(options.base, folder)}")
     if folder.is_dir():
@@ -144,11 +154,10 @@ def _from_file(path: Path, options: LoadOptions, device: str) -> Backbone:
     return _from_index(name, _fetch_index(name, checkpoint), checkpoint, options, device, transformer_file=path)
 
 
-def _recognised(folder: Path) -> Checkpoint | None:
-    """The known checkpoint in a folder, by its name or by that of the Hub's cache around it (`models--OWNER--NAME`)."""
-    resolved = folder.resolve()
-    names = [folder.name, *(part.rpartition("--")[2] for part in resolved.parts if part.startswith("models--"))]
-    return next((known for name in names if (known := find_checkpoint(name)) is not None), None)
+def _stored(transformer_file: Path | None) -> Stored:
+    if transformer_file is None:
+        return Stored.FOLDER
+    return Stored.GGUF if transformer_file.suffix.lower() == ".gguf" else Stored.FILE
 
 
 def _metadata(path: Path) -> Mapping[str, str]:
@@ -210,30 +219,25 @@ def _from_index(
     transformer_file: Path | None = None,
 ) -> Backbone:
     # Takes seconds, which the pocket does without.
-    from triptych.models.assembly import assemble, load_parts, refuse_index
+    from triptych.models.assembly import assemble, foreign_file, load_parts, refuse_index
 
     refuse_index(source, index, options)
+    held = transformer_file or foreign_file(source, index)
+    stored = _stored(held)
     dtype = options.dtype or native_dtype(device)
-    if checkpoint is not None and None in (options.quantise, options.offload):
-        choice = choose(
-            checkpoint.shape,
-            free=free_bytes(device),
-            device=device,
-            dtype=dtype,
-            quantise=options.quantise,
-            offload=options.offload,
-            training=options.training,
-        )
-        _log.info("%s: %s", checkpoint.card.name, choice.reason)
-        options = replace(options, quantise=choice.quantise, offload=choice.offload)
-    options = replace(
+    choice = choose(
+        source,
+        checkpoint.shape if checkpoint else None,
         options,
+        free=free_bytes(device),
         device=device,
         dtype=dtype,
-        quantise=options.quantise or Quantise.NONE,
-        offload=options.offload or Offload.NONE,
+        stored=stored,
+        packed_bytes=held.stat().st_size if held and stored is Stored.GGUF else None,
     )
-    parts = load_parts(source, index, options, transformer_file=transformer_file)
+    _log.info("%s: %s", source, choice.reason)
+    options = replace(options, device=device, dtype=dtype, quantise=choice.quantise, offload=choice.offload)
+    parts = load_parts(source, index, options, transformer_file=held)
     backbone = assemble(parts, index, checkpoint, options, name=source)
     if transformer_file is not None:
         backbone.card = replace(backbone.card, weights=file_fingerprint(transformer_file))

@@ -1,23 +1,18 @@
-"""What a page costs in memory, computed from sizes; and the choice that fits, with its reason."""
+"""What a page costs in memory, computed from sizes."""
 
-import importlib.util
 from dataclasses import dataclass
 
 import psutil
 import torch
 
-from triptych.errors import BackboneError
 from triptych.models.catalog import Shape
 from triptych.models.options import Offload, Quantise, Training
 
 __all__ = [
-    "Choice",
     "Estimate",
-    "choose",
     "decode_bytes",
     "estimate",
     "free_bytes",
-    "installed_kinds",
     "page_tokens",
     "read_bytes",
     "step_bytes",
@@ -53,15 +48,6 @@ class Estimate:
         return self.peak / _GIB
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """How to load, and why: the reason is written for the user."""
-
-    quantise: Quantise
-    offload: Offload
-    reason: str
-
-
 def page_tokens(conditions: int, slots: int, side_px: int, factor: int = 16) -> int:
     """Picture tokens of a page of square panels."""
     return (conditions + slots) * (side_px // factor) ** 2
@@ -94,16 +80,19 @@ def estimate(
     dtype: torch.dtype = torch.bfloat16,
     cached: bool = False,
     training: Training | None = None,
+    packed_bytes: int | None = None,
 ) -> Estimate:
     """Peak memory of one page of square panels, or of a step of `training`.
 
     Weights: parameters x bits / 8 for transformer and text encoder, and the codec at `dtype`. A step: 28 x width x
     tokens values, and where the conditions are `cached` 2 x width x blocks x condition tokens more, while a step then
-    has only the slots' tokens. Decoding: `shape.decoding` values per pixel of one panel.
+    has only the slots' tokens. Decoding: `shape.decoding` values per pixel of one panel. A transformer that stays as it
+    is packed in its file takes `packed_bytes`.
     """
     size = dtype.itemsize
     scale = quantise.bits / 16 * size / 2 if quantise is Quantise.NONE else quantise.bits / 16
     transformer, text = (int(1e9 * billions * 2 * scale) for billions in (shape.transformer, shape.text))
+    transformer = transformer if packed_bytes is None else packed_bytes
     codec = int(1e9 * shape.codec * size)
     given, made = page_tokens(conditions, 0, side_px), page_tokens(0, slots, side_px)
     moving = made + text_tokens + given
@@ -125,62 +114,6 @@ def estimate(
             stages = (2 * text // 32 + reading, 2 * transformer // shape.blocks + step, codec + decoding)
     text_stage, step_stage, decode_stage = (int(stage * _SPARE) for stage in stages)
     return Estimate(text=text_stage, steps=step_stage, decode=decode_stage)
-
-
-def choose(
-    shape: Shape,
-    *,
-    free: int,
-    device: str,
-    side_px: int = 1024,
-    dtype: torch.dtype = torch.bfloat16,
-    quantise: Quantise | None = None,
-    offload: Offload | None = None,
-    training: Training | None = None,
-) -> Choice:
-    """The first of the ways to load that fits in `free` bytes, the truest and fastest first.
-
-    It is chosen for `training`, or else for sampling. What the user fixed stays fixed. Raises BackboneError with the
-    least that would be needed where nothing fits.
-    """
-    gpu = torch.device(device).type != "cpu"
-    kinds = [quantise] if quantise else installed_kinds(device)
-    moves = [offload] if offload else [Offload.NONE, *([Offload.PARTS, Offload.LAYERS] if gpu else [])]
-    # Taking turns changes no bit, so it comes before storing weights in fewer bits.
-    tried = [(kind, move) for move in moves[:2] for kind in kinds[:1]]
-    tried += [(kind, move) for kind in kinds[1:] for move in moves[:2]]
-    tried += [(kind, move) for kind in kinds for move in moves[2:]]
-    # bitsandbytes' weights stay on the device that they were packed on.
-    tried = [(kind, move) for kind, move in tried if (kind, move) != (Quantise.NF4, Offload.LAYERS)]
-    if training is not None and not training.recomputes and offload is None:
-        # Without recomputing, every block's copy would stay on the device for the gradients.
-        tried = [(kind, move) for kind, move in tried if move is not Offload.LAYERS]
-    needs: list[tuple[float, str]] = []
-    for kind, move in tried:
-        need = estimate(shape, side_px=side_px, quantise=kind, offload=move, dtype=dtype, training=training)
-        stored = str(dtype).removeprefix("torch.") if kind is Quantise.NONE else kind.value
-        label = f"weights {stored}, offload {move.value}"
-        if need.peak <= free:
-            passed = "".join(f"; {name} would need {gib:.1f} GiB" for gib, name in needs[:1])
-            reason = f"{label}: needs {need.peak_gib:.1f} GiB of {free / _GIB:.1f} GiB free on {device}{passed}"
-            return Choice(quantise=kind, offload=move, reason=reason)
-        needs.append((need.peak_gib, label))
-    least, label = min(needs)
-    raise BackboneError(
-        f"{free / _GIB:.1f} GiB are free on {device}; even the least ({label}) needs {least:.1f} GiB "
-        f"{'to train' if training else f'at {side_px} px'}. Free memory, choose a smaller backbone or smaller panels, "
-        "or another device."
-    )
-
-
-def installed_kinds(device: str) -> list[Quantise]:
-    """How weights can be stored here, the truest first: what needs a package counts where it is installed."""
-    kinds = [Quantise.NONE]
-    if importlib.util.find_spec("torchao") is not None:
-        kinds.append(Quantise.INT8)
-    if torch.device(device).type == "cuda" and importlib.util.find_spec("bitsandbytes") is not None:
-        kinds.append(Quantise.NF4)
-    return kinds
 
 
 def free_bytes(device: str) -> int:

@@ -97,13 +97,5 @@ class LoadOptions:
                 f"dtype {self.dtype} is not one that backbones compute in: {names}. For weights in fewer bits choose "
                 "`quantise`."
             )
-        if self.quantise is Quantise.NF4 and self.device == "cpu":
-            raise BackboneError("nf4 weights need a CUDA device. On the CPU choose int8, or none.")
-        if self.offload not in (None, Offload.NONE) and self.device == "cpu":
-            raise BackboneError(f"offload {self.offload.value!r} moves weights to main memory, but device is 'cpu'.")
-        if self.offload is Offload.LAYERS and self.quantise is Quantise.NF4:
-            raise BackboneError("nf4 weights cannot come block by block. Choose offload 'parts', or int8.")
-        if self.offload is Offload.LAYERS and self.compile:
-            raise BackboneError("blocks that come one by one cannot be compiled. Leave `compile` out, or offload.")
         if not 0 < self.step_cache_threshold < 1:
             raise BackboneError(f"step_cache_threshold is {self.step_cache_threshold}; it must lie between 0 and 1.")

@@ -1,6 +1,6 @@
 """Where the parts of a backbone live and how they compute: devices, offload, quantised weights, step caches."""
 
-import importlib.util
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,11 +20,7 @@ __all__ = ["compile_blocks", "enable_step_cache", "place", "quantisation", "refu
 
 
 def refuse_options(name: str, family: Family, options: LoadOptions) -> None:
-    """Raise BackboneError for what a family cannot do, or what is not installed for it, before weights are read."""
-    quantise = options.quantise or Quantise.NONE
-    package = "bitsandbytes" if quantise is Quantise.NF4 else "torchao"
-    if quantise is not Quantise.NONE and importlib.util.find_spec(package) is None:
-        raise BackboneError(f"weights in {quantise.value} need the package {package}: pip install {package}.")
+    """Raise BackboneError for what a family cannot do, before weights are read."""
     if options.references is not None and not family.chooses_references:
         chooses = ", ".join(each.name for each in FAMILIES if each.chooses_references)
         raise BackboneError(

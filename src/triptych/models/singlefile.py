@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import GGUFQuantizationConfig, TorchAoConfig
+from diffusers import GGUFQuantizationConfig
 from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
 from safetensors import safe_open
 from torch import Tensor
@@ -38,11 +38,6 @@ def load_transformer(kind: Any, file: Path, base: str, settings: Mapping[str, An
     if file.suffix.lower() == ".gguf":
         return _from_gguf(kind, file, base, settings)
     stored = settings.get("quantization_config")
-    if stored is not None and not isinstance(stored, TorchAoConfig):
-        raise BackboneError(
-            f"{file.name}: diffusers packs nf4 only of folders with its own names. Choose int8 or fp8, or such a "
-            "folder."
-        )
     with safe_open(file, framework="pt") as opened:
         names = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
         plain = {name: torch.empty(shape, device="meta") for name, shape in names.items()}
@@ -171,8 +166,6 @@ def _bare(name: str) -> str:
 
 
 def _from_gguf(kind: Any, file: Path, base: str, settings: Mapping[str, Any]) -> Any:
-    if "quantization_config" in settings:
-        raise BackboneError(f"{file.name} holds quantised weights already; leave `quantise` out.")
     stored = GGUFQuantizationConfig(compute_dtype=settings["torch_dtype"])
     try:
         made = kind.from_single_file(
