@@ -16,8 +16,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 
 from triptych.errors import BackboneError
-from triptych.models.backbone import Card
-from triptych.models.catalog import FAMILIES, Checkpoint, Family, family_of_pipeline
+from triptych.models.catalog import FAMILIES, Checkpoint, Family, card_alike, family_of_pipeline
 from triptych.models.latent import LatentBackbone
 from triptych.models.modular import Home, home_of
 from triptych.models.options import LoadOptions, Offload
@@ -116,7 +115,7 @@ def assemble(
 ) -> LatentBackbone:
     """The family's room around the parts, on its device."""
     family = _family(name, index)
-    card = checkpoint.card if checkpoint else _card_of(family, index, parts, name)
+    card = checkpoint.card if checkpoint else card_alike(family, index, parts["transformer"].config, name)
     backbone = family.build(parts, card, index, options)
     backbone.card = replace(card, factor=backbone.codec.factor, channels=backbone.codec.channels)
     modules = {part_name: part for part_name, part in parts.by_name.items() if isinstance(part, nn.Module)}
@@ -176,11 +175,3 @@ def _refuse_missing(source: str, name: str, missing: Iterable[str]) -> None:
             f"{source}: the part {name!r} lacks {len(names)} of its weights ({', '.join(names[:2])}"
             f"{', ...' if len(names) > 2 else ''}). Fetch it again."
         )
-
-
-def _card_of(family: Family, index: Mapping[str, Any], parts: Parts, name: str) -> Card:
-    """The card of a checkpoint that is not in the catalogue: that of its kin, with its own name and no promises."""
-    kin = [each.card for each in family.checkpoints if each.pipeline == index["_class_name"]]
-    config = parts["transformer"].config
-    card = next((each for each in kin if family.resembles(each, index, config)), kin[0])
-    return replace(card, name=name, licence="see the card of the checkpoint")

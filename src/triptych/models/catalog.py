@@ -1,15 +1,20 @@
 """The families of backbones, and the checkpoints known by name."""
 
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from triptych.errors import BackboneError
+from triptych.files import read_json
 from triptych.models.backbone import Card
 from triptych.models.family import Checkpoint, Family, Shape
 from triptych.models.flux1.family import FLUX1, FLUX1_FILL, KONTEXT
 from triptych.models.flux2.family import FLUX2, FLUX2_KV
 from triptych.models.flux3.family import FLUX3
 from triptych.models.glm_image.family import GLM_IMAGE
+from triptych.models.modular import INDEX, MODULAR_INDEX, plain_index
 from triptych.models.pocket.backbone import pocket_card
 from triptych.models.pocket.family import POCKET
 from triptych.models.pocket.files import pocket_config
@@ -26,12 +31,14 @@ __all__ = [
     "Checkpoint",
     "Family",
     "Shape",
+    "card_alike",
     "family_of_pipeline",
     "find_checkpoint",
     "find_family",
     "find_known",
     "find_shipped",
     "known_card",
+    "read_index",
     "recognise",
     "split_file",
 ]
@@ -111,11 +118,44 @@ def find_shipped(name: str) -> Checkpoint | None:
 
 
 def known_card(name: str) -> Card | None:
-    """What is known of a backbone before its weights are read: of a checkpoint by name, or of a pocket's file."""
+    """What is known of a backbone before its weights are read: of a checkpoint by name, of a pocket's file, or of a
+    folder of one's own, or that of `FILE@BASE`."""
     path = Path(name).expanduser()
     if path.is_file():
         with suppress(BackboneError):
             return pocket_card(pocket_config(path))
         return None
-    known = find_known(name)
-    return known.card if known else None
+    if (known := find_known(name)) is not None:
+        return known.card
+    folder = Path(split_file(name)[1] or name).expanduser()
+    with suppress(BackboneError):
+        return _card_in(folder) if folder.is_dir() else None
+    return None
+
+
+def _card_in(folder: Path) -> Card | None:
+    index = read_index(folder)
+    family = family_of_pipeline(index.get("_class_name", ""))
+    if family is None:
+        return None
+    config = folder / "transformer" / "config.json"
+    read = read_json(config, error=BackboneError) if config.is_file() else {}
+    return card_alike(family, index, read, str(folder))
+
+
+def read_index(folder: Path) -> Mapping[str, Any]:
+    """What a folder says of its pipeline and parts. Raises BackboneError where it says nothing."""
+    for name in (INDEX, MODULAR_INDEX):
+        if (folder / name).is_file():
+            return plain_index(read_json(folder / name, error=BackboneError))
+    raise BackboneError(
+        f"{folder} has no {INDEX} and no {MODULAR_INDEX}, so it is not a checkpoint of diffusers. Give its folder, or "
+        "a single safetensors file with LoadOptions(base=...)."
+    )
+
+
+def card_alike(family: Family, index: Mapping[str, Any], transformer: Mapping[str, Any], name: str) -> Card:
+    """The card of a checkpoint that is not in the catalogue: that of its kin, with its own name and no promises."""
+    kin = [each.card for each in family.checkpoints if each.pipeline == index["_class_name"]]
+    card = next((each for each in kin if family.resembles(each, index, transformer)), kin[0])
+    return replace(card, name=name, licence="see the card of the checkpoint")

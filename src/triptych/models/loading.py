@@ -21,6 +21,7 @@ from triptych.models.catalog import (
     Checkpoint,
     find_checkpoint,
     find_shipped,
+    read_index,
     recognise,
     split_file,
 )
@@ -65,7 +66,7 @@ def load(source: str | Path = "pocket", options: LoadOptions | None = None) -> B
     if path.is_file():
         return _from_file(path, options, device)
     if path.is_dir():
-        return _from_index(str(path), _read_index(path), recognise(path), options, device)
+        return _from_index(str(path), read_index(path), recognise(path), options, device)
     checkpoint = find_checkpoint(name)
     if checkpoint is None and not _HUB_NAME.fullmatch(name):
         raise BackboneError(_unknown(name, path))
@@ -149,7 +150,7 @@ def _from_file(path: Path, options: LoadOptions, device: str) -> Backbone:
     if checkpoint is None and not folder.is_dir() and not _HUB_NAME.fullmatch(options.base):
         raise BackboneError(f"the base of {path.name}: {_unknown(options.base, folder)}")
     if folder.is_dir():
-        return _from_index(str(folder), _read_index(folder), checkpoint, options, device, transformer_file=path)
+        return _from_index(str(folder), read_index(folder), checkpoint, options, device, transformer_file=path)
     name = checkpoint.card.name if checkpoint else options.base
     return _from_index(name, _fetch_index(name, checkpoint), checkpoint, options, device, transformer_file=path)
 
@@ -166,16 +167,6 @@ def _metadata(path: Path) -> Mapping[str, str]:
             return file.metadata() or {}
     except SafetensorError as error:
         raise BackboneError(f"{path} is not a readable safetensors file: {why_unread(path, error)}.") from error
-
-
-def _read_index(folder: Path) -> Mapping[str, Any]:
-    for name in (INDEX, MODULAR_INDEX):
-        if (folder / name).is_file():
-            return plain_index(read_json(folder / name, error=BackboneError))
-    raise BackboneError(
-        f"{folder} has no {INDEX} and no {MODULAR_INDEX}, so it is not a checkpoint of diffusers. Give its folder, or "
-        "a single safetensors file with LoadOptions(base=...)."
-    )
 
 
 def _fetch_index(name: str, checkpoint: Checkpoint | None) -> Mapping[str, Any]:

@@ -42,6 +42,20 @@ def studio(data_folder) -> Iterator[str]:
     process.wait(30)
 
 
+@pytest.fixture(scope="session")
+def boxed_studio(tmp_path_factory) -> Iterator[str]:
+    """The address of a studio that offers FLUX 3 at toy size beside the pockets: it reads boxes, and they do not."""
+    pytest.importorskip("fastapi", reason="the studio needs its extra: pip install 'triptych[studio]'")
+    from tiny_flux3 import write_flux3
+
+    folder = tmp_path_factory.mktemp("boxed")
+    write_flux3(folder / "flux3", distilled=True)
+    process, url = _start(folder / "data", _free_port(), f"{folder / 'flux3'}/")
+    yield url
+    process.terminate()
+    process.wait(30)
+
+
 @pytest.fixture
 def mortal(tmp_path) -> Iterator[tuple[str, Callable[[], None], Callable[[], None]]]:
     """The address of a studio of the test's own, what kills it, and what starts it again in the same place."""
@@ -64,9 +78,10 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _start(data: Path, port: int) -> tuple[subprocess.Popen, str]:
+def _start(data: Path, port: int, *backbones: str) -> tuple[subprocess.Popen, str]:
     """A studio that is ready, and its address."""
     command = [sys.executable, "-m", "triptych.cli.main", "studio", "--no-browser", "--port", str(port)]
+    command += [part for name in backbones for part in ("--backbone", name)]
     log = data.parent / "log"
     with log.open("a") as written:
         process = subprocess.Popen([*command, "--data", str(data)], stdout=written, stderr=written)

@@ -151,12 +151,13 @@ def _is_small(name: str) -> bool:
     return find_shipped(name) is not None or is_address(name)
 
 
-def card_data(card: "Card", *, is_loaded: bool) -> dict[str, Any]:
-    """What a backbone can do, for the page to show before it is tried."""
+def card_data(name: str, card: "Card", *, is_loaded: bool) -> dict[str, Any]:
+    """What a backbone can do, for the page to show before it is tried; `name` is what it is offered by."""
     sizes = [list(size) for size in card.sizes_px]
     smaller = card.side_px if card.one_area else card.side_px // 2
     return {
-        "name": card.name,
+        "name": name,
+        "checkpoint": card.name,
         "family": card.family,
         "summary": card.summary,
         "is_loaded": is_loaded,
@@ -170,6 +171,7 @@ def card_data(card: "Card", *, is_loaded: bool) -> dict[str, Any]:
         "follows_words": card.words is not Words.NONE,
         "words": card.words.value,
         "max_text_tokens": card.max_text_tokens,
+        "reads_boxes": card.reads_boxes,
         "steps": card.steps,
         "readings": [reading.value for reading in Reading] if card.sample_steps is not None else [],
         "guidance": card.guidance,

@@ -129,8 +129,11 @@ class Worker:
         self.maker = Maker(self.shelf, self.files, self.names)
         try:
             cards = {self.names[0]: self.maker.engine(self.names[0]).card, **self._others()}
-            first, *others = (card for card in cards.values() if card is not None)
-            known = [card_data(first, is_loaded=True), *(card_data(card, is_loaded=False) for card in others)]
+            known = [
+                card_data(name, card, is_loaded=name == self.names[0])
+                for name, card in cards.items()
+                if card is not None
+            ]
             facts = {name: card and CARD.dump_python(card, mode="json") for name, card in cards.items()}
             self.store.note("cards", facts)
             self.store.note("backbones", known)
@@ -161,6 +164,10 @@ class Worker:
                     cards[name] = self.maker.engine(name).card
                 except TriptychError as error:
                     _log.warning("%s", error)
+            elif cards[name] is None:
+                _log.warning(
+                    "%s is not known before it is loaded: requests may name it, the page does not offer it", name
+                )
         return cards
 
     def _lane(self, lane: Lane) -> None:

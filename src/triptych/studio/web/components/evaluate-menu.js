@@ -4,7 +4,7 @@ import {icon} from '../ui/icons.js';
 import {shared} from '../ui/styles.js';
 import {Watching} from '../state/signal.js';
 import {evaluate} from '../state/lab.js';
-import {backboneOf, loadSkills, skills} from '../state/server.js';
+import {backboneOf, fits, loadSkills, skills} from '../state/server.js';
 import {doc} from '../state/studio.js';
 import '../ui/pop-menu.js';
 
@@ -24,8 +24,9 @@ export class EvaluateMenu extends LitElement {
     }
 
     _items() {
-        const name = backboneOf(doc.value)?.name ?? 'the model';
-        const own = (skills.value ?? []).filter((one) => !one.backbone || one.backbone === name);
+        const backbone = backboneOf(doc.value);
+        const name = backbone?.name ?? 'the model';
+        const own = (skills.value ?? []).filter((one) => fits(one.backbone, backbone));
         return [
             {label: `Evaluate ${name}`, detail: 'As it is, with and without examples', run: () => evaluate(this.on, null)},
             ...own.map((one) => ({label: `Evaluate ${name} with ${one.name}`, detail: one.summary, run: () => evaluate(this.on, one.id)})),

@@ -5,7 +5,7 @@ import {shared} from '../ui/styles.js';
 import {Watching} from '../state/signal.js';
 import {newSeed} from '../state/doc.js';
 import {cancel, filling, generate, jobs} from '../state/jobs.js';
-import {backboneOf, hindrances, info, reads, skillName, skills} from '../state/server.js';
+import {backboneOf, fits, hindrances, info, reads, skillName, skills} from '../state/server.js';
 import {doc, place, steps, undo, redo} from '../state/studio.js';
 import {go} from '../state/ui.js';
 import {keyName, set} from '../state/commands.js';
@@ -84,11 +84,11 @@ export class GenerateDock extends LitElement {
 
     _skills() {
         const chosen = doc.value.settings.skills;
-        const backbone = backboneOf(doc.value)?.name;
+        const backbone = backboneOf(doc.value);
         /** @type {(import('../ui/pop-menu.js').MenuItem | null)[]} */
         const list = (skills.value ?? []).map((one) => ({
             label: one.name, detail: one.summary, checked: chosen.some((other) => other.id === one.id),
-            disabled: Boolean(one.backbone && backbone && one.backbone !== backbone),
+            disabled: !fits(one.backbone, backbone),
             run: () => set({skills: chosen.some((other) => other.id === one.id) ? chosen.filter((other) => other.id !== one.id) : [...chosen, {id: one.id, weight: 1}]}),
         }));
         return [...list, null, {label: 'Teach a new one', icon: 'teach', run: () => go('skills')}];

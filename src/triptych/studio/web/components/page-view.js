@@ -11,7 +11,7 @@ import {connection} from '../state/events.js';
 import {trouble} from '../state/jobs.js';
 import {backboneOf, givenIn, hindrances, info, mostWords, reads} from '../state/server.js';
 import {doc, edit, saved} from '../state/studio.js';
-import {dialog, isQueueOpen, isTrayOpen, view} from '../state/ui.js';
+import {boxing, dialog, isQueueOpen, isTrayOpen, view} from '../state/ui.js';
 import {addExample, addPictures, addSlot} from '../state/commands.js';
 import './example-row.js';
 import './generate-dock.js';
@@ -32,7 +32,7 @@ export class PageView extends LitElement {
         this.height = innerHeight;
         this._paste = this._paste.bind(this);
         this._resize = () => ([this.width, this.height] = [innerWidth, innerHeight]);
-        new Watching(this, doc, info, trouble, saved, isTrayOpen, isQueueOpen, connection);
+        new Watching(this, doc, info, trouble, saved, isTrayOpen, isQueueOpen, connection, boxing);
     }
 
     connectedCallback() {
@@ -80,7 +80,12 @@ export class PageView extends LitElement {
         const found = hindrances(doc.value);
         const shownTrouble = trouble.value && !trouble.value.panel ? trouble.value.text : null;
         return html`${shownTrouble ? html`<p class="problem" role="alert">${icon('warning', 16)}<span>${shownTrouble}</span></p>` : nothing}
-            ${found.filter((one) => one.text !== shownTrouble).map((one) => html`<p class=${one.blocks ? 'problem' : 'note'}>${one.blocks ? icon('warning', 16) : nothing}<span>${one.text}</span></p>`)}`;
+            ${found.filter((one) => one.text !== shownTrouble && !one.inPlace).map((one) => html`<p class=${one.blocks ? 'problem' : 'note'}>${one.blocks ? icon('warning', 16) : nothing}<span class="said">${one.text}</span>${this._fix(one.fix)}</p>`)}`;
+    }
+
+    /** @param {import('../state/types.js').Hindrance['fix']} fix */
+    _fix(fix) {
+        return fix ? html`<button class="button" @click=${() => edit(fix.change)}>${fix.label}</button>` : nothing;
     }
 
     /** @param {import('../state/types.js').Panel} panel */
@@ -96,6 +101,8 @@ export class PageView extends LitElement {
 
     _rows() {
         const {panels, layout} = doc.value;
+        const backbone = backboneOf(doc.value);
+        const inPlace = new Map(hindrances(doc.value).flatMap((one) => (one.inPlace && one.panel ? [[one.panel, one.text]] : [])));
         if (!panels.length) {
             return html`<p class="nothing">Nothing here yet. Drop pictures, add a slot, or <button class="button plain" @click=${() => (dialog.value = {name: 'starters'})}>start from a ready page</button>.</p>`;
         }
@@ -117,7 +124,7 @@ export class PageView extends LitElement {
                 const count = rows[row.get(index) ?? 0].length;
                 return html`<div role="listitem" class=${classMap({cell: true, before: this.target === index, after: this.target === panels.length && index === panels.length - 1})}
                     ${vars({'--aspect': String(aspects[index]), '--share': String(share), '--gaps': String(isTable ? rows[0].length - 1 : count - 1)})}>
-                    <panel-card .panel=${panel} .index=${index} .count=${panels.length}></panel-card></div>`;
+                    <panel-card .panel=${panel} .index=${index} .count=${panels.length} .backbone=${backbone} .hindrance=${inPlace.get(panel.key) ?? ''}></panel-card></div>`;
             })}
         </div>`;
     }
@@ -129,14 +136,15 @@ export class PageView extends LitElement {
         return Math.max(260, Math.min(460, room / rows - 68));
     }
 
-    /** Two in a row on a phone, wide ones alone. @param {number[]} aspects */
+    /** Two in a row on a phone; wide ones alone, and the one that boxes are drawn on. @param {number[]} aspects */
     _narrow(aspects) {
+        const isDrawnOn = (/** @type {number} */ index) => doc.value.panels[index]?.key === boxing.value?.panel;
         /** @type {number[][]} */
         const rows = [];
         aspects.forEach((aspect, index) => {
             const last = rows.at(-1);
             const sum = last?.reduce((total, one) => total + aspects[one], 0) ?? 9;
-            if (last && last.length < 2 && sum + aspect <= 2.4) last.push(index);
+            if (last && last.length < 2 && sum + aspect <= 2.4 && ![index, index - 1].some(isDrawnOn)) last.push(index);
             else rows.push([index]);
         });
         return rows;
@@ -234,6 +242,8 @@ export class PageView extends LitElement {
         .nothing { padding: var(--space-7) 0; text-align: center; color: var(--ink-2); }
         .nothing .button { display: inline; text-decoration: underline; padding: 0; min-height: 0; font-size: inherit; }
         .problem, .note { margin-bottom: var(--space-4); }
+        .problem:has(.button) { flex-wrap: wrap; }
+        .said { flex: 1 1 32ch; }
         .examples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 270px), 1fr)); gap: var(--space-4) var(--space-5); margin-bottom: var(--space-5); }
         .rule { grid-column: 1 / -1; display: flex; align-items: center; gap: var(--space-4); font: italic 400 var(--type-3)/1 var(--serif); }
         .rule::before, .rule::after { content: ''; flex: 1; border-top: 1px solid var(--line); }

@@ -3,14 +3,16 @@ import {LitElement, css, html} from '../vendor/lit.js';
 import {icon} from '../ui/icons.js';
 import {late} from '../ui/late.js';
 import {shared} from '../ui/styles.js';
-import {answer, changePanel, emptyPanel, isSlot, newKey, removePanel} from '../state/doc.js';
+import {copyPanel, takesBoxes} from '../state/boxes.js';
+import {answer, changePanel, emptyPanel, isSlot, removePanel} from '../state/doc.js';
 import {bring, pick} from '../state/files.js';
 import {reroll} from '../state/jobs.js';
+import {ROLES} from '../state/roles.js';
 import {backboneOf} from '../state/server.js';
 import {sizeOfAspect} from '../state/size.js';
 import {doc, edit} from '../state/studio.js';
 import {dialog} from '../state/ui.js';
-import {moveBy, toggleKeep} from '../state/commands.js';
+import {moveBy, toggleBoxes, toggleKeep} from '../state/commands.js';
 import '../ui/pop-menu.js';
 
 const SHAPES = [['Square', 1], ['Landscape 4:3', 4 / 3], ['Wide 3:2', 3 / 2], ['Portrait 3:4', 3 / 4], ['Tall 2:3', 2 / 3]];
@@ -48,18 +50,19 @@ export class PanelMenu extends LitElement {
             list.push({icon: 'picture', label: 'Another picture', run: () => this._pick()});
             list.push({icon: 'slot', label: 'Take the picture out', run: () => edit((now) => emptyPanel(now, key))});
         }
+        if (takesBoxes(panel, backboneOf(doc.value))) list.push({icon: 'boxes', label: slot ? 'Boxes: where things belong' : 'Boxes: where things are', key: 'Alt B', run: () => toggleBoxes(key)});
         list.push(null, ...(slot ? this._shapes() : this._roles()), null);
         if (this.index > 0) list.push({icon: 'left', label: 'Move back', key: 'Alt ←', run: () => moveBy(key, -1)});
         if (this.index < this.count - 1) list.push({icon: 'right', label: 'Move on', key: 'Alt →', run: () => moveBy(key, 1)});
-        list.push({icon: 'plus', label: 'Copy', run: () => edit((now) => ({...now, panels: now.panels.flatMap((one) => (one.key === key ? [one, {...one, key: newKey()}] : [one]))}))});
+        list.push({icon: 'plus', label: 'Copy', run: () => edit((now) => copyPanel(now, key))});
         list.push({icon: 'trash', label: 'Remove', key: 'Alt ⌫', run: () => edit((now) => removePanel(now, key))});
         return list;
     }
 
     _roles() {
         const known = backboneOf(doc.value)?.roles;
-        return [['subject', 'Subject: what the pictures show'], ['edit', 'Edit: the picture to change'], ['control', 'Control: the shape to follow'], ['example', 'Example: how it should look']]
-            .map(([role, label]) => ({
+        return Object.entries(ROLES)
+            .map(([role, {name: label}]) => ({
                 label, checked: this.panel.role === role, disabled: Boolean(known?.length && !known.includes(role)),
                 run: () => edit((now) => changePanel(now, this.panel.key, {role: /** @type {import('../state/types.js').Role} */ (role)})),
             }));

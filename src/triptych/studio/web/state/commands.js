@@ -1,11 +1,12 @@
 // Every command of the studio by name: the palette lists them, keys call them, buttons share their code.
+import {takesBoxes} from './boxes.js';
 import {changePanel, continueStory, emptyDoc, exampleLike, insertPanels, isSlot, keepPanel, movePanel, newSeed, newSlot, releasePanel, removePanel} from './doc.js';
 import {picked} from './gallery.js';
 import {bring, openFrom, pick} from './files.js';
 import {cancelAll, generate, markMade, reroll} from './jobs.js';
-import {info, starters} from './server.js';
+import {backboneOf, info, starters} from './server.js';
 import {doc, edit, measure, openNew, openPage, redo, undo} from './studio.js';
-import {dialog, focusedPanel, go, isDark, isQueueOpen, isTrayOpen, setTheme} from './ui.js';
+import {boxing, dialog, focusedPanel, go, isDark, isQueueOpen, isTrayOpen, setTheme} from './ui.js';
 
 /** @typedef {{id: string, label: string, group: string, key?: string, icon?: string, run: () => any, needs?: () => boolean}} Command */
 
@@ -55,6 +56,11 @@ export function toggleKeep(key) {
     markMade();
 }
 
+/** Begins to draw boxes on a panel, or ends it. @param {string} key @param {number | null} [at] */
+export function toggleBoxes(key, at = null) {
+    boxing.value = boxing.value?.panel === key ? null : {panel: key, at};
+}
+
 /** @param {number} by */
 function otherVariant(by) {
     const panel = focused();
@@ -71,6 +77,7 @@ export function commands() {
         {id: 'generate-new', label: 'Generate with a new seed', group: 'Page', key: 'mod+shift+enter', icon: 'dice', run: () => { const seed = newSeed(); setting({seed}); return generate({seed}); }},
         {id: 'reroll', label: 'Make this slot again', group: 'Panel', key: 'alt+r', icon: 'again', needs: () => Boolean(focused() && isSlot(/** @type {any} */ (focused()))), run: () => reroll(/** @type {string} */ (focusedPanel.value))},
         {id: 'keep', label: 'Keep this slot, or let it go', group: 'Panel', key: 'alt+k', icon: 'pin', needs: hasPanel, run: () => toggleKeep(/** @type {string} */ (focusedPanel.value))},
+        {id: 'boxes', label: 'Draw boxes on this panel, or end it', group: 'Panel', key: 'alt+b', icon: 'boxes', needs: () => Boolean(focused() && takesBoxes(/** @type {any} */ (focused()), backboneOf(doc.value))), run: () => toggleBoxes(/** @type {string} */ (focusedPanel.value))},
         {id: 'next-variant', label: 'Next picture of this slot', group: 'Panel', key: 'alt+arrowdown', icon: 'down', needs: hasPanel, run: () => otherVariant(1)},
         {id: 'previous-variant', label: 'Previous picture of this slot', group: 'Panel', key: 'alt+arrowup', icon: 'up', needs: hasPanel, run: () => otherVariant(-1)},
         {id: 'move-back', label: 'Move this panel back', group: 'Panel', key: 'alt+arrowleft', icon: 'left', needs: hasPanel, run: () => moveBy(/** @type {string} */ (focusedPanel.value), -1)},

@@ -92,7 +92,7 @@ export function movePanel(doc, key, to) {
     return {...doc, panels: [...others.slice(0, place), panel, ...others.slice(place)]};
 }
 
-/** Puts a picture into a panel: an empty slot becomes a condition. @param {Doc} doc @param {string} key @param {{id: string, width: number, height: number}} file */
+/** Puts a picture into a panel: an empty slot becomes a condition, and boxes spoke of another picture. @param {Doc} doc @param {string} key @param {{id: string, width: number, height: number}} file */
 export function fillPanel(doc, key, file) {
     return changePanel(doc, key, (panel) => ({
         role: isSlot(panel) ? 'subject' : panel.role,
@@ -100,6 +100,7 @@ export function fillPanel(doc, key, file) {
         width: file.width,
         height: file.height,
         kept: false,
+        boxes: [],
     }));
 }
 

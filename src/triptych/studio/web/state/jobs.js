@@ -233,7 +233,7 @@ export function followLive() {
 
 function isWorthMaking() {
     const now = doc.value;
-    return fingerprint(now) !== lastMade && (now.overview || now.panels.some((one) => one.instruction || one.image));
+    return fingerprint(now) !== lastMade && (now.overview || now.panels.some((one) => one.instruction || one.image || one.boxes?.length));
 }
 
 /** Says that the page as it is has its pictures, so that opening it does not make them again. */

@@ -1,5 +1,6 @@
 // What the server has: backbones, starters, skills, and what the chosen backbone can do with the page.
 import {api, items} from './api.js';
+import {aboutBoxes} from './boxes.js';
 import {isComplete, isSlot} from './doc.js';
 import {on, worker} from './events.js';
 import {signal} from './signal.js';
@@ -40,7 +41,12 @@ export function backboneOf(doc) {
     const known = info.value;
     if (!known) return null;
     const name = doc.settings.backbone ?? known.default_backbone;
-    return known.backbones.find((one) => one.name === name) ?? known.backbones[0] ?? null;
+    return known.backbones.find((one) => one.name === name || one.checkpoint === name) ?? known.backbones[0] ?? null;
+}
+
+/** Whether a skill of this backbone fits; one that names none fits all. @param {string} skill @param {Backbone | null} backbone */
+export function fits(skill, backbone) {
+    return !skill || !backbone || skill === backbone.name || skill === backbone.checkpoint;
 }
 
 /** What a backbone makes of words, in words. @param {Backbone} backbone */
@@ -92,9 +98,10 @@ export function givenIn(doc) {
 /**
  * What stands against generating this page, each with the panel it is about; empty where nothing does.
  * @param {Doc} doc
- * @returns {{text: string, panel: string | null, blocks: boolean}[]}
+ * @returns {import('./types.js').Hindrance[]}
  */
 export function hindrances(doc) {
+    /** @type {import('./types.js').Hindrance[]} */
     const found = [];
     const backbone = backboneOf(doc);
     const slots = doc.panels.filter(isSlot);
@@ -116,7 +123,7 @@ export function hindrances(doc) {
             found.push({text: `${backbone.name} does not know the role "${panel.role}". It knows ${backbone.roles.join(', ')}.`, panel: panel.key, blocks: true});
         }
     }
-    found.push(...advice(doc, backbone, given));
+    found.push(...aboutBoxes(doc, backbone, info.value?.backbones ?? []), ...advice(doc, backbone, given));
     if (doc.context.some((page) => !isComplete(page))) {
         found.push({text: 'An example with a picture missing is left out until it is complete.', panel: null, blocks: false});
     }

@@ -25,7 +25,7 @@
  * @property {string} instruction
  * @property {Variant[]} variants
  * @property {number} chosen Index into `variants`.
- * @property {Box[]} boxes Where things are wanted, or stand; kept from the page's file.
+ * @property {Box[]} boxes Where things are wanted, or stand.
  * @property {boolean} kept It was a slot, and its picture is now a condition.
  *
  * @typedef {object} ExamplePage
@@ -61,7 +61,8 @@
  * @property {Settings} settings
  *
  * @typedef {object} Backbone
- * @property {string} name
+ * @property {string} name What it is offered by.
+ * @property {string} [checkpoint] What skills and pictures call it.
  * @property {string} family
  * @property {string} [summary] What it is for, in a few words.
  * @property {boolean} is_loaded
@@ -75,9 +76,18 @@
  * @property {boolean} follows_words
  * @property {'none' | 'plain' | 'any'} [words] What it makes of instructions.
  * @property {number} [max_text_tokens]
+ * @property {boolean} [reads_boxes] Panels may say where things stand.
  * @property {string[]} [readings] What it can answer with where many answers are right.
  * @property {number} steps
  * @property {string} licence
+ *
+ * What stands against generating a page: the panel it is about, and what would mend it.
+ * @typedef {object} Hindrance
+ * @property {string} text
+ * @property {string | null} panel
+ * @property {boolean} blocks
+ * @property {boolean} [inPlace] The panel itself says it.
+ * @property {{label: string, change: (doc: Doc) => Doc}} [fix]
  *
  * @typedef {object} Info
  * @property {string} version

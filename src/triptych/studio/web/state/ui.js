@@ -14,6 +14,8 @@ export const isQueueOpen = signal(false);
 export const isTrayOpen = signal(false);
 /** The panel that has the keyboard's attention. */
 export const focusedPanel = signal(/** @type {string | null} */ (null));
+/** The panel that boxes are drawn on, and which of them is chosen, from 0; `drawn` where a pointer began it and goes on. */
+export const boxing = signal(/** @type {{panel: string, at: number | null, drawn?: boolean} | null} */ (null));
 
 let number = 0;
 
