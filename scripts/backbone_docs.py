@@ -24,7 +24,7 @@ def facts(checkpoints: list[Checkpoint]) -> Iterator[str]:
         guidance = "none" if card.guidance is None else f"{card.guidance:g}"
         if card.negative is not None:
             guidance += ", two passes" if card.guidance != 1 else "; above 1 two passes"
-        fetch = "after accepting the licence" if each.gated else "freely"
+        fetch = "after accepting the licence" if each.gated else "freely" if each.public else "not yet"
         cells = (f"`{card.name}`", ways, str(card.steps), guidance, str(card.max_text_tokens), card.licence, fetch)
         yield f"| {' | '.join(cells)} |"
 

@@ -23,6 +23,8 @@ _TAKES_NO_NUMBERS = ("aten::cat", "aten::stack")
 """Numbers of another device are not taken either."""
 _TAKES_INDICES = ("aten::index", "aten::_unsafe_index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_")
 """Their indices may lie on the CPU, as on a GPU."""
+_VIEWS = {"aten::_conj": torch.conj_physical, "aten::_neg_view": torch.neg}
+"""Views whose values a mark on the tensor changes, which nothing would look at here: done at once."""
 
 
 class MixedDevicesError(RuntimeError):
@@ -158,6 +160,8 @@ def _compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         return 0  # plain mathematics
     if not far and not to_far:
         return func(*args, **kwargs)
+    if name in _VIEWS:
+        return Far(_VIEWS[name](args[0]._raw))
     plain_args, plain_kwargs = tree_map_only(Far, lambda each: each._raw, (args, kwargs))
     if asked is not None:
         plain_kwargs = plain_kwargs | {"device": torch.device("cpu")}

@@ -60,12 +60,15 @@ def flux3(layers: tuple[int, ...] = LAYERS, *, distilled: bool = False, **facts:
     )
 
 
-def blocks(backbone: Flux3) -> Any:
-    """diffusers' pipeline on the same parts; it reads the prompt as it is given."""
+def blocks(backbone: Flux3, upsampler: Any = None) -> Any:
+    """diffusers' pipeline on the same parts; without an `upsampler` it reads the prompt as it is given."""
     kind = Flux3DistilledAutoBlocks if backbone.transformer.config.flow_map else Flux3AutoBlocks
     made = kind()
-    made.sub_blocks.pop("prompt_upsampler")
+    if upsampler is None:
+        made.sub_blocks.pop("prompt_upsampler")
     pipeline = made.init_pipeline()
+    if upsampler is not None:
+        pipeline.prompt_upsampler = pipeline.prompt_upsampler_processor = upsampler
     pipeline.update_components(
         transformer=backbone.transformer,
         vae=backbone.codec.vae,

@@ -28,8 +28,8 @@ __all__ = [
     "read_entry",
 ]
 
-MAX_TEXT_CHARS = 4000
-"""Longest overview or instruction in a file; about twice what the longest text encoder here reads (512 tokens)."""
+MAX_TEXT_CHARS = 20_000
+"""Longest overview or instruction in a file: as long as the captions that FLUX 3's prompt upsampler may write."""
 
 # YAML is read by a slow parser and never holds images; a JSON record holds them all.
 _MAX_FILE_BYTES = {".yaml": 2**20, ".yml": 2**20, ".json": 2 * MAX_BYTES}

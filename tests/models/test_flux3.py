@@ -10,7 +10,7 @@ from diffusers.loaders.lora_conversion_utils import _convert_non_diffusers_flux3
 from diffusers.loaders.single_file_utils import convert_flux3_transformer_checkpoint_to_diffusers
 from diffusers.modular_pipelines.flux3.before_denoise import Flux3PrepareLatentsStep, Flux3SetTimestepsStep
 from diffusers.modular_pipelines.flux3.encoders import Flux3TextEncoderStep
-from diffusers.modular_pipelines.flux3.prompt_upsampler import MAX_REFERENCES, upsample_prompt
+from diffusers.modular_pipelines.flux3.prompt_upsampler import MAX_REFERENCES, prepare_references, upsample_prompt
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import BatchEncoding
@@ -32,6 +32,7 @@ from triptych.models.options import LoadOptions
 from triptych.models.reading import read
 from triptych.models.side_by_side import SideBySide
 from triptych.page import NamedBox, Page, condition, slot
+from triptych.pagefile import load_page, save_page
 from triptych.prompts import Prompt, PromptPart
 from triptych.sampling.encode import encode_text, prompt_of
 from triptych.training.loop import train
@@ -128,6 +129,28 @@ def test_flux3_boxes_make_the_embeddings_and_the_pictures_of_the_blocks(distille
     assert_same(ours, theirs(backbone, page, prompt, num_inference_steps=2))
     without = filled(backbone, bare, Conditioning.REFERENCE, **settings)[0]
     assert (without - ours).abs().max() > 1e-2, "the boxes are heard"
+
+
+@pytest.mark.parametrize("conditions", [(), (FOX, SNOW)])
+@pytest.mark.parametrize("boxes", [False, True])
+def test_flux3_with_the_upsamplers_caption_in_the_slot_is_the_whole_pipeline(boxes, conditions, tmp_path):
+    """What docs/backbones/flux3.md advises: the caption is written beforehand, by diffusers' own function."""
+    backbone = flux3(distilled=True, reads_boxes=True)
+    caption = "a red fox <fox_1> at dusk " * 20
+    place = {"from": "target", "tgt_bbox": [0.2, 0.1, 0.9, 0.4]} if conditions else {"bbox": [0.2, 0.1, 0.9, 0.4]}
+    table = [{"id": "fox_1", "desc": "a fox"} | place] if boxes else None
+    given = [panel.image for panel in conditions]
+    written = upsample_prompt(writer := Upsampler(caption), writer, "a fox", prepare_references(given), table)
+    assert written.startswith(caption.strip()) and (written != caption.strip()) is boxes
+
+    silent = tuple(replace(panel, instruction="") for panel in conditions)
+    save_page(Page(panels=(*silent, slot(written, size_px=(48, 32)))), tmp_path / "page.yaml")
+    page = load_page(tmp_path / "page.yaml")
+    assert prompt_of(page, backbone.card).text == written
+    whole = theirs(
+        backbone, page, "a fox", pipeline=blocks(backbone, Upsampler(caption)), boxes=table, num_inference_steps=2
+    )
+    assert_same(filled(backbone, page, Conditioning.REFERENCE, steps=2)[0], whole)
 
 
 @pytest.mark.parametrize("distilled", [False, True])

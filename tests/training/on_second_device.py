@@ -7,10 +7,12 @@ ends; and on a GPU by `TRIPTYCH_DEVICE=cuda pytest tests/training/on_second_devi
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from second_device import register, second_device
@@ -18,12 +20,15 @@ from tiny_flux3 import flux3
 from tiny_glm import glm_image
 from tiny_models import klein
 from tiny_pipelines import text_parts
+from tiny_qwen import qwen_layered
 from tiny_training import made_page, recipe
+from tiny_z_image import z_image_omni
 from triptych.errors import Cancelled
 from triptych.events import CancelToken, Step
 from triptych.models.latent import LatentBackbone
 from triptych.models.options import LoadOptions, Offload
 from triptych.models.placing import place
+from triptych.page import Page
 from triptych.skill import Skill
 from triptych.training.loop import train
 
@@ -32,6 +37,18 @@ TOLERANCE = 1e-5 if DEVICE == "far" else 1e-3
 if DEVICE == "far":
     register()
 PAGES = [made_page(number) for number in range(2)]
+
+
+def layers_of(page: Page) -> Page:
+    """The same picture, and the layers that it consists of: its ground, and what is transparent around it."""
+    (panel,) = page.slots
+    assert panel.answer is not None
+    above = panel.answer.convert("RGBA")
+    above.putalpha(Image.linear_gradient("L").resize(above.size))
+    return replace(page, panels=(*page.conditions, panel, replace(panel, answer=above)))
+
+
+LAYERED = [layers_of(page) for page in PAGES]
 
 
 def on_device() -> AbstractContextManager[object]:
@@ -45,7 +62,9 @@ def placed(backbone: LatentBackbone, offload: Offload) -> LatentBackbone:
     return backbone
 
 
-def trained(make: Callable[[], LatentBackbone], out: Path, *, stop: int = 0, **changes: object) -> Skill:
+def trained(
+    make: Callable[[], LatentBackbone], out: Path, *, pages: list[Page] = PAGES, stop: int = 0, **changes: object
+) -> Skill:
     """A skill of three steps, of which `stop` are made before the run is broken off and resumed by another process."""
     plan = recipe(**{"steps": 3, "batch": 1, "draws": 1, "sides_px": (32,), **changes})
     if stop:
@@ -56,8 +75,24 @@ def trained(make: Callable[[], LatentBackbone], out: Path, *, stop: int = 0, **c
                 token.cancel()
 
         with pytest.raises(Cancelled):
-            train(PAGES, out, plan, make(), on_event=stopping, cancel=token)
-    return train(PAGES, out, plan, make(), resume=bool(stop))
+            train(pages, out, plan, make(), on_event=stopping, cancel=token)
+    return train(pages, out, plan, make(), resume=bool(stop))
+
+
+def test_gradients_of_complex_numbers_are_the_cpus() -> None:
+    """Qwen-Image and Z-Image turn their tokens in complex numbers, whose gradients are conjugate."""
+    generator = torch.Generator().manual_seed(0)
+    tokens, angles = torch.randn(3, 8, generator=generator), torch.randn(3, 4, generator=generator)
+
+    def gradient(device: str) -> torch.Tensor:
+        own = tokens.to(device).requires_grad_()
+        turned = torch.view_as_complex(own.unflatten(-1, (-1, 2))) * torch.polar(torch.ones(3, 4), angles).to(device)
+        (torch.view_as_real(turned).flatten(1) ** 3).sum().backward()
+        assert own.grad is not None
+        return own.grad.cpu()
+
+    with on_device():
+        torch.testing.assert_close(gradient(DEVICE), gradient("cpu"))
 
 
 CASES = [
@@ -86,10 +121,12 @@ def test_skill_trained_on_a_second_device_is_the_cpus(tmp_path: Path, offload: O
         assert "lora_A" in name or value.abs().max() > 1e-3
 
 
-FAMILIES: dict[str, tuple[Callable[[], LatentBackbone], int]] = {
-    "flux3": (flux3, 32),
-    "flux3-distilled": (lambda: flux3(distilled=True), 32),
-    "glm-image": (glm_image, 64),
+FAMILIES: dict[str, tuple[Callable[[], LatentBackbone], int, list[Page]]] = {
+    "flux3": (flux3, 32, PAGES),
+    "flux3-distilled": (lambda: flux3(distilled=True), 32, PAGES),
+    "glm-image": (glm_image, 64, PAGES),
+    "qwen-layered": (qwen_layered, 32, LAYERED),
+    "z-image-omni": (z_image_omni, 32, PAGES),
 }
 
 
@@ -97,8 +134,9 @@ FAMILIES: dict[str, tuple[Callable[[], LatentBackbone], int]] = {
 @pytest.mark.parametrize("offload", [Offload.PARTS, Offload.LAYERS])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_family_trained_on_a_second_device_is_the_cpus(tmp_path: Path, offload: Offload, family: str) -> None:
-    make, side_px = FAMILIES[family]
+    make, side_px, pages = FAMILIES[family]
     changes = {
+        "pages": pages,
         "optimizer": {"kind": "adamw", "learning_rate": 1e-2},
         "adapter": {"rank": 2, "alpha": 2, "targets": ("*",)},
         "sides_px": (side_px,),

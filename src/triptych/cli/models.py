@@ -47,6 +47,7 @@ def list_models() -> None:
         peak = estimate(known.shape, text_tokens=card.max_text_tokens, cached=known.cached, side_px=card.side_px)
         gib = f"{peak.peak_gib:.0f}" if peak.peak_gib >= 1 else "under 1"
         place = "the Hub, after accepting" if known.gated else "the Hub" if family.pipelines else "in the package"
+        place = place if known.public else "not public yet"
         rows.append((card.name, _ways(card), str(card.steps), gib, place, card.licence))
     console.table(("name", "conditions enter by", "steps", "GiB", "weights", "licence"), rows)
 
@@ -121,6 +122,8 @@ def _guidance(card: "Card") -> str:
 
 
 def _weights(known: "Checkpoint") -> str:
+    if not known.public:
+        return "not public yet"
     first = "accept the licence on its page of the Hub, hf auth login, then " if known.gated else ""
     return f"{first}hf download {known.card.name}"
 

@@ -46,6 +46,8 @@ class Checkpoint:
     shape: Shape
     gated: bool = True
     """The licence must be accepted on the Hub before the weights can be fetched."""
+    public: bool = True
+    """Whether anybody can fetch the weights at all; False for those that are announced."""
     undistilled: str = ""
     """For one that was distilled to a few steps: the checkpoint of the same network that was not. Skills are trained on
     that one, and fit both."""

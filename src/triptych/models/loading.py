@@ -184,7 +184,9 @@ def _fetch_index(name: str, checkpoint: Checkpoint | None) -> Mapping[str, Any]:
             file = hf_hub_download(name, MODULAR_INDEX)
         return plain_index(read_json(file, error=BackboneError))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        licence = ""
+        licence = (
+            "" if checkpoint is None or checkpoint.public else " Its weights were not public when this was written."
+        )
         if constants.HF_HUB_OFFLINE:
             raise BackboneError(
                 f"{name} is not in the cache of the Hugging Face Hub, and HF_HUB_OFFLINE says not to ask it. Give the "

@@ -26,7 +26,7 @@ Z_IMAGE_OMNI = Family(
     page="z-image-omni.md",
     code="triptych.models.z_image.building:omni",
     pipelines=("ZImageOmniPipeline",),
-    checkpoints=(Checkpoint(card=_CARD, pipeline="ZImageOmniPipeline", shape=_SHAPE, gated=False),),
+    checkpoints=(Checkpoint(card=_CARD, pipeline="ZImageOmniPipeline", shape=_SHAPE, gated=False, public=False),),
     architecture="z-image-omni",
     base_model="ZImageBase",
 )
