@@ -131,6 +131,9 @@ def test_models_list_names_all_and_show_needs_no_network(triptych):
     assert re.search(rf"^{own.name} .* {own.steps} .*{own.licence}", listed.stdout, re.MULTILINE)
     assert shown.exit_code == 0, shown.stderr
     assert "reference, repaint" in shown.stdout and "1024" in shown.stdout
+    (announced,) = (line for line in listed.stdout.splitlines() if line.startswith("Tongyi-MAI/Z-Image-Omni-Base"))
+    assert "the Hub" not in announced and "not public yet" in announced
+    assert "hf download" not in triptych("models", "show", "Tongyi-MAI/Z-Image-Omni-Base").stdout
 
 
 def test_models_check_makes_a_picture(triptych, pocket_file):

@@ -124,7 +124,7 @@ def test_pageset_slice_is_a_pageset_of_those_pages(tmp_path: Path) -> None:
         ({"colour": "red"}, "key 'colour' is unknown; known are page_id, overview, images_file_names"),
         ({"roles": None}, "key 'roles': field required"),
         ({"page_id": 7}, "key 'page_id'.*got 7"),
-        ({"overview": "x" * 10_000}, "key 'overview' has 10000 characters"),
+        ({"overview": "x" * 30_000}, "key 'overview' has 30000 characters"),
         ({"roles": ["edit", "hero", "slot"]}, "panel 2, key 'roles'.*got 'hero'"),
         ({"instructions": ["", "", 3]}, "panel 3, key 'instructions'.*got 3"),
         ({"instructions": [""]}, "3 images_file_names, 3 roles, 1 instructions"),
@@ -181,7 +181,7 @@ def test_load_pageset_of_a_folder_without_pages_is_refused(tmp_path: Path) -> No
         (lambda page: page.without_answers(), r"page 2 \('fox-2'\), panel 2 is a slot without an answer"),
         (lambda page: page.with_context(page), "page 2 .* has example pages"),
         (lambda page: replace(page, panels=(slot(answer=picture("red"), size_px=(9, 9)),)), r"asks for \(9, 9\) px"),
-        (lambda page: replace(page, overview="x" * 10_000), "key 'overview' has 10000 characters"),
+        (lambda page: replace(page, overview="x" * 30_000), "key 'overview' has 30000 characters"),
     ],
 )
 def test_save_pageset_of_a_page_it_cannot_hold_leaves_nothing(tmp_path: Path, change: Any, reason: str) -> None:

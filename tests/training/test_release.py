@@ -2,6 +2,7 @@ import datetime
 from dataclasses import replace
 
 from tiny_training import made_page, recipe
+from triptych.training.recipe import load_recipe, recipe_names
 from triptych.training.release import card_of
 from triptych.training.variants import prepared_by
 
@@ -23,3 +24,10 @@ def test_card_of_leaves_out_words_that_differ(pocket):
     pages = [replace(made_page(number, instruction=f"shot {number}"), overview=f"story {number}") for number in (1, 2)]
     card = _card(pages, recipe(description="shots of a story"), pocket)
     assert (card.overview, card.instructions, card.description) == ("", (), "shots of a story")
+
+
+def test_card_of_a_recipe_on_another_backbone_has_the_licence_of_its_weights(pocket):
+    pages = [made_page(1)]
+    assert not any(load_recipe(name).licence for name in recipe_names())
+    assert _card(pages, load_recipe("flux2-klein"), pocket).licence == pocket.card.licence == "Apache-2.0"
+    assert _card(pages, recipe(licence="MIT"), pocket).licence == "MIT"

@@ -224,6 +224,7 @@ class Recipe(_Strict):
     preference: Preference | None = None
     """None learns answers alone."""
     licence: str = ""
+    """Of the skill; empty is that of the backbone's weights."""
     watch: Watch = Watch()
 
     @model_validator(mode="after")
