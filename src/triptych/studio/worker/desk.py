@@ -47,7 +47,7 @@ def _preflight(values: Mapping[str, Any], files: FileStore) -> dict[str, Any]:
             findings.append({"level": "error", "text": str(error)})
     if not pages:
         return {"findings": findings, "estimate": None}
-    recipe = recipe_of(values, len(pages))
+    recipe = recipe_of(values, pages)
     with tempfile.TemporaryDirectory() as scratch:
         pageset = Path(scratch) / "pages"
         save_pageset(pages, pageset)

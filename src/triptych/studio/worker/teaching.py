@@ -1,7 +1,7 @@
 """Training jobs: pages in, a skill on the shelf; a run that was stopped or killed goes on from its checkpoint."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def teach(claim: Claim, maker: Maker, store: Store, files: FileStore, folder: Da
         return tune(claim, maker, store, files, folder)
     run = _begun(claim, folder)
     pages = _pages(claim, maker, run)
-    recipe = recipe_of(claim.body, len(pages))
+    recipe = recipe_of(claim.body, pages)
     watch = _Watch(claim, files, run.log / "contact-sheet.png", recipe.steps)
     with maker.lent(recipe.backbone) as backbone:
         skill = train(
@@ -178,8 +178,8 @@ def _copy_run(base: Path, run: Path) -> None:
     scratch.rename(run)
 
 
-def recipe_of(body: Mapping[str, Any], pages: int) -> Any:
-    """The recipe that a request asks for, made to fit few pages."""
+def recipe_of(body: Mapping[str, Any], pages: Sequence[Page]) -> Any:
+    """The recipe that a request asks for, made to fit few pages, and pages with boxes, which are no examples."""
     from triptych.models.catalog import known_card
     from triptych.training.recipe import load_recipe
 
@@ -188,13 +188,14 @@ def recipe_of(body: Mapping[str, Any], pages: int) -> Any:
     name = "pocket" if card and card.family == "pocket" else "flux2-klein"
     changes: dict[str, object] = {"backbone": backbone}
     recipe = load_recipe(name)
+    alone = len(pages) < 2 or any(page.has_boxes for page in pages)
     steps = int(body.get("steps") or recipe.steps)
     if body.get("epochs") and not body.get("steps"):
         # An epoch shows every page alone and, where pages stand behind examples, behind each other one.
-        shown = pages * (pages if 1 in recipe.variety.shots else 1)
+        shown = len(pages) * (len(pages) if 1 in recipe.variety.shots and not alone else 1)
         steps = max(1, round(int(body["epochs"]) * shown / recipe.batch))
     changes["steps"] = steps
-    if pages < 2:
+    if alone:
         changes["variety.shots"] = [0]
     if recipe.watch.sample_every:
         changes["watch.sample_every"] = max(1, min(recipe.watch.sample_every, steps // _SAMPLES))

@@ -267,7 +267,7 @@ export class PanelCard extends LitElement {
         .tools .icon:hover:not(:disabled) { background: color-mix(in oklab, var(--ink) 8%, var(--raised)); }
         .tools .grip { cursor: grab; }
         article:hover .icon, article:focus-within .icon, article:hover panel-menu, article:focus-within panel-menu { opacity: 1; }
-        @media (hover: none) { .tools .icon, .with-pointer { display: none; } panel-menu { opacity: 0.9; } }
+        @media (hover: none) { .tools .icon, .with-pointer { display: none; } panel-menu { opacity: 0.9; } .mark.shown { width: 44px; height: 44px; } }
         .mark { display: grid; place-items: center; width: 22px; height: 22px; border: 0; padding: 0; border-radius: 50%;
             background: var(--raised); color: var(--ink-2); box-shadow: 0 0 0 1px var(--line); font: 600 11px/1 var(--sans); }
         .mark.shown { cursor: pointer; }

@@ -1,5 +1,6 @@
 // Pages gathered to teach a skill from, kept over a reload.
 import {api, words} from './api.js';
+import {boxesOf} from './boxes.js';
 import {exampleToWire, isComplete, isSlot, shown} from './doc.js';
 import {upload} from './files.js';
 import {keep, recall} from './keep.js';
@@ -39,7 +40,7 @@ export function pagesHere() {
     const pages = now.context.filter(isComplete).map(exampleToWire);
     const isFinished = now.panels.some(isSlot) && now.panels.every((panel) => shown(panel));
     if (isFinished) {
-        pages.push({overview: now.overview, panels: now.panels.map((panel) => ({role: panel.role, instruction: panel.instruction, [isSlot(panel) ? 'answer' : 'image']: `file:${shown(panel)}`}))});
+        pages.push({overview: now.overview, panels: now.panels.map((panel) => ({role: panel.role, instruction: panel.instruction, [isSlot(panel) ? 'answer' : 'image']: `file:${shown(panel)}`, boxes: boxesOf(panel)}))});
     }
     return pages;
 }
