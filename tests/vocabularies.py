@@ -1,7 +1,8 @@
-"""The real vocabularies of CLIP, Qwen and Mistral, from packages that ship them, in folders as the Hub has them.
+"""The real vocabularies of CLIP, T5, Qwen and Mistral, from packages that ship them, in folders as the Hub has them.
 
-`pip install --no-deps --target FOLDER open_clip_torch dashscope mistral-common`, and FOLDER in TRIPTYCH_VOCABULARIES.
-None of the three can be installed whole beside what is pinned here; only their files of words are read.
+`pip install --no-deps --target FOLDER open_clip_torch dashscope mistral-common "diffsynth<2"`, and FOLDER in
+TRIPTYCH_VOCABULARIES. None of them can be installed whole beside what is pinned here: only their files of words are
+read.
 """
 
 import base64
@@ -11,12 +12,19 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from shutil import copytree
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import CLIPTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast, Qwen2Tokenizer
+from transformers import (
+    CLIPTokenizer,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen2Tokenizer,
+    T5TokenizerFast,
+)
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-__all__ = ["FOLDER", "clip_tokenizer", "mistral_tokenizer", "qwen_tokenizer"]
+__all__ = ["FOLDER", "clip_tokenizer", "mistral_tokenizer", "qwen_tokenizer", "t5_tokenizer"]
 
 FOLDER = Path(os.environ.get("TRIPTYCH_VOCABULARIES", "/nowhere"))
 _LETTERS = bytes_to_unicode()
@@ -67,6 +75,12 @@ def clip_tokenizer(folder: Path, *, pad: str = "<|endoftext|>") -> PreTrainedTok
     settings |= {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "pad_token": pad}
     _write(folder, vocabulary, merges, settings | _decoder(marks, special=True))
     return CLIPTokenizer.from_pretrained(folder)
+
+
+def t5_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Of FLUX.1 and Stable Diffusion 3 alike: the folder that FLUX.1 has on the Hub."""
+    copytree(FOLDER / "diffsynth" / "tokenizer_configs" / "flux" / "tokenizer_2", folder, dirs_exist_ok=True)
+    return T5TokenizerFast.from_pretrained(folder)
 
 
 def qwen_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

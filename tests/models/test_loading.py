@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
@@ -34,11 +33,6 @@ from triptych.training.loop import train
 
 ON_CPU = LoadOptions(device="cpu", dtype=torch.float32)
 PAGE = Page(panels=(condition(picture(1), "a fox"), slot("on the beach", size_px=(64, 64))))
-
-
-@pytest.fixture(scope="module")
-def klein_folder(tmp_path_factory) -> Path:
-    return write_klein(tmp_path_factory.mktemp("klein"), is_distilled=True)
 
 
 def test_load_klein_folder_equals_the_same_parts_in_memory(klein_folder):

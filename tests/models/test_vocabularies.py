@@ -41,7 +41,7 @@ from triptych.models.options import LoadOptions
 from triptych.models.qwen.backbone import _TEMPLATE, _TEMPLATE_TOKENS
 from triptych.page import Page, condition, slot
 from triptych.prompts import Prompt, PromptPart, write_prompt
-from vocabularies import FOLDER, clip_tokenizer, mistral_tokenizer, qwen_tokenizer
+from vocabularies import FOLDER, clip_tokenizer, mistral_tokenizer, qwen_tokenizer, t5_tokenizer
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="TRIPTYCH_VOCABULARIES names no folder with vocabularies")
 
@@ -50,7 +50,7 @@ PAGE = Page(
     overview="Three panels of one film: [1] the fox, [2] the fox at dusk, [3] nothing but snow.",
 )
 TEXTS = yaml.safe_load((Path(__file__).parents[1] / "data" / "prompts.yaml").read_text(encoding="utf-8"))
-TEXTS |= {"a page": write_prompt(PAGE).text, "long": "the red fox on the beach at dusk, " * 25}
+TEXTS |= {"a page": write_prompt(PAGE).text, "long": "the red fox on the beach at dusk, " * 20}
 
 
 class Called(Exception):  # noqa: N818 (nothing is wrong)
@@ -115,6 +115,16 @@ def write_clip(folder: Path) -> None:
     replaced(folder, "tokenizer", clip_tokenizer)
 
 
+def write_t5(folder: Path) -> None:
+    write_flux1(folder, flux1(Flux1), FluxPipeline, words=words_alone(), long_words=long_words())
+    replaced(folder, "tokenizer_2", t5_tokenizer)
+
+
+def write_t5_of_sd3(folder: Path) -> None:
+    write_sd3(folder, sd3(), words=words_alone(), long_words=long_words())
+    replaced(folder, "tokenizer_3", t5_tokenizer)
+
+
 def write_both_clips(folder: Path) -> None:
     made = sd3()
     # It computes before the second one is called.
@@ -138,7 +148,7 @@ def without_tokenizer(folder: Path) -> Path:
 
 
 def long_words() -> PreTrainedTokenizerBase:
-    """T5's in these folders; its vocabulary is in no package that is known."""
+    """In T5's place in the folders of CLIP's vocabulary."""
     made = deepcopy(words_alone())
     made.model_max_length = 4096
     return made
@@ -175,6 +185,10 @@ READERS = {
         pipeline=StableDiffusion3Pipeline,
         ours=lambda text: text.clips[1],
         part="text_encoder_2",
+    ),
+    "flux1-t5": Reader(write=write_t5, pipeline=FluxPipeline, ours=lambda text: text.t5, part="text_encoder_2"),
+    "sd3-t5": Reader(
+        write=write_t5_of_sd3, pipeline=StableDiffusion3Pipeline, ours=lambda text: text.t5, part="text_encoder_3"
     ),
 }
 
@@ -242,6 +256,20 @@ def test_longest_prompt_is_read_whole_and_one_more_token_is_refused(name: str, l
         both.ours(longest + " fox")
 
 
+@pytest.mark.parametrize(("name", "limit"), [("flux1-t5", 512), ("sd3-t5", 256)])
+def test_longest_prompt_of_t5_fills_its_window_and_one_more_token_is_refused(
+    name: str, limit: int, loaded: Callable[[str], Loaded]
+) -> None:
+    both = loaded(name)
+    # The end is a token too.
+    longest = "cat" + " cat" * (limit - 2)
+    (ids,) = both.ours(longest)["input_ids"]
+    assert [ids] == both.theirs(longest)["input_ids"]
+    assert (len(ids), ids[-1], 0 in ids) == (limit, 1, False)
+    with pytest.raises(PromptError, match=rf"has {limit + 1} tokens and T5 reads {limit}: the overview"):
+        both.ours(longest + " cat")
+
+
 @pytest.mark.parametrize("name", ["edit-2509", "2.1"])
 def test_marks_of_pictures_in_a_prompt_are_refused_by_name(name: str, loaded: Callable[[str], Loaded]) -> None:
     for mark in ("<|image_pad|>", "<|video_pad|>"):
@@ -258,4 +286,5 @@ def test_numbers_of_words_are_those_that_are_known(tmp_path: Path) -> None:
     assert qwen("Hello world<|im_end|>")["input_ids"] == [9707, 1879, 151645]
     assert qwen.convert_tokens_to_ids("<|image_pad|>") == 151655
     assert len(qwen(_TEMPLATE.split("{}")[0])["input_ids"]) == _TEMPLATE_TOKENS
+    assert t5_tokenizer(tmp_path / "t5")("a photo of a cat")["input_ids"] == [3, 9, 1202, 13, 3, 9, 1712, 1]
     assert mistral_tokenizer().convert_tokens_to_ids(["<s>", "[INST]", "[SYSTEM_PROMPT]"]) == [1, 3, 17]
