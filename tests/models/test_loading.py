@@ -26,6 +26,7 @@ from triptych.models.backbone import Conditioning
 from triptych.models.flux1.backbone import Flux1
 from triptych.models.flux2.backbone import Flux2, QwenText, References
 from triptych.models.loading import load
+from triptych.models.offloading import lend_blocks
 from triptych.models.options import LoadOptions, Quantise, StepCache
 from triptych.models.sd3.backbone import SD3
 from triptych.page import Page, condition, slot
@@ -146,6 +147,16 @@ def test_train_on_weights_in_eight_bits_learns_nearly_the_same_skill(klein_folde
     ]
     assert learned[1].abs().mean() > 1e-3
     assert torch.cosine_similarity(*learned, dim=0) > 0.9
+
+
+@pytest.mark.parametrize("kind", [Quantise.INT8, Quantise.FP8])
+def test_lent_blocks_in_eight_bits_make_the_same_picture(klein_folder, kind):
+    """Copies stay what they were: on one device, since torchao's weights do not go to the second one of the tests."""
+    pytest.importorskip("torchao")
+    backbone = load(klein_folder, LoadOptions(device="cpu", dtype=torch.float32, quantise=kind))
+    whole = filled(backbone, PAGE, Conditioning.REFERENCE, steps=2)[0]
+    lend_blocks(backbone.transformer, torch.device("cpu"))
+    assert torch.equal(filled(backbone, PAGE, Conditioning.REFERENCE, steps=2)[0], whole)
 
 
 def test_load_pickle_is_refused_with_how_to_convert_it(tmp_path):
