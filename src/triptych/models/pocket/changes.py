@@ -1,39 +1,69 @@
 """What happened between two pictures, to the places of pixels and to their colours, and the same done to a third."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from triptych.models.pocket.registration import Affine, register, warp
-from triptych.models.pocket.regression import RIDGES, Moments, moments
+from triptych.models.pocket.paper import Paper, paper_between
+from triptych.models.pocket.registration import Affine, register, roll_between, warp
+from triptych.models.pocket.regression import Moments, first_ridges, moments
 
-__all__ = ["Change", "Places", "by_least_squares", "change_between", "done_to", "first_ridges"]
+__all__ = ["Change", "Places", "by_least_squares", "change_between", "done_to"]
 
 _POOR, _BETTER = 2e-3, 0.25
 """Error of colours alone from which on it is asked whether pixels moved, and the share of it that may remain then."""
 _AS_GOOD, _NEARLY = 1.5, 1e-4
 """Of the error of a part, that of the whole around its edges may be so many times, and so much more."""
-_LEVELS, _KNOWN_COLOURS = 16, 0.7
-"""Of each channel, for telling colours apart; and the share of a picture's colours that it has from the one before."""
-_SMALL_PX = 32
+_KNOWN_COLOURS = 0.7
+"""Share of a picture's colours that it has from the one before, where pixels may have moved: looking for how takes
+longer than all else the head does."""
+_FLAT, _LEAST_PAPER, _EDGE_PX = 1e-3, 0.01, 2
+"""Squared error of one colour; the share of a picture that it is told from; how far from the edge of the picture."""
+_OVER_PX = 128
+"""Side of what is kept of paper that lies over a picture."""
 _MOVED_IN_TRAINING = 4
 """Pages of a batch that are registered in training, where it would cost most of the time: it is learnt from few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Of pages: where pixels come from, and whether those beyond an edge come from the other side."""
+    """Of pages: where pixels come from, whether those beyond an edge come from the other side, and what else is there.
+
+    `paper` is the one colour of all that comes from outside the picture, and of what lies over it, where `over` is 1;
+    NaN where it has several, or there is nothing of the kind.
+    """
 
     maps: Affine
     wraps: Bool[Tensor, " batch"]
+    paper: Float[Tensor, "batch 3"]
+    over: Float[Tensor, "batch 1 side side"]
 
     def where(self, chosen: Bool[Tensor, " batch"], others: "Places") -> "Places":
         """These for the pages that are `chosen`, and for the rest `others`."""
-        maps = torch.where(chosen[:, None, None], self.maps, others.maps)
-        return Places(maps=maps, wraps=torch.where(chosen, self.wraps, others.wraps))
+        return Places(
+            maps=torch.where(chosen[:, None, None], self.maps, others.maps),
+            wraps=torch.where(chosen, self.wraps, others.wraps),
+            paper=torch.where(chosen[:, None], self.paper, others.paper),
+            over=torch.where(chosen[:, None, None, None], self.over, others.over),
+        )
+
+    def of(self, pages: Int[Tensor, " chosen"]) -> "Places":
+        """Those of some of the pages."""
+        return Places(maps=self.maps[pages], wraps=self.wraps[pages], paper=self.paper[pages], over=self.over[pages])
+
+    def put(self, pages: Int[Tensor, " chosen"], others: "Places") -> "Places":
+        """With `others` in the place of some pages."""
+        return Places(
+            maps=self.maps.index_copy(0, pages, others.maps),
+            wraps=self.wraps.index_copy(0, pages, others.wraps),
+            paper=self.paper.index_copy(0, pages, others.paper),
+            over=self.over.index_copy(0, pages, others.over),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,23 +76,15 @@ class Change:
 
     def of(self, pages: Int[Tensor, " chosen"]) -> "Change":
         """That of some of the pages."""
-        places = Places(maps=self.places.maps[pages], wraps=self.places.wraps[pages])
-        return Change(places=places, colours=self.colours.of(pages), error=self.error[pages])
+        return Change(places=self.places.of(pages), colours=self.colours.of(pages), error=self.error[pages])
 
     def put(self, pages: Int[Tensor, " chosen"], other: "Change") -> "Change":
         """With `other` in the place of some pages."""
-        maps = self.places.maps.index_copy(0, pages, other.places.maps)
-        wraps = self.places.wraps.index_copy(0, pages, other.places.wraps)
         return Change(
-            places=Places(maps=maps, wraps=wraps),
+            places=self.places.put(pages, other.places),
             colours=self.colours.put(pages, other.colours),
             error=self.error.index_copy(0, pages, other.error),
         )
-
-
-def first_ridges() -> Float[Tensor, " features"]:
-    """What features are shrunk by before anything is learnt."""
-    return torch.cat([torch.full((count,), ridge) for ridge, count in RIDGES.items()])
 
 
 def change_between(
@@ -72,41 +94,91 @@ def change_between(
 ) -> Change:
     """What made `after` of `before`, in [-1, 1]: colours alone, and where they do not tell it, places first."""
     colours = moments(before, after)
-    error = colours.solve(ridge).error
-    still = Places(maps=torch.eye(2, 3).to(before).repeat(len(before), 1, 1), wraps=torch.zeros_like(error) > 0)
+    error = colours.error(ridge)
+    still = Places(
+        maps=torch.eye(2, 3).to(before).repeat(len(before), 1, 1),
+        wraps=torch.zeros_like(error) > 0,
+        paper=before.new_full((len(before), 3), math.nan),
+        over=before.new_zeros(len(before), 1, _OVER_PX, _OVER_PX),
+    )
     told = Change(places=still, colours=colours, error=error)
     asked = (error > _POOR).nonzero()[:, 0]
-    asked = asked[_known_colours(before[asked], after[asked]) > _KNOWN_COLOURS] if len(asked) else asked
-    if torch.is_grad_enabled():
-        asked = asked[:_MOVED_IN_TRAINING]
     if not len(asked):
         return told
-    return told.put(asked, _with_moves(told.of(asked), before[asked], after[asked], ridge))
+    paper, known = paper_between(before[asked], after[asked])
+    told = told.put(asked, _with_paper_over(told.of(asked), before[asked], after[asked], ridge, paper))
+    moved = (known > _KNOWN_COLOURS) & (told.error[asked] > _POOR)
+    if torch.is_grad_enabled():
+        moved = moved & (moved.cumsum(0) <= _MOVED_IN_TRAINING)
+    if not bool(moved.any()):
+        return told
+    asked, paper = asked[moved], paper.of(moved.nonzero()[:, 0])
+    return told.put(asked, _with_moves(told.of(asked), before[asked], after[asked], ridge, paper))
 
 
-def _with_moves(still: Change, before: Tensor, after: Tensor, ridge: Tensor) -> Change:
+def _with_paper_over(still: Change, before: Tensor, after: Tensor, ridge: Tensor, paper: Paper) -> Change:
+    """The change with paper laid over the picture, where that tells it better."""
+    lies = paper.covers(before, after).nonzero()[:, 0]
+    if not len(lies):
+        return still
+    own, mask = still.of(lies), paper.mask[lies]
+    anew = moments(before[lies], after[lies], 1 - mask)
+    over = functional.interpolate(mask, (_OVER_PX, _OVER_PX), mode="area")
+    places = replace(own.places, paper=paper.colour[lies], over=over)
+    found = Change(places=places, colours=anew, error=anew.error(ridge))
+    better = (found.error < _BETTER * own.error).nonzero()[:, 0]
+    return still.put(lies[better], found.of(better))
+
+
+def _with_moves(still: Change, before: Tensor, after: Tensor, ridge: Tensor, paper: Paper) -> Change:
     """The change with its pixels moved first, where that tells it better."""
-    maps, told = register(before, after), still
-    for wraps in (still.places.wraps, ~still.places.wraps):  # the whole around its edges is preferred to a part
-        moved, inside = warp(before, maps, wraps)
+    maps, inwards = register(before, after, paper.mask), still.places.wraps
+    told, is_moved = still, torch.zeros_like(inwards)
+    # The whole around its edges is preferred to a part.
+    for tried, wraps in ((maps, inwards), (maps, ~inwards), (roll_between(before, after), ~inwards)):
+        moved, inside = warp(before, tried, wraps)
         anew = moments(moved, after, inside)
-        left = anew.solve(ridge).error
-        bound = torch.where(wraps, _AS_GOOD * told.error + _NEARLY, _BETTER * still.error)
-        better = (_are_moved(maps) & (left < bound)).nonzero()[:, 0]
-        found = Change(places=Places(maps=maps, wraps=wraps), colours=anew, error=left)
-        told = told.put(better, found.of(better))
+        left = anew.error(ridge)
+        as_good = torch.where(wraps, _AS_GOOD * told.error + _NEARLY, told.error)
+        better = _are_moved(tried) & (left < torch.where(is_moved, as_good, _BETTER * still.error))
+        bare = torch.zeros_like(still.places.over)
+        places = Places(maps=tried, wraps=wraps, paper=_outside(after, inside), over=bare)
+        chosen = better.nonzero()[:, 0]
+        told = told.put(chosen, Change(places=places, colours=anew, error=left).of(chosen))
+        is_moved = is_moved | better
     return told
 
 
+def _outside(after: Tensor, inside: Tensor) -> Float[Tensor, "batch 3"]:
+    """The colour of what comes from outside, away from its edge; NaN where it is not one, or hardly anything is."""
+    outside = 1 - functional.max_pool2d(inside, 2 * _EDGE_PX + 1, 1, _EDGE_PX)
+    count = outside.sum(dim=(2, 3)).clamp_min(1)
+    colour = (outside * after).sum(dim=(2, 3)) / count
+    spread = (outside * (after - colour[:, :, None, None]).square()).sum(dim=(1, 2, 3)) / (3 * count[:, 0])
+    is_flat = (spread < _FLAT) & (outside.mean(dim=(1, 2, 3)) > _LEAST_PAPER)
+    return torch.where(is_flat[:, None], colour, math.nan)
+
+
 def done_to(
-    pixels: Float[Tensor, "batch 3 height width"], places: Places
-) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch 1 height width"]]:
-    """The pixels moved, and 1 where there is something; those of pages where nothing moves are exactly the same."""
-    moved, everywhere = _are_moved(places.maps)[:, None, None, None], torch.ones_like(pixels[:, :1])
-    if not bool(moved.any()):
-        return pixels, everywhere
+    pixels: Float[Tensor, "batch 3 height width"],
+    told: Callable[[Float[Tensor, "batch 3 height width"]], Float[Tensor, "batch 3 height width"]],
+    places: Places,
+    others: Float[Tensor, "batch 3 height width"],
+) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch 3 height width"]]:
+    """The pixels moved, and what `told` makes of them; where nothing comes from, the paper, or the pixels of `others`.
+
+    Pages where nothing moves and nothing lies over are told exactly as they are.
+    """
+    moved, covered = _are_moved(places.maps)[:, None, None, None], places.over.amax(dim=(1, 2, 3), keepdim=True) > 0
+    if not bool((moved | covered).any()):
+        return pixels, told(pixels)
     there, inside = warp(pixels, places.maps, places.wraps)
-    return torch.where(moved, there, pixels), torch.where(moved, inside, everywhere)
+    there = torch.where(moved, there, pixels)
+    paper = places.paper[:, :, None, None]
+    beyond = torch.where(paper.isnan(), others, paper)
+    after = torch.where(~moved | (inside > 0), told(there), beyond)
+    over = functional.interpolate(places.over, pixels.shape[2:], mode="bilinear", antialias=True)
+    return there, torch.where(covered, after.lerp(beyond, over.expand_as(after)), after)
 
 
 def by_least_squares(
@@ -117,28 +189,7 @@ def by_least_squares(
     """What one example makes of a picture with no network at all; where nothing comes from, the example's answer."""
     ridge = first_ridges().to(before)
     change = change_between(before, after, ridge)
-    moved, inside = done_to(pixels, change.places)
-    return torch.where(inside > 0, change.colours.solve(ridge).applied(moved), after)
-
-
-def _known_colours(before: Tensor, after: Tensor) -> Float[Tensor, " batch"]:
-    """How much of the later picture, but for its most frequent colour, has a colour of the earlier one.
-
-    Nearly all where pixels only moved, and little where two pictures have nothing to do with each other: looking for a
-    move takes longer than all else the head does.
-    """
-    counts = [_colour_counts(each) for each in (before, after)]
-    ground = counts[1].argmax(dim=1, keepdim=True)
-    later = counts[1].scatter(1, ground, 0.0)
-    return (later * (counts[0] > 0)).sum(dim=1) / later.sum(dim=1).clamp_min(1)
-
-
-def _colour_counts(pictures: Tensor) -> Float[Tensor, "batch colours"]:
-    small = functional.interpolate(pictures, (_SMALL_PX, _SMALL_PX), mode="area").flatten(2)
-    red, green, blue = ((small + 1) / 2 * _LEVELS).long().clamp(0, _LEVELS - 1).unbind(1)
-    colours = (red * _LEVELS + green) * _LEVELS + blue
-    counts = pictures.new_zeros(len(pictures), _LEVELS**3)
-    return counts.scatter_add(1, colours, torch.ones_like(small[:, 0]))
+    return done_to(pixels, change.colours.solve(ridge).applied, change.places, after)[1]
 
 
 def _are_moved(maps: Affine) -> Bool[Tensor, " batch"]:

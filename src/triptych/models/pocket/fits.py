@@ -1,10 +1,10 @@
 """The fit head: what the examples did to places and colours, found by least squares and done to the condition.
 
 A filter shown by one example is a function of each pixel, and a crop one of its place; a network this narrow tells such
-a function only roughly. Least squares tells it exactly: where the example's pixels went, and what became of their
-colours, a ridge regression within the forward pass as in mesa-layers (von Oswald et al. 2023, arXiv:2309.05858). The
-network learns what it is for: which two pictures are an example, which picture is meant, how far to shrink, and where
-to take the answer.
+a function only roughly. Least squares tells it exactly: where the example's pixels went, what lies over them, and what
+became of their colours, a ridge regression within the forward pass as in mesa-layers (von Oswald et al. 2023,
+arXiv:2309.05858). The network learns what it is for: which two pictures are an example, which picture is meant, how far
+to shrink, and how much of the answer to take where.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from triptych.models.pocket.attention import KeysAndValues, in_heads
-from triptych.models.pocket.changes import Change, Places, change_between, done_to, first_ridges
+from triptych.models.pocket.changes import Change, Places, change_between, done_to
 from triptych.models.pocket.klt import FACTOR, KltCodec, cut_patches, join_patches
-from triptych.models.pocket.regression import Fit, Moments
+from triptych.models.pocket.regression import Fit, Moments, first_ridges
 
 __all__ = ["FitHead", "Pictures"]
 
@@ -30,11 +30,15 @@ _HOPELESS = 0.05
 """Squared error of a fit that no answer takes anything of; that of pictures which are no example is mostly larger."""
 _FLOOR = 1e-4
 """Squared error below which one fit is as good as another: 46 dB."""
-_UNSEEN = 2e-7
+_APART = 1e-3
+"""Squared distance below which a fit and the network's own answer are the same."""
+_UNSEEN = 1e-6
 """Variance of the noise that Bayesian regression would suppose; with the ridge it says how far weights may be off."""
-_OWN_FIRST, _CERTAIN, _TRUST, _ENOUGH = 4.0, 12.0, 4.0, 2.3
-"""What a new head goes by: a slot's condition is the first reference; orders of magnitude of a fit's error count for so
-much, for which pair is an example and for the blend; and at an error of 10^-2.3, 29 dB, half of the fit is taken."""
+_OWN_FIRST, _CERTAIN, _TRUST, _NEAR = 4.0, 12.0, 4.0, 2.0
+"""What a new head goes by: a slot's condition is the first reference; and orders of magnitude count for so much, of a
+fit's error for which pair is an example and for the blend, and of how far it is from the network's own answer."""
+_ENOUGH, _FAR = 2.3, 0.5
+"""Half of a fit is taken at an error of 10^-2.3, 29 dB, and a distance of 10^-0.5, as from a network of no training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +80,15 @@ class FitHead(nn.Module):
         self.is_example = nn.Linear(2 * _CONTENT, 1)
         self.trusts = nn.Linear(width, channels)
         self.ridge = nn.Parameter(first_ridges().log())
-        self.by_error = nn.Parameter(torch.tensor((_CERTAIN, _TRUST)))
-        """How much an order of magnitude of the error counts: for which pictures are an example, and for the blend."""
+        self.by_error = nn.Parameter(torch.tensor((_CERTAIN, _TRUST, _NEAR)))
+        """How much an order of magnitude counts: of the error for which pictures are an example; for the blend, of the
+        error and of the distance from the network's answer, since what is right is what both are near."""
         self.own_first = nn.Parameter(torch.tensor(_OWN_FIRST))
         self.unseen = nn.Parameter(torch.tensor(_UNSEEN).log())
         for layer in (self.to_q, self.is_example, self.trusts):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        nn.init.constant_(self.trusts.bias, -_TRUST * _ENOUGH)
+        nn.init.constant_(self.trusts.bias, -_TRUST * _ENOUGH - _NEAR * _FAR)
 
     @torch.no_grad()
     def read_tokens_of(self, codec: KltCodec) -> None:
@@ -128,7 +133,9 @@ class FitHead(nn.Module):
             slots = Pictures.at(places)
             source = self._source(asked, content, tokens, pictures, slots)
             told, error = self._told(clean.float(), source, colours, moves, slots)
-            gate = trust - self.by_error[1] * (error + _FLOOR).log10()[:, :, None]
+            apart = (self.scale * (told - clean)).square().sum(dim=2).mean(dim=1, keepdim=True) / len(self.basis)
+            doubt = self.by_error[1] * (error + _FLOOR).log10() + self.by_error[2] * (apart + _APART).log10()
+            gate = trust - doubt[:, :, None]
             return clean + (gate.sigmoid() * (told - clean)).to(clean.dtype)
 
     def _found(self, tokens: Tensor, content: Tensor, pictures: Pictures, firsts: Sequence[int]) -> tuple[Fit, Places]:
@@ -177,13 +184,12 @@ class FitHead(nn.Module):
     ) -> tuple[Float[Tensor, "batch target channels"], Float[Tensor, "batch target"]]:
         """What the fit makes of the source, in tokens, and the error to be expected of each.
 
-        Pixels that come from outside the source are left as they are.
+        Pixels that come from outside the source are of the example's paper, or left as they are.
         """
         told, errors = [], []
         for part, rows, _ in slots.parts:
             pixels = self._pixels(source[:, part], rows)
-            there, inside = done_to(pixels, places)
-            after = torch.where(inside > 0, colours.applied(there), self._pixels(clean[:, part], rows))
+            there, after = done_to(pixels, colours.applied, places, self._pixels(clean[:, part], rows))
             told.append((cut_patches(after) - self.mean.float()) @ self.basis.float() / self.scale.float())
             errors.append(colours.expected_error(there, self.unseen.float().exp(), side=FACTOR))
         return torch.cat(told, dim=1), torch.cat(errors, dim=1)

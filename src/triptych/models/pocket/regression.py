@@ -1,66 +1,46 @@
-"""Ridge regression of one picture's pixels on another's, within a network's forward pass."""
+"""Ridge regression of one picture's pixels on another's, within a network's forward pass, by the model that is enough.
+
+Of nested models (`triptych.models.pocket.features`) the one is taken whose error and effective number of weights are
+least together: what a filter does not need, no chance likeness in the example's picture may add (MacKay 1992,
+doi:10.1162/neco.1992.4.3.415).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from einops import einsum
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["RIDGES", "STRIDE", "Fit", "Moments", "moments", "pixel_features"]
+from triptych.models.pocket.features import (
+    EVERY,
+    MODELS,
+    RIDGES,
+    SLICES,
+    STEPS,
+    STRIDE,
+    pixel_features,
+    told_by_steps,
+)
 
-_KNOTS = (-0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75)
-"""Where the curves of each channel, and of lightness, may bend."""
-_BLURS = (3, 9)
-"""Pixels a side of the boxes that each pixel's surroundings are averaged over."""
-RIDGES = {1e-5: 4, 2e-4: 4 * len(_KNOTS) + 5, 5e-4: 17, 1e-3: 3 * len(_BLURS)}
-"""What so many features are shrunk by, in their order: colours least, then their bends, places, and surroundings."""
-_LIGHTNESS = (0.299, 0.587, 0.114)
-STRIDE = 4
-"""One pixel in 16 is enough to tell a function."""
+__all__ = ["Fit", "Moments", "first_ridges", "moments"]
 
-
-def pixel_features(
-    pixels: Float[Tensor, "batch 3 height width"], *, stride: int = 1
-) -> Float[Tensor, "batch features pixels"]:
-    """What a rule may make a pixel's new colour of: its colour, bent and crossed, its place, and what is around it."""
-    offset = stride // 2
-    rgb = pixels[..., offset::stride, offset::stride]
-    around = torch.cat([_box_mean(pixels, side, offset, stride) for side in _BLURS], dim=1)
-    height, width = pixels.shape[-2:]
-    down, across = (
-        ((torch.arange(offset, side, stride, device=pixels.device) + 0.5) / side * 2 - 1).to(pixels)
-        for side in (height, width)
-    )
-    down, across = down[:, None].expand(len(down), len(across)), across.expand(len(down), len(across))
-    place = torch.stack((down, across, down.square(), across.square())).expand(len(pixels), -1, -1, -1)
-    lightness = einsum(rgb, rgb.new_tensor(_LIGHTNESS), "b c h w, c -> b h w")[:, None]
-    bends = [(torch.cat((rgb, lightness), dim=1) - knot).clamp_min(0) for knot in _KNOTS]
-    known = torch.cat(
-        (
-            torch.ones_like(lightness),
-            rgb,
-            *bends,
-            rgb * rgb.roll(1, 1),
-            rgb.amax(dim=1, keepdim=True),
-            rgb.amin(dim=1, keepdim=True),
-            place,
-            (down * across).expand_as(lightness),
-            (place[:, :, None] * rgb[:, None]).flatten(1, 2),
-            around,
-        ),
-        dim=1,
-    )
-    return known.flatten(2)
+_SHRINKS = (1.0, 100.0)
+"""Each model is tried with its ridge, and with so many times as much."""
+_PRICE = 0.04
+"""What the logarithm of the error must fall by for each weight more."""
+_FLOOR = 1e-5
+"""Squared error below which one model is as good as another: 56 dB."""
+_PLAIN = slice(0, SLICES[3].stop)
+"""Features of the model that tells errors before any is chosen: not edges and steps, which fit anything a little."""
 
 
-def _box_mean(pixels: Tensor, side: int, offset: int, stride: int) -> Tensor:
-    """The mean around every `stride`-th pixel: along rows, then along columns, which is less work than both at once."""
-    along = functional.avg_pool2d(pixels, (1, side), 1, (0, side // 2), count_include_pad=False)[..., offset::stride]
-    down = functional.avg_pool2d(along, (side, 1), 1, (side // 2, 0), count_include_pad=False)
-    return down[..., offset::stride, :]
+def first_ridges() -> Float[Tensor, " features"]:
+    """What features are shrunk by before anything is learnt."""
+    return torch.cat([torch.full((part.stop - part.start,), ridge) for part, ridge in zip(SLICES, RIDGES, strict=True)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +50,16 @@ class Fit:
     weights: Float[Tensor, "batch features 3"]
     error: Float[Tensor, " batch"]
     unknown: Float[Tensor, "batch features features"]
+    groups: tuple[int, ...]
+    """Those that any page's model has; the weights of the others are zero."""
 
     def applied(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
         """What it makes of a picture."""
-        change = self.weights.transpose(1, 2) @ pixel_features(pixels)
+        change = torch.zeros_like(pixels).flatten(2)
+        if smooth := tuple(group for group in self.groups if group != STEPS):
+            change = self.weights[:, _features_of(smooth)].transpose(1, 2) @ pixel_features(pixels, smooth)
+        if STEPS in self.groups:
+            change = change + told_by_steps(pixels, self.weights[:, SLICES[STEPS]])
         return (pixels + change.unflatten(2, pixels.shape[-2:])).clamp(-1, 1)
 
     def expected_error(self, pixels: Float[Tensor, "batch 3 height width"], unseen: Tensor, *, side: int) -> Tensor:
@@ -81,8 +67,11 @@ class Fit:
 
         It is what the fit left, and `unseen`, a variance, for each unit of features that the examples did not show.
         """
-        known = pixel_features(pixels, stride=STRIDE)
-        each = einsum(known, self.unknown @ known, "b f p, b f p -> b p")
+        count = (pixels.shape[2] // side) * (pixels.shape[3] // side)
+        if not self.groups:
+            return self.error[:, None].expand(-1, count)
+        known, own = pixel_features(pixels, self.groups, stride=STRIDE), _features_of(self.groups)
+        each = einsum(known, self.unknown[:, own][:, :, own] @ known, "b f p, b f p -> b p")
         grid = each.unflatten(1, (pixels.shape[2] // STRIDE, -1))[:, None]
         return self.error[:, None] + unseen * functional.avg_pool2d(grid, side // STRIDE).flatten(1)
 
@@ -97,14 +86,45 @@ class Moments:
     """Mean square of the change."""
 
     def solve(self, ridge: Float[Tensor, " features"]) -> Fit:
-        """The change as a linear function of the features."""
-        exact = torch.float32 if ridge.device.type == "mps" else torch.float64  # which MPS has not
-        unknown = torch.linalg.inv((self.gram + ridge.diag_embed()).to(exact)).to(ridge.dtype)
+        """The change as a linear function of the features that are enough to tell it."""
+        used, shrinks = self._enough(ridge.detach())
+        both = used[:, :, None] & used[:, None]
+        shrunk = torch.where(used, ridge * shrinks[:, None], 1).diag_embed()
+        unknown = torch.where(both, _inverse(torch.where(both, self.gram, 0) + shrunk), 0)
         weights = unknown @ self.cross
-        told = einsum(weights, self.cross, "b f c, b f c -> b")
-        own = einsum(weights, self.gram, weights, "b f c, b f g, b g c -> b")
-        error = (self.change - (2 * told - own) / 3).clamp_min(0)
-        return Fit(weights=weights, error=error, unknown=unknown)
+        groups = tuple(group for group in EVERY if bool(used[:, SLICES[group]].any()))
+        error = self._left(weights, self.gram, self.cross)
+        return Fit(weights=weights, error=error, unknown=unknown, groups=groups)
+
+    def error(self, ridge: Float[Tensor, " features"]) -> Float[Tensor, " batch"]:
+        """What a model of colour, place and surroundings leaves, whether or not so much is needed."""
+        gram, cross = self.gram[:, _PLAIN, _PLAIN], self.cross[:, _PLAIN]
+        return self._left(_inverse(gram + ridge[_PLAIN].diag_embed()) @ cross, gram, cross)
+
+    @torch.no_grad()
+    def _enough(self, ridge: Tensor) -> tuple[Bool[Tensor, "batch features"], Float[Tensor, " batch"]]:
+        """The features of the model that is enough on each page, and how much more than usual they are shrunk."""
+        least = torch.full_like(self.change, torch.inf)
+        shrinks = torch.ones_like(self.change)
+        used = torch.zeros(len(least), len(ridge), dtype=torch.bool, device=ridge.device)
+        for groups in MODELS:
+            own = _features_of(groups).to(ridge.device)
+            gram, cross = self.gram[:, own][:, :, own], self.cross[:, own]
+            for shrink in _SHRINKS if groups else (1.0,):
+                unknown = _inverse(gram + (shrink * ridge[own]).diag_embed())
+                count = einsum(unknown, gram, "b f g, b g f -> b")
+                left = self._left(unknown @ cross, gram, cross)
+                cost = (left + _FLOOR).log() + _PRICE * count
+                better = cost < least
+                least, shrinks = torch.where(better, cost, least), torch.where(better, shrink, shrinks)
+                used = torch.where(better[:, None], torch.zeros_like(used[0]).index_fill(0, own, True), used)
+        return used, shrinks
+
+    def _left(self, weights: Tensor, gram: Tensor, cross: Tensor) -> Float[Tensor, " batch"]:
+        """Mean squared error of the change that the weights tell."""
+        told = einsum(weights, cross, "b f c, b f c -> b")
+        own = einsum(weights, gram @ weights, "b f c, b f c -> b")
+        return (self.change - (2 * told - own) / 3).clamp_min(0)
 
     @classmethod
     def blended(cls, several: Sequence["Moments"], shares: Float[Tensor, "pairs batch"]) -> "Moments":
@@ -143,4 +163,16 @@ def moments(
         gram=(features * weights) @ features.transpose(1, 2),
         cross=(features * weights) @ change.transpose(1, 2),
         change=(weights * change.square()).sum(dim=(1, 2)) / 3,
+    )
+
+
+def _inverse(matrices: Float[Tensor, "batch features features"]) -> Float[Tensor, "batch features features"]:
+    exact = torch.float32 if matrices.device.type == "mps" else torch.float64  # which MPS has not
+    return torch.linalg.inv(matrices.to(exact)).to(matrices.dtype)
+
+
+@cache
+def _features_of(groups: tuple[int, ...]) -> Int[Tensor, " features"]:
+    return torch.tensor(
+        [feature for group in groups for feature in range(SLICES[group].start, SLICES[group].stop)], dtype=torch.long
     )
