@@ -8,6 +8,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from page_in_browser import at_rest, command, drop, generate, made, messages, panels, picture
+from triptych.pageschema import MAX_TEXT_CHARS
 
 pytestmark = pytest.mark.browser
 _VARIANT = re.compile(r"^Picture \d+, seed")
@@ -209,6 +210,11 @@ def test_more_than_the_backbone_takes_is_said_before(blank, studio):
     command(blank, "Add a slot")
     blank.get_by_text(f"takes {most} pictures at most").wait_for()
     assert blank.get_by_role("button", name="Generate", exact=True).is_disabled()
+
+
+def test_texts_may_be_as_long_as_a_page_takes_them(blank):
+    for field in (blank.get_by_label("Instruction of panel 1"), blank.get_by_label("Overview: what the page")):
+        assert field.get_attribute("maxlength") == str(MAX_TEXT_CHARS)
 
 
 def _grip(page, number: int):

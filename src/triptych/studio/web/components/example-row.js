@@ -5,6 +5,7 @@ import {late} from '../ui/late.js';
 import {shared} from '../ui/styles.js';
 import {fileAddress} from '../state/api.js';
 import {carriesPicture, pick, picturesIn, studioPicture, upload} from '../state/files.js';
+import {MAX_LETTERS} from '../state/doc.js';
 import {edit} from '../state/studio.js';
 
 export class ExampleRow extends LitElement {
@@ -28,7 +29,7 @@ export class ExampleRow extends LitElement {
                         @dragover=${this._over} @drop=${(/** @type {DragEvent} */ event) => this._drop(event, at)}>
                         ${panel.picture ? html`<img src=${fileAddress(panel.picture, 256)} alt=${panel.instruction || ''} />` : html`<span>${icon('plus')}<small>${panel.role === 'slot' ? 'after' : 'before'}</small></span>`}
                     </button>
-                    ${panel.role === 'slot' ? html`<input aria-label=${`Words of example ${number}`} title=${panel.instruction} placeholder="words, if any" maxlength="4000" .value=${live(panel.instruction)}
+                    ${panel.role === 'slot' ? html`<input aria-label=${`Words of example ${number}`} title=${panel.instruction} placeholder="words, if any" maxlength=${MAX_LETTERS} .value=${live(panel.instruction)}
                         @input=${(/** @type {Event} */ event) => this._change(at, {instruction: /** @type {HTMLInputElement} */ (event.target).value})} />` : nothing}
                 </figure>`)}</div>
             <button class="icon" aria-label=${`Remove example ${number}`} title="Remove this example" @click=${this._remove}>${icon('close', 16)}</button>

@@ -4,7 +4,7 @@ import {icon} from '../ui/icons.js';
 import {shared} from '../ui/styles.js';
 import {vars} from '../ui/vars.js';
 import {Watching} from '../state/signal.js';
-import {answer, continueStory, isSlot, movePanel} from '../state/doc.js';
+import {MAX_LETTERS, answer, continueStory, isSlot, movePanel} from '../state/doc.js';
 import {rowsOf} from '../state/layout.js';
 import {PANEL_TYPE, bring, carriesPicture} from '../state/files.js';
 import {connection} from '../state/events.js';
@@ -52,7 +52,7 @@ export class PageView extends LitElement {
         return html`<main class=${isTrayOpen.value ? 'beside' : ''} @dragover=${this._dragOver} @dragleave=${this._dragLeave} @drop=${this._drop}>
             <h1 class="for-readers">Page</h1>
             <section class="sheet" aria-label="Page">
-                <textarea class="overview" rows="1" aria-label="Overview: what the page as a whole is about" maxlength="4000"
+                <textarea class="overview" rows="1" aria-label="Overview: what the page as a whole is about" maxlength=${MAX_LETTERS}
                     placeholder="What is this page about?" .value=${live(page.overview)} @input=${this._overview}></textarea>
                 ${this._reach()}
                 ${this._notes()}

@@ -5,7 +5,7 @@ import {late} from '../ui/late.js';
 import {shared} from '../ui/styles.js';
 import {Watching} from '../state/signal.js';
 import {boxesOf, takesBoxes} from '../state/boxes.js';
-import {answer, changePanel, emptyPanel, isSlot, removePanel, shown} from '../state/doc.js';
+import {MAX_LETTERS, answer, changePanel, emptyPanel, isSlot, removePanel, shown} from '../state/doc.js';
 import {fileAddress} from '../state/api.js';
 import {PANEL_TYPE, PICTURE_TYPE, bring, carriesPicture, pick} from '../state/files.js';
 import {isAwaited, jobs, previews, reroll, trouble} from '../state/jobs.js';
@@ -56,7 +56,7 @@ export class PanelCard extends LitElement {
             ${slot ? html`<variant-strip .panel=${panel} .index=${this.index}></variant-strip>` : nothing}
             <div class="caption">
                 <span class="number" aria-hidden="true">${this.index + 1}</span>
-                <textarea rows="1" aria-label=${`Instruction of panel ${this.index + 1}`} maxlength="4000"
+                <textarea rows="1" aria-label=${`Instruction of panel ${this.index + 1}`} maxlength=${MAX_LETTERS}
                     placeholder=${this._placeholder()} .value=${live(panel.instruction)}
                     @input=${this._type}></textarea>
             </div>

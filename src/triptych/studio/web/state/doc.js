@@ -9,6 +9,8 @@
 import {fileId} from './api.js';
 
 export const MAX_VARIANTS_KEPT = 12;
+/** Letters of a text on a page, as the server takes them. */
+export const MAX_LETTERS = 20000;
 
 let counter = 0;
 export function newKey() {
