@@ -90,7 +90,7 @@ _BAD_PAGES = {
     "path leaving": ({"panels": [{"image": "../fox.png"}, {}]}, ("panel 1", "leaves the folder")),
     "absolute path": ({"panels": [{"image": "/etc/passwd"}, {}]}, ("panel 1", "relative")),
     "missing picture": ({"panels": [{"image": "hen.png"}, {}]}, ("panel 1", "hen.png")),
-    "too long": ({"panels": [{"instruction": "fox " * 2500}]}, ("panel 1", "10000 characters")),
+    "too long": ({"panels": [{"instruction": "fox " * 5001}]}, ("panel 1", "20004 characters")),
     "no panels": ({"overview": "x"}, ("panels",)),
     "bad layout": ({"panels": [{}], "layout": "spiral"}, ("layout",)),
     "no such template": ({"panels": [{}], "template": "comic"}, ("template", "comic")),

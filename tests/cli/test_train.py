@@ -125,7 +125,7 @@ def test_skills_export_with_card_and_gallery_for_the_hub(triptych, pageset, pock
     _, facts, text = (shared / "README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(facts)["widget"] == [{"text": "turned", "output": {"url": "images/1.png"}}]
     assert "base_model" not in yaml.safe_load(facts)
-    assert "--condition PICTURE.png --skill turned.safetensors" in text
+    assert "--condition PICTURE.png --skill lora.safetensors" in text
     assert (shared / "images" / "1.png").is_file()
     assert json.loads((shared / "lora.json").read_text())["description"] == "turned"
 

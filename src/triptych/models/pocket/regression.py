@@ -7,7 +7,6 @@ doi:10.1162/neco.1992.4.3.415).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from einops import einsum
@@ -171,7 +170,6 @@ def _inverse(matrices: Float[Tensor, "batch features features"]) -> Float[Tensor
     return torch.linalg.inv(matrices.to(exact)).to(matrices.dtype)
 
 
-@cache
 def _features_of(groups: tuple[int, ...]) -> Int[Tensor, " features"]:
     return torch.tensor(
         [feature for group in groups for feature in range(SLICES[group].start, SLICES[group].stop)], dtype=torch.long
