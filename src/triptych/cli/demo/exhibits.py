@@ -84,7 +84,7 @@ def _rule() -> Exhibit:
         look = _look(name, colour)
         return finished(look.render(), change_of(rule, 0).apply(look).render())
 
-    # Of the rules that training saw, two that the pocket follows; its card says which it does not.
+    # Of the rules that training saw, two that pocket 2 follows; its card says which it does not.
     framed = page("frame", "moose", "cream").with_context(
         page("frame", "beer-mug", "sky blue"), page("frame", "egg", "mint")
     )
@@ -96,6 +96,7 @@ def _rule() -> Exhibit:
         lead="The same again with visual rules: each page shows two examples of one rule, "
         "and the model applies it to a third object.",
         pages=(framed, at_night),
+        backbone="pocket-2",
     )
 
 
