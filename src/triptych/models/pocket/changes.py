@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from triptych.models.pocket.paper import Paper, paper_between
+from triptych.models.pocket.bypage import ByPage
+from triptych.models.pocket.paper import Paper, colour_outside, paper_between
 from triptych.models.pocket.registration import Affine, register, roll_between, warp
 from triptych.models.pocket.regression import Moments, first_ridges, moments
 
@@ -22,8 +23,6 @@ _AS_GOOD, _NEARLY = 1.5, 1e-4
 _KNOWN_COLOURS = 0.7
 """Share of a picture's colours that it has from the one before, where pixels may have moved: looking for how takes
 longer than all else the head does."""
-_FLAT, _LEAST_PAPER, _EDGE_PX = 1e-3, 0.01, 2
-"""Squared error of one colour; the share of a picture that it is told from; how far from the edge of the picture."""
 _OVER_PX = 128
 """Side of what is kept of paper that lies over a picture."""
 _MOVED_IN_TRAINING = 4
@@ -31,7 +30,7 @@ _MOVED_IN_TRAINING = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class Places(ByPage):
     """Of pages: where pixels come from, whether those beyond an edge come from the other side, and what else is there.
 
     `paper` is the one colour of all that comes from outside the picture, and of what lies over it, where `over` is 1;
@@ -43,48 +42,14 @@ class Places:
     paper: Float[Tensor, "batch 3"]
     over: Float[Tensor, "batch 1 side side"]
 
-    def where(self, chosen: Bool[Tensor, " batch"], others: "Places") -> "Places":
-        """These for the pages that are `chosen`, and for the rest `others`."""
-        return Places(
-            maps=torch.where(chosen[:, None, None], self.maps, others.maps),
-            wraps=torch.where(chosen, self.wraps, others.wraps),
-            paper=torch.where(chosen[:, None], self.paper, others.paper),
-            over=torch.where(chosen[:, None, None, None], self.over, others.over),
-        )
-
-    def of(self, pages: Int[Tensor, " chosen"]) -> "Places":
-        """Those of some of the pages."""
-        return Places(maps=self.maps[pages], wraps=self.wraps[pages], paper=self.paper[pages], over=self.over[pages])
-
-    def put(self, pages: Int[Tensor, " chosen"], others: "Places") -> "Places":
-        """With `others` in the place of some pages."""
-        return Places(
-            maps=self.maps.index_copy(0, pages, others.maps),
-            wraps=self.wraps.index_copy(0, pages, others.wraps),
-            paper=self.paper.index_copy(0, pages, others.paper),
-            over=self.over.index_copy(0, pages, others.over),
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(ByPage):
     """Of pages: where pixels went, what became of their colours there, and the mean squared error of telling it so."""
 
     places: Places
     colours: Moments
     error: Float[Tensor, " batch"]
-
-    def of(self, pages: Int[Tensor, " chosen"]) -> "Change":
-        """That of some of the pages."""
-        return Change(places=self.places.of(pages), colours=self.colours.of(pages), error=self.error[pages])
-
-    def put(self, pages: Int[Tensor, " chosen"], other: "Change") -> "Change":
-        """With `other` in the place of some pages."""
-        return Change(
-            places=self.places.put(pages, other.places),
-            colours=self.colours.put(pages, other.colours),
-            error=self.error.index_copy(0, pages, other.error),
-        )
 
 
 def change_between(
@@ -142,21 +107,11 @@ def _with_moves(still: Change, before: Tensor, after: Tensor, ridge: Tensor, pap
         as_good = torch.where(wraps, _AS_GOOD * told.error + _NEARLY, told.error)
         better = _are_moved(tried) & (left < torch.where(is_moved, as_good, _BETTER * still.error))
         bare = torch.zeros_like(still.places.over)
-        places = Places(maps=tried, wraps=wraps, paper=_outside(after, inside), over=bare)
+        places = Places(maps=tried, wraps=wraps, paper=colour_outside(after, inside), over=bare)
         chosen = better.nonzero()[:, 0]
         told = told.put(chosen, Change(places=places, colours=anew, error=left).of(chosen))
         is_moved = is_moved | better
     return told
-
-
-def _outside(after: Tensor, inside: Tensor) -> Float[Tensor, "batch 3"]:
-    """The colour of what comes from outside, away from its edge; NaN where it is not one, or hardly anything is."""
-    outside = 1 - functional.max_pool2d(inside, 2 * _EDGE_PX + 1, 1, _EDGE_PX)
-    count = outside.sum(dim=(2, 3)).clamp_min(1)
-    colour = (outside * after).sum(dim=(2, 3)) / count
-    spread = (outside * (after - colour[:, :, None, None]).square()).sum(dim=(1, 2, 3)) / (3 * count[:, 0])
-    is_flat = (spread < _FLAT) & (outside.mean(dim=(1, 2, 3)) > _LEAST_PAPER)
-    return torch.where(is_flat[:, None], colour, math.nan)
 
 
 def done_to(

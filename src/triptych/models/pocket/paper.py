@@ -8,7 +8,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Paper", "paper_between"]
+from triptych.models.pocket.bypage import ByPage
+
+__all__ = ["Paper", "colour_outside", "paper_between"]
 
 _LEVELS = 16
 """Of each channel, for telling colours apart."""
@@ -23,20 +25,18 @@ _RARE, _NEW = 1.5, 4.0
 _LEAST, _MOST = 0.02, 0.95
 """Shares of a picture that may be paper."""
 _SPOTS_PX = 3
+_EVEN, _LEAST_OUTSIDE, _EDGE_PX = 1e-3, 0.01, 2
+"""Variance of one colour; the share of a picture that it is told from; how far from the edge of what was moved."""
 _VARIED = 0.01
 """Variance from which on a part of a picture is of several colours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paper:
+class Paper(ByPage):
     """Of pages: the paper's colour, and 1 where it is; NaN and nowhere where there is none."""
 
     colour: Float[Tensor, "batch 3"]
     mask: Float[Tensor, "batch 1 height width"]
-
-    def of(self, pages: Int[Tensor, " chosen"]) -> "Paper":
-        """That of some of the pages."""
-        return Paper(colour=self.colour[pages], mask=self.mask[pages])
 
     def covers(self, before: Tensor, after: Tensor) -> Bool[Tensor, " batch"]:
         """Whether it may lie over the earlier picture, of whose colours it is no function.
@@ -73,6 +73,15 @@ def paper_between(
     return Paper(colour=torch.where(is_paper[:, None], colour, torch.nan), mask=mask), known
 
 
+def colour_outside(
+    after: Float[Tensor, "batch 3 height width"], inside: Float[Tensor, "batch 1 height width"]
+) -> Float[Tensor, "batch 3"]:
+    """The colour of what comes from outside, away from its edge; NaN where it is not one, or hardly anything is."""
+    outside = 1 - functional.max_pool2d(inside, 2 * _EDGE_PX + 1, 1, _EDGE_PX)
+    is_even = (_variance(after, outside) < _EVEN) & (outside.mean(dim=(1, 2, 3)) > _LEAST_OUTSIDE)
+    return torch.where(is_even[:, None], _mean(after, outside[:, 0]), torch.nan)
+
+
 def _near(pictures: Tensor, colour: Tensor, far: float = _ALIKE) -> Float[Tensor, "batch height width"]:
     """1 where pixels are of that colour, up to a squared distance."""
     return ((pictures - colour[..., None, None]).square().mean(dim=1) < far).to(pictures.dtype)
@@ -84,10 +93,10 @@ def _mean(pictures: Tensor, part: Tensor) -> Float[Tensor, "batch 3"]:
     return einsum(pictures, part, "b c h w, b h w -> b c") / part.sum(dim=(1, 2))[:, None].clamp_min(1)
 
 
-def _variance(pictures: Tensor, part: Tensor) -> Float[Tensor, " batch"]:
-    count = part.sum(dim=(2, 3), keepdim=True).clamp_min(1)
-    mean = (pictures * part).sum(dim=(2, 3), keepdim=True) / count
-    return ((pictures - mean).square() * part).sum(dim=(1, 2, 3)) / (3 * count[:, 0, 0, 0])
+def _variance(pictures: Tensor, part: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, " batch"]:
+    """Mean squared distance of a part's pixels from their mean."""
+    apart = (pictures - _mean(pictures, part[:, 0])[:, :, None, None]).square()
+    return (apart * part).sum(dim=(1, 2, 3)) / (3 * part.sum(dim=(1, 2, 3)).clamp_min(1))
 
 
 def _bins(pictures: Tensor) -> Int[Tensor, "batch pixels"]:

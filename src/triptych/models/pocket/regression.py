@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from triptych.models.pocket.bypage import ByPage
 from triptych.models.pocket.features import (
     EVERY,
     MODELS,
@@ -76,7 +77,7 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moments:
+class Moments(ByPage):
     """Of the features of one picture and the change to another: all that least squares needs."""
 
     gram: Float[Tensor, "batch features features"]
@@ -132,18 +133,6 @@ class Moments:
             gram=einsum(shares, torch.stack([each.gram for each in several]), "p b, p b f g -> b f g"),
             cross=einsum(shares, torch.stack([each.cross for each in several]), "p b, p b f c -> b f c"),
             change=einsum(shares, torch.stack([each.change for each in several]), "p b, p b -> b"),
-        )
-
-    def of(self, pages: Int[Tensor, " chosen"]) -> "Moments":
-        """Those of some of the pages."""
-        return Moments(gram=self.gram[pages], cross=self.cross[pages], change=self.change[pages])
-
-    def put(self, pages: Int[Tensor, " chosen"], others: "Moments") -> "Moments":
-        """With `others` in the place of some pages."""
-        return Moments(
-            gram=self.gram.index_copy(0, pages, others.gram),
-            cross=self.cross.index_copy(0, pages, others.cross),
-            change=self.change.index_copy(0, pages, others.change),
         )
 
 
